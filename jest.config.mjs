@@ -1,0 +1,37 @@
+/** Three sizes of test, told apart by name: `*.spec.ts` (pure, ms), `*.int.spec.ts` (real servers), `e2e/*.e2e.spec.ts` (real guests). */
+const project = (displayName, testMatch, extra = {}) => ({
+  displayName,
+  rootDir: import.meta.dirname,
+  testMatch,
+  testEnvironment: 'node',
+  setupFiles: ['<rootDir>/tools/jest.setup.mjs'],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: {
+          target: 'es2024',
+          parser: { syntax: 'typescript', decorators: true },
+          transform: { legacyDecorator: true, decoratorMetadata: true },
+        },
+        module: { type: 'es6' },
+        sourceMaps: 'inline',
+      },
+    ],
+  },
+  testEnvironmentOptions: { customExportConditions: ['@corral/source', 'node', 'node-addons'] },
+  modulePathIgnorePatterns: ['<rootDir>/.*/dist/', '<rootDir>/.corral/'],
+  watchPathIgnorePatterns: ['<rootDir>/.corral/'],
+  ...extra,
+});
+
+export default {
+  projects: [
+    project('unit', ['<rootDir>/{apps,libs}/*/src/**/*.spec.ts', '<rootDir>/{images,tools}/src/**/*.spec.ts'], {
+      testPathIgnorePatterns: ['\\.int\\.spec\\.ts$', '/node_modules/', '/dist/'],
+    }),
+    project('integration', ['<rootDir>/{apps,libs}/*/src/**/*.int.spec.ts', '<rootDir>/{images,tools}/src/**/*.int.spec.ts']),
+    project('e2e', ['<rootDir>/e2e/**/*.e2e.spec.ts']),
+  ],
+};

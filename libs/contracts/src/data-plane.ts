@@ -1,0 +1,80 @@
+import { z } from 'zod';
+
+/**
+ * Guest data, as HTTP and WebSocket. The same paths are served three times, each a thin carrier of the next: by the API
+ * under the VirtualMachine (for people), by the node agent under `/v1/machines/<uid>/<incarnation>` (for gateways, with
+ * a signed token), and by the VM process on its unix socket (for the node agent, at the root). Errors are Status bodies.
+ *
+ *   POST /exec                        ExecRequest → ExecResult
+ *   GET  /exec       (WebSocket)      query command=… (repeated), stdin, stdout, stderr, tty, cwd, env=K=V; subprotocol v5.channel.k8s.io (v4 too)
+ *   GET  /serial     (WebSocket)      binary both ways; ?replay=<bytes> sends the scrollback first
+ *   GET  /files?path=                 bytes (ETag none; Content-Length when known) · &list=true → FileList · &stat=true → FileEntry
+ *   PUT  /files?path=[&mode=0644]     body = bytes, streamed → FileEntry
+ *   DELETE /files?path=               → 200 Status Success
+ *   GET  /screenshot                  image/png · ?format=text → text/plain (text mode only, else 409)
+ *   POST /input                       InputRequest → 200 Status Success
+ */
+export const DATA_PLANE_OPERATIONS = ['exec', 'serial', 'files', 'screenshot', 'input'] as const;
+export type DataPlaneOperation = (typeof DATA_PLANE_OPERATIONS)[number];
+
+export const dataPlanePath = (uid: string, incarnation: number, operation: DataPlaneOperation): string =>
+  `/v1/machines/${uid}/${incarnation}/${operation}`;
+
+/** Claims of the short-lived token a gateway shows to a node (JWT, HS256, audience `corral-data-plane`). */
+export const DataPlaneClaims = z.object({ uid: z.string(), incarnation: z.number().int(), operation: z.enum(DATA_PLANE_OPERATIONS) });
+export type DataPlaneClaims = z.output<typeof DataPlaneClaims>;
+export const DATA_PLANE_AUDIENCE = 'corral-data-plane';
+
+export const MAX_EXEC_OUTPUT_BYTES = 1024 * 1024;
+
+export const ExecRequest = z.strictObject({
+  command: z.array(z.string()).min(1, 'must name the program to run'),
+  stdin: z.string().default(''),
+  env: z.record(z.string(), z.string()).default({}),
+  cwd: z.string().default(''),
+  timeoutSeconds: z.number().positive().max(3600).default(60),
+});
+export type ExecRequest = z.output<typeof ExecRequest>;
+
+export interface ExecResult {
+  /** 128 + signal when a signal ended it. */
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly durationMilliseconds: number;
+  readonly timedOut: boolean;
+  /** More than MAX_EXEC_OUTPUT_BYTES was written; the rest was dropped. */
+  readonly stdoutTruncated: boolean;
+  readonly stderrTruncated: boolean;
+}
+
+export interface FileEntry {
+  readonly name: string;
+  readonly path: string;
+  readonly type: 'File' | 'Directory' | 'SymbolicLink' | 'Other';
+  readonly sizeBytes: number;
+  /** Permission bits in octal, e.g. `0644`. */
+  readonly mode: string;
+  readonly modifiedAt: string;
+}
+export interface FileList {
+  readonly path: string;
+  readonly entries: readonly FileEntry[];
+}
+
+export const InputRequest = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('text'), text: z.string().max(4096) }),
+  /** KeyboardEvent.code values, pressed in order and released in reverse. */
+  z.strictObject({ type: z.literal('keys'), codes: z.array(z.string()).min(1).max(8) }),
+  z.strictObject({
+    type: z.literal('mouse'),
+    /** Position in pixels of the current screen. */
+    x: z.number().int().min(0).optional(),
+    y: z.number().int().min(0).optional(),
+    /** A click at the position, or a button held or released. */
+    action: z.enum(['move', 'click', 'down', 'up']).default('move'),
+    button: z.enum(['left', 'middle', 'right']).default('left'),
+    wheel: z.number().int().min(-10).max(10).optional(),
+  }),
+]);
+export type InputRequest = z.output<typeof InputRequest>;

@@ -1,0 +1,66 @@
+import type { z } from 'zod';
+import type { KubeObject } from './metadata.ts';
+import type { FieldProblem } from './problems.ts';
+
+/** A column of `kubectl get`. The first is always Name. Source: metav1.TableColumnDefinition. */
+export interface TableColumn<T extends KubeObject = KubeObject> {
+  readonly name: string;
+  readonly type: 'string' | 'integer' | 'boolean' | 'date';
+  readonly format?: 'name';
+  readonly description: string;
+  /** 0 is always shown; 1 only with `-o wide`. */
+  readonly priority?: 0 | 1;
+  value(object: T, now: Date): string | number | boolean;
+}
+
+/**
+ * Everything the API machinery needs to serve a kind. A new kind is one of these, plus a reconciler where something
+ * must be done about its objects.
+ */
+export interface KindDefinition<Spec = unknown, Status = unknown> {
+  /** Empty for the core group (`v1`). */
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly plural: string;
+  readonly singular: string;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly scope: 'Namespaced' | 'Cluster';
+  readonly nameRule: 'DnsLabel' | 'DnsSubdomain';
+  /** Built-in kinds take strategic merge patches and unconditional PUTs; custom kinds do not (Kubernetes does the same). */
+  readonly builtIn: boolean;
+  /** Top-level fields beside apiVersion, kind, metadata and status: usually only `spec`. */
+  readonly body: z.ZodObject;
+  /** Absent when the kind has no status subresource. */
+  readonly status?: z.ZodType<Status>;
+  /** Columns after Name and before Age; the machinery adds those two. */
+  readonly columns: readonly TableColumn<KubeObject<Spec, Status>>[];
+  /** Field selectors beside metadata.name and metadata.namespace: path → the value as a string. */
+  readonly selectableFields: Readonly<Record<string, (object: KubeObject<Spec, Status>) => string>>;
+  /** Rules zod cannot say, among them those that compare with the previous object. Pure. */
+  validate?(object: KubeObject<Spec, Status>, previous: KubeObject<Spec, Status> | undefined): readonly FieldProblem[];
+}
+
+/** `corral.dev/v1`, or `v1` for the core group. */
+export function apiVersionOf(kind: Pick<KindDefinition, 'group' | 'version'>): string {
+  return kind.group === '' ? kind.version : `${kind.group}/${kind.version}`;
+}
+
+/** `virtualmachines.corral.dev`, or `nodes` for the core group: how messages name a kind. */
+export function qualifiedResource(kind: Pick<KindDefinition, 'group' | 'plural'>): string {
+  return kind.group === '' ? kind.plural : `${kind.plural}.${kind.group}`;
+}
+
+/** `/apis/corral.dev/v1/namespaces/default/virtualmachines/demo`, or the collection when no name is given. */
+export function apiPath(
+  kind: Pick<KindDefinition, 'group' | 'version' | 'plural' | 'scope'>,
+  namespace?: string,
+  name?: string,
+  subresource?: string,
+): string {
+  const root = kind.group === '' ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
+  const scope = kind.scope === 'Namespaced' && namespace ? `/namespaces/${encodeURIComponent(namespace)}` : '';
+  const object = name ? `/${encodeURIComponent(name)}` : '';
+  return `${root}${scope}/${kind.plural}${object}${subresource ? `/${subresource}` : ''}`;
+}

@@ -1,0 +1,13 @@
+import type { KindDefinition } from '../kind.ts';
+import { events, leases, namespaces, nodes } from './core.ts';
+import { virtualMachineImages } from './virtual-machine-image.ts';
+import { virtualMachineSnapshots } from './virtual-machine-snapshot.ts';
+import { virtualMachines } from './virtual-machine.ts';
+
+/** Every kind the API serves, in the order discovery lists them. */
+export const KINDS = [
+  namespaces, nodes, events, leases, virtualMachines, virtualMachineSnapshots, virtualMachineImages,
+] as unknown as readonly KindDefinition[];
+
+/** Namespaces that exist from the first start. */
+export const SYSTEM_NAMESPACES = ['default', 'kube-system', 'kube-node-lease', 'corral-system'] as const;

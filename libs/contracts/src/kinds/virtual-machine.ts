@@ -1,0 +1,133 @@
+import { z } from 'zod';
+import type { KindDefinition } from '../kind.ts';
+import { Condition, findCondition, type KubeObject } from '../metadata.ts';
+import type { FieldProblem } from '../problems.ts';
+import { MIB, parseBytes } from '../quantity.ts';
+import { BytesQuantity, DnsName } from './fields.ts';
+
+/** v86 clamps more than this silently; so Corral refuses it. */
+export const MAX_MEMORY_MIB = 2047;
+export const MIN_MEMORY_MIB = 16;
+
+export const VirtualMachineSource = z
+  .strictObject({
+    image: DnsName.optional().describe('Name of a VirtualMachineImage to start from.'),
+    snapshot: DnsName.optional().describe('Name of a VirtualMachineSnapshot in this namespace to continue from.'),
+  })
+  .describe('Where the machine comes from: exactly one of image or snapshot.');
+
+export const VirtualMachineSpec = z.strictObject({
+  source: VirtualMachineSource,
+  memory: BytesQuantity.optional().describe('Guest RAM. Defaults to the image’s or the snapshot’s; at most 2047Mi.'),
+  residentMemory: BytesQuantity.optional().describe('Budget of RAM held on the node before cold pages are swapped.'),
+  powerState: z.enum(['Running', 'Paused', 'Stopped']).default('Running').describe('What the machine should be doing.'),
+  restartPolicy: z.enum(['Always', 'OnFailure', 'Never']).default('Always').describe('When to start again after it ended.'),
+  bootPolicy: z
+    .enum(['Golden', 'Cold'])
+    .default('Golden')
+    .describe('Golden resumes the image’s golden snapshot where one fits; Cold always boots from the BIOS.'),
+  nodeSelector: z.record(z.string(), z.string()).default({}).describe('Labels a node must carry.'),
+  nodeName: z.string().optional().describe('The node it is bound to. Written by the scheduler.'),
+});
+export type VirtualMachineSpec = z.output<typeof VirtualMachineSpec>;
+
+export const VM_PHASES = [
+  'Pending', 'Scheduled', 'Starting', 'Running', 'Paused', 'Hibernated', 'Stopping', 'Stopped', 'Failed', 'Terminating',
+] as const;
+export type VmPhase = (typeof VM_PHASES)[number];
+
+/** Why the last incarnation ended. Reasons are stable; messages are for people. */
+export const VmTermination = z.object({
+  reason: z.enum(['Stopped', 'GuestPoweredOff', 'GuestPanicked', 'ProcessExited', 'EmulatorFailed', 'StartFailed', 'NodeStopped', 'NodeLost']),
+  message: z.string().default(''),
+  exitCode: z.number().int().optional(),
+  signal: z.string().optional(),
+  incarnation: z.number().int(),
+  finishedAt: z.string(),
+});
+export type VmTermination = z.output<typeof VmTermination>;
+
+export const VirtualMachineStatus = z.object({
+  phase: z.enum(VM_PHASES).optional(),
+  nodeName: z.string().optional(),
+  /** One higher each time it starts anew; every effect of a node is fenced by it. */
+  incarnation: z.number().int().optional(),
+  observedGeneration: z.number().int().optional(),
+  conditions: z.array(Condition).optional(),
+  memoryMiB: z.number().int().optional(),
+  /** Bytes of the VM process resident on its node. */
+  residentBytes: z.number().int().optional(),
+  v86Build: z.string().optional(),
+  /** What the current incarnation was started from. */
+  startedFrom: z
+    .object({ type: z.enum(['Boot', 'GoldenSnapshot', 'Snapshot', 'Suspended']), name: z.string(), digest: z.string().optional() })
+    .optional(),
+  startedAt: z.string().optional(),
+  /** Process start → Ready, of the current incarnation. */
+  startMilliseconds: z.number().int().optional(),
+  restartCount: z.number().int().optional(),
+  /** While backing off: when the next start is due. */
+  nextStartTime: z.string().optional(),
+  lastTermination: VmTermination.optional(),
+});
+export type VirtualMachineStatus = z.output<typeof VirtualMachineStatus>;
+export type VirtualMachine = KubeObject<VirtualMachineSpec, VirtualMachineStatus>;
+
+export const virtualMachines: KindDefinition<VirtualMachineSpec, VirtualMachineStatus> = {
+  group: 'corral.dev',
+  version: 'v1',
+  kind: 'VirtualMachine',
+  plural: 'virtualmachines',
+  singular: 'virtualmachine',
+  shortNames: ['vm', 'vms'],
+  categories: ['all', 'corral'],
+  scope: 'Namespaced',
+  nameRule: 'DnsLabel',
+  builtIn: false,
+  body: z.strictObject({ spec: VirtualMachineSpec }),
+  status: VirtualMachineStatus,
+  columns: [
+    { name: 'Phase', type: 'string', description: 'A summary for people; conditions are the truth.', value: (vm) => vm.status?.phase ?? 'Pending' },
+    { name: 'Ready', type: 'string', description: 'Whether the guest answers.', value: (vm) => findCondition(vm.status?.conditions, 'Ready')?.status ?? 'Unknown' },
+    { name: 'Memory', type: 'string', description: 'Guest RAM.', value: (vm) => vm.spec?.memory ?? (vm.status?.memoryMiB ? `${vm.status.memoryMiB}Mi` : '') },
+    { name: 'Node', type: 'string', description: 'Where it runs.', value: (vm) => vm.status?.nodeName ?? vm.spec?.nodeName ?? '<none>' },
+    { name: 'Source', type: 'string', description: 'Image or snapshot it came from.', priority: 1, value: (vm) => vm.spec?.source.image ?? vm.spec?.source.snapshot ?? '' },
+    { name: 'Incarnation', type: 'integer', description: 'How often it was started.', priority: 1, value: (vm) => vm.status?.incarnation ?? 0 },
+    { name: 'Reason', type: 'string', description: 'Why it is not Ready.', priority: 1, value: (vm) => findCondition(vm.status?.conditions, 'Ready')?.reason ?? '' },
+  ],
+  selectableFields: {
+    'spec.nodeName': (vm) => vm.spec?.nodeName ?? '',
+    'spec.powerState': (vm) => vm.spec?.powerState ?? '',
+    'spec.source.image': (vm) => vm.spec?.source.image ?? '',
+    'spec.source.snapshot': (vm) => vm.spec?.source.snapshot ?? '',
+    'status.phase': (vm) => vm.status?.phase ?? '',
+  },
+  validate(vm, previous) {
+    const problems: FieldProblem[] = [];
+    const { source, memory } = vm.spec ?? { source: {} };
+    const chosen = [source?.image, source?.snapshot].filter((name) => name !== undefined);
+    if (chosen.length !== 1) {
+      problems.push({ field: 'spec.source', reason: 'FieldValueInvalid', message: 'exactly one of image, snapshot must be set' });
+    }
+    const bytes = memory === undefined ? undefined : parseBytes(memory);
+    if (bytes !== undefined && (bytes > MAX_MEMORY_MIB * MIB || bytes < MIN_MEMORY_MIB * MIB || bytes % MIB !== 0)) {
+      problems.push({
+        field: 'spec.memory',
+        reason: 'FieldValueInvalid',
+        message: `must be a whole number of MiB from ${MIN_MEMORY_MIB}Mi to ${MAX_MEMORY_MIB}Mi`,
+      });
+    }
+    if (previous) {
+      if (JSON.stringify(previous.spec?.source) !== JSON.stringify(source)) {
+        problems.push({ field: 'spec.source', reason: 'FieldValueForbidden', message: 'is immutable: create another machine from the other source' });
+      }
+      if (previous.spec?.memory !== undefined && previous.spec.memory !== memory) {
+        problems.push({ field: 'spec.memory', reason: 'FieldValueForbidden', message: 'is immutable: a running guest cannot change its RAM' });
+      }
+      if (previous.spec?.nodeName !== undefined && previous.spec.nodeName !== vm.spec?.nodeName) {
+        problems.push({ field: 'spec.nodeName', reason: 'FieldValueForbidden', message: 'is immutable once the machine is bound' });
+      }
+    }
+    return problems;
+  },
+};

@@ -1,0 +1,99 @@
+/**
+ * Every way Corral refuses a request: one row, one code, one Kubernetes reason. Code matches on `code` or on the wire's
+ * `reason`, never on message text.
+ * Source of reasons: k8s.io/apimachinery/pkg/apis/meta/v1, StatusReason.
+ */
+export const PROBLEMS = {
+  'request.malformed': { status: 400, reason: 'BadRequest' },
+  'request.unauthenticated': { status: 401, reason: 'Unauthorized' },
+  'request.forbidden': { status: 403, reason: 'Forbidden' },
+  'route.not-found': { status: 404, reason: 'NotFound' },
+  'object.not-found': { status: 404, reason: 'NotFound' },
+  'method.not-allowed': { status: 405, reason: 'MethodNotAllowed' },
+  'media.not-acceptable': { status: 406, reason: 'NotAcceptable' },
+  'wait.timed-out': { status: 408, reason: 'Timeout' },
+  'object.exists': { status: 409, reason: 'AlreadyExists' },
+  'object.conflict': { status: 409, reason: 'Conflict' },
+  'vm.not-running': { status: 409, reason: 'VirtualMachineNotRunning' },
+  'vm.no-guest-agent': { status: 409, reason: 'GuestAgentUnavailable' },
+  'guest.file-not-found': { status: 404, reason: 'GuestFileNotFound' },
+  'guest.file-refused': { status: 409, reason: 'GuestFileRefused' },
+  'guest.command-refused': { status: 422, reason: 'GuestCommandRefused' },
+  'version.expired': { status: 410, reason: 'Expired' },
+  'request.too-large': { status: 413, reason: 'RequestEntityTooLarge' },
+  'media.unsupported': { status: 415, reason: 'UnsupportedMediaType' },
+  'object.invalid': { status: 422, reason: 'Invalid' },
+  'request.too-many': { status: 429, reason: 'TooManyRequests' },
+  internal: { status: 500, reason: 'InternalError' },
+  'node.unreachable': { status: 503, reason: 'NodeUnreachable' },
+  'dependency.unavailable': { status: 503, reason: 'ServiceUnavailable' },
+  'version.not-reached': { status: 504, reason: 'Timeout' },
+} as const satisfies Record<string, { readonly status: number; readonly reason: string }>;
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** One bad field. `field` is a path such as `spec.source.image`. Source: metav1.StatusCause, field.ErrorType. */
+export interface FieldProblem {
+  readonly field: string;
+  readonly reason:
+    | 'FieldValueRequired'
+    | 'FieldValueInvalid'
+    | 'FieldValueNotSupported'
+    | 'FieldValueTypeInvalid'
+    | 'FieldValueForbidden'
+    | 'FieldValueTooLong'
+    | 'FieldValueDuplicate'
+    | 'FieldValueNotFound'
+    | 'FieldUnknown';
+  readonly message: string;
+}
+
+export interface ProblemDetails {
+  readonly name?: string;
+  readonly group?: string;
+  /** The plural (`virtualmachines`), except in Invalid, where Kubernetes puts the Kind. */
+  readonly kind?: string;
+  readonly uid?: string;
+  readonly causes?: readonly { readonly reason: string; readonly message: string; readonly field?: string }[];
+  readonly retryAfterSeconds?: number;
+}
+
+/** A refusal with a code. `message` is shown to the caller and says what to do; anything private belongs in `cause`. */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  readonly code: ProblemCode;
+  readonly details: ProblemDetails | undefined;
+
+  constructor(code: ProblemCode, message: string, options: { details?: ProblemDetails; cause?: unknown } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : {});
+    this.code = code;
+    this.details = options.details;
+  }
+}
+
+/** Kubernetes's error body. Source: metav1.Status. */
+export interface Status {
+  readonly kind: 'Status';
+  readonly apiVersion: 'v1';
+  readonly metadata: Record<string, never>;
+  readonly status: 'Success' | 'Failure';
+  readonly message?: string;
+  readonly reason?: string;
+  readonly details?: ProblemDetails;
+  readonly code: number;
+}
+
+/** What the caller sees of any error: a Problem in its own words, a bug as "Internal error" and nothing more. */
+export function toStatus(error: unknown): Status {
+  const problem = error instanceof Problem ? error : new Problem('internal', 'Internal error; the server log has the cause');
+  const { status, reason } = PROBLEMS[problem.code];
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message: problem.message,
+    reason,
+    ...(problem.details ? { details: problem.details } : {}),
+    code: status,
+  };
+}

@@ -1,0 +1,79 @@
+import type { ArtifactRole } from './kinds/virtual-machine-image.ts';
+import type { VmTermination } from './kinds/virtual-machine.ts';
+
+/**
+ * The protocol between the node agent and one VM process, over Node's IPC channel (structured clone). Every input has
+ * a requestId and is answered exactly once by a Reply; everything else the process says is an Event. Guest data (exec,
+ * serial, files, screen) never travels here: the process serves it as HTTP on its own unix socket (data-plane.ts).
+ */
+export interface MachineConfig {
+  readonly uid: string;
+  readonly incarnation: number;
+  readonly hostname: string;
+  /** Locally administered, unique to this machine: `02:…`. */
+  readonly macAddress: string;
+  readonly memoryMiB: number;
+  readonly commandLine: string;
+  /** Absolute paths of the image's artifacts on this node, read-only. */
+  readonly artifacts: Readonly<Partial<Record<ArtifactRole, string>>>;
+  readonly imageDigest: string;
+  readonly guestAgent: boolean;
+  readonly acpi: boolean;
+  /** Folder this incarnation may write to: its disk overlay, its socket. */
+  readonly directory: string;
+  /** Unix socket on which to serve the data plane. */
+  readonly socketPath: string;
+}
+
+export type StartFrom =
+  /** From the BIOS; an existing disk overlay in the machine's folder is kept. */
+  | { readonly type: 'Boot' }
+  /** From a snapshot whose files lie in `directory`. Everything is verified before the guest runs. */
+  | { readonly type: 'Snapshot'; readonly directory: string };
+
+export type VmProcessInput =
+  | { readonly type: 'Start'; readonly requestId: number; readonly config: MachineConfig; readonly from: StartFrom }
+  | { readonly type: 'Pause'; readonly requestId: number }
+  | { readonly type: 'Resume'; readonly requestId: number }
+  /** Writes a complete snapshot into the (existing, empty) directory; the guest runs on as soon as its state is copied. */
+  | { readonly type: 'Snapshot'; readonly requestId: number; readonly directory: string }
+  /** Asks the guest to shut down and waits; when the deadline passes, or when it is 0, stops at once. Then the process exits 0. */
+  | { readonly type: 'Stop'; readonly requestId: number; readonly graceMs: number };
+
+export interface SnapshotFile {
+  /** Relative to the snapshot's directory. */
+  readonly name: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+}
+
+export interface SnapshotTaken {
+  readonly pauseMs: number;
+  readonly files: readonly SnapshotFile[];
+  /** Which of `files` is the manifest. */
+  readonly manifest: SnapshotFile;
+}
+
+export type VmProcessOutput =
+  /** The module is loaded and the process waits for Start: what the pool of pre-started processes waits for. */
+  | { readonly type: 'Waiting' }
+  | { readonly type: 'Reply'; readonly requestId: number; readonly ok: true; readonly snapshot?: SnapshotTaken }
+  | { readonly type: 'Reply'; readonly requestId: number; readonly ok: false; readonly reason: VmProcessFailure; readonly message: string }
+  /** The guest agent answered its first probe of this incarnation. */
+  | { readonly type: 'AgentAnswered' }
+  /** The agent has not answered for a while; it may come back. */
+  | { readonly type: 'AgentSilent' }
+  | { readonly type: 'GuestPanicked'; readonly message: string }
+  | { readonly type: 'GuestRebooted' }
+  /** Sent before the process exits by itself. */
+  | { readonly type: 'Ended'; readonly reason: VmTermination['reason']; readonly message: string };
+
+export type VmProcessFailure =
+  | 'SnapshotCorrupt'
+  | 'SnapshotIncompatible'
+  | 'SnapshotUnreadable'
+  | 'DiskFull'
+  | 'ImageUnbootable'
+  | 'EmulatorFailed'
+  | 'NotStarted'
+  | 'Internal';
