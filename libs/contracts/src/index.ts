@@ -9,6 +9,7 @@ export * from './kinds/virtual-machine-snapshot.ts';
 export * from './kinds/virtual-machine-image.ts';
 export * from './kinds/core.ts';
 export * from './kinds/all.ts';
+export * from './object-client.ts';
 export * from './vm-process.ts';
 export * from './data-plane.ts';
 export * from './queues.ts';

@@ -16,6 +16,8 @@ export interface MachineConfig {
   readonly commandLine: string;
   /** Absolute paths of the image's artifacts on this node, read-only. */
   readonly artifacts: Readonly<Partial<Record<ArtifactRole, string>>>;
+  /** SeaBIOS and its VGA BIOS, part of the v86 build. */
+  readonly firmware: { readonly biosPath: string; readonly vgaBiosPath: string };
   readonly imageDigest: string;
   readonly guestAgent: boolean;
   readonly acpi: boolean;
