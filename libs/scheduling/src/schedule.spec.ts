@@ -94,17 +94,20 @@ describe('schedule', () => {
     fc.assert(
       fc.property(fc.array(machines, { maxLength: 12 }), nodes, (arriving, start) => {
         const all = new Map(start.map((node) => [node.name, node]));
+        const placed = new Map<string, MachineRequest[]>();
         for (const machine of arriving) {
           const placement = schedule(machine, [...all.values()]);
           if (placement.outcome === 'Unschedulable') continue;
           const node = all.get(placement.nodeName)!;
           all.set(node.name, withMachine(node, machine));
+          placed.set(node.name, [...(placed.get(node.name) ?? []), machine]);
         }
-        for (const node of all.values()) {
-          const before = start.find(({ name }) => name === node.name)!;
-          if (node === before) continue;
-          expect(node.requested.memoryBytes).toBeLessThanOrEqual(node.allocatable.memoryBytes);
-          expect(node.requested.machines).toBeLessThanOrEqual(node.allocatable.machines);
+        for (const { name, requested, allocatable } of start) {
+          const here = placed.get(name) ?? [];
+          if (here.length === 0) continue;
+          expect(requested.machines + here.length).toBeLessThanOrEqual(allocatable.machines);
+          const bytes = here.reduce((sum, { memoryBytes }) => sum + memoryBytes + PROCESS_OVERHEAD_BYTES, requested.memoryBytes);
+          expect(bytes).toBeLessThanOrEqual(allocatable.memoryBytes);
         }
       }),
     );
