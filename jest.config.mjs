@@ -32,6 +32,10 @@ export default {
       testPathIgnorePatterns: ['\\.int\\.spec\\.ts$', '/node_modules/', '/dist/'],
     }),
     project('integration', ['<rootDir>/{apps,libs}/*/src/**/*.int.spec.ts', '<rootDir>/{images,tools}/src/**/*.int.spec.ts']),
-    project('e2e', ['<rootDir>/e2e/**/*.e2e.spec.ts']),
+    project('e2e', ['<rootDir>/e2e/**/*.e2e.spec.ts'], {
+      globalSetup: '<rootDir>/e2e/setup.ts',
+      globalTeardown: '<rootDir>/e2e/teardown.ts',
+      setupFilesAfterEnv: ['<rootDir>/e2e/timeout.mjs'],
+    }),
   ],
 };
