@@ -41,7 +41,7 @@ const nodes = fc.uniqueArray(
     // Exact fits of one and two machines are among them.
     allocatable: fc.record({
       memoryBytes: fc.constantFrom(...[0, 1, 2].map((count) => count * (128 * MIB + PROCESS_OVERHEAD_BYTES)), 4 * GIB),
-      machines: fc.constantFrom(0, 1, 2),
+      machines: fc.constantFrom(0, 1, 2, 50),
     }),
     requested: fc.constantFrom({ memoryBytes: 0, machines: 0 }, { memoryBytes: 128 * MIB + PROCESS_OVERHEAD_BYTES, machines: 1 }),
   }),
