@@ -113,6 +113,18 @@ describe('schedule', () => {
     );
   });
 
+  it.each([
+    ['memory', { memoryBytes: 3 * chargeOf(aMachine()), machines: 100 }],
+    ['count', { memoryBytes: 100 * GIB, machines: 3 }],
+  ])('books each machine it places, by %s', (_what, allocatable) => {
+    let node = aNode('a', { allocatable });
+    for (let placed = 0; placed < 3; placed += 1) {
+      expect(schedule(aMachine(), [node]).outcome).toBe('Placed');
+      node = withMachine(node, aMachine());
+    }
+    expect(schedule(aMachine(), [node]).outcome).toBe('Unschedulable');
+  });
+
   it('says why of every node when there is none', () => {
     fc.assert(
       fc.property(machines, nodes, (machine, all) => {
