@@ -8,3 +8,4 @@ export * from './work-queue.ts';
 export * from './controller.ts';
 export * from './informer.ts';
 export * from './event-recorder.ts';
+export * from './virtual-timers.ts';
