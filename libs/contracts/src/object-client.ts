@@ -35,7 +35,7 @@ export interface ObjectClient {
   /** Writes status only; refused when `metadata.resourceVersion` is stale. */
   replaceStatus<Spec, Status>(kind: KindDefinition<Spec, Status>, object: KubeObject<Spec, Status>): Promise<KubeObject<Spec, Status>>;
   /** Deleting what is gone succeeds. */
-  delete(kind: KindDefinition, namespace: string | undefined, name: string, preconditions?: { readonly uid?: string }): Promise<void>;
+  delete<Spec, Status>(kind: KindDefinition<Spec, Status>, namespace: string | undefined, name: string, preconditions?: { readonly uid?: string }): Promise<void>;
   /** Events after `resourceVersion`, bookmarks included, until the signal aborts (then it ends) or the server ends it. */
   watch<Spec, Status>(
     kind: KindDefinition<Spec, Status>,
