@@ -1,5 +1,5 @@
 import { findCondition, MIB, parseBytes, type Node, type VirtualMachine } from '@corral/contracts';
-import { chargeOf, type MachineRequest, type NodeView } from './machine.ts';
+import { chargeOf, type MachineRequest, type NodeView, type Resources } from './machine.ts';
 
 /** What is known of a machine's source when it is placed. */
 export interface SourceView {
@@ -19,18 +19,41 @@ export function machineRequest(vm: VirtualMachine, source: SourceView = {}): Mac
   };
 }
 
-/** The nodes with what the machines bound to them ask for. A stopped machine keeps its place: it may be started at any time. */
-export function nodeViews(nodes: readonly Node[], machines: readonly VirtualMachine[]): NodeView[] {
-  const requested = new Map<string, { memoryBytes: number; machines: number }>();
-  for (const vm of machines) {
-    const nodeName = vm.spec?.nodeName;
-    if (nodeName === undefined) continue;
-    const sum = requested.get(nodeName) ?? { memoryBytes: 0, machines: 0 };
-    sum.memoryBytes += chargeOf({ memoryBytes: memoryBytesOf(vm) });
-    sum.machines += 1;
-    requested.set(nodeName, sum);
+/**
+ * What the machines bound to each node ask for together. A stopped machine keeps its place: it may be started at any
+ * time. Kept up change by change, so that a decision costs the nodes it looks at and not every machine there is.
+ */
+export class Bookings {
+  readonly #machines = new Map<string, { readonly nodeName: string; readonly bytes: number }>();
+  readonly #nodes = new Map<string, Resources>();
+
+  /** The machine as it is now; undefined once it is gone. `key` names it for good. */
+  update(key: string, vm: VirtualMachine | undefined): void {
+    const before = this.#machines.get(key);
+    if (before) this.#add(before.nodeName, -before.bytes, -1);
+    this.#machines.delete(key);
+    const nodeName = vm?.spec?.nodeName;
+    if (!vm || nodeName === undefined) return;
+    const bytes = chargeOf({ memoryBytes: memoryBytesOf(vm) });
+    this.#machines.set(key, { nodeName, bytes });
+    this.#add(nodeName, bytes, 1);
   }
-  return nodes.map((node) => nodeView(node, requested.get(node.metadata.name) ?? { memoryBytes: 0, machines: 0 }));
+
+  requestedOf(nodeName: string): Resources {
+    return this.#nodes.get(nodeName) ?? { memoryBytes: 0, machines: 0 };
+  }
+
+  #add(nodeName: string, bytes: number, machines: number): void {
+    const sum = this.requestedOf(nodeName);
+    const next = { memoryBytes: sum.memoryBytes + bytes, machines: sum.machines + machines };
+    if (next.machines === 0) this.#nodes.delete(nodeName);
+    else this.#nodes.set(nodeName, next);
+  }
+}
+
+/** The nodes as decisions see them. */
+export function nodeViews(nodes: readonly Node[], bookings: Bookings): NodeView[] {
+  return nodes.map((node) => nodeView(node, bookings.requestedOf(node.metadata.name)));
 }
 
 function nodeView(node: Node, requested: NodeView['requested']): NodeView {
