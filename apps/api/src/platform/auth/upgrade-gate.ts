@@ -1,0 +1,13 @@
+import type { IncomingMessage } from 'node:http';
+import type { User } from './user.ts';
+
+/** Injects the UpgradeGate. WebSocketRoutes calls it for every handshake; gateways need not. */
+export const UPGRADE_GATE = Symbol('UpgradeGate');
+
+export interface UpgradeGate {
+  /**
+   * Authenticates a WebSocket handshake (bearer header, subprotocol `base64url.bearer.authorization.k8s.io.<token>`,
+   * session cookie of the same origin, `?ticket=`) and authorizes it. Refusals are Problems: 401 and 403.
+   */
+  admit(request: IncomingMessage, url: URL): Promise<{ readonly user: User; readonly subprotocols: readonly string[] }>;
+}

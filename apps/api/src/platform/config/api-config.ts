@@ -1,0 +1,45 @@
+import { z } from 'zod';
+
+const port = z.coerce.number().int().min(0).max(65_535);
+const secret = z.string().min(16, 'must have at least 16 characters');
+
+/** Settings of the API server, read once at start. */
+export const ApiConfig = z
+  .object({
+    DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// URL' }),
+    REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must be a redis:// URL' }),
+    S3_ENDPOINT: z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' }),
+    S3_REGION: z.string().default('us-east-1'),
+    S3_BUCKET: z.string().default('corral'),
+    S3_ACCESS_KEY_ID: z.string().min(1),
+    S3_SECRET_ACCESS_KEY: z.string().min(1),
+    CORRAL_HOST: z.string().default('127.0.0.1'),
+    CORRAL_PORT: port.default(8086),
+    CORRAL_ADMIN_TOKEN: secret,
+    CORRAL_NODE_TOKEN: secret,
+    CORRAL_DATA_PLANE_SECRET: secret,
+    CORRAL_CONSOLE_DIR: z.string().optional(),
+    CORRAL_EXIT_ON_STDIN_EOF: z.enum(['0', '1']).default('0'),
+  })
+  .transform((env) => ({
+    databaseUrl: env.DATABASE_URL,
+    redisUrl: env.REDIS_URL,
+    s3: {
+      endpoint: env.S3_ENDPOINT,
+      region: env.S3_REGION,
+      bucket: env.S3_BUCKET,
+      accessKeyId: env.S3_ACCESS_KEY_ID,
+      secretAccessKey: env.S3_SECRET_ACCESS_KEY,
+    },
+    host: env.CORRAL_HOST,
+    port: env.CORRAL_PORT,
+    adminToken: env.CORRAL_ADMIN_TOKEN,
+    nodeToken: env.CORRAL_NODE_TOKEN,
+    dataPlaneSecret: env.CORRAL_DATA_PLANE_SECRET,
+    consoleDir: env.CORRAL_CONSOLE_DIR,
+    exitOnStdinEof: env.CORRAL_EXIT_ON_STDIN_EOF === '1',
+  }));
+export type ApiConfig = Readonly<z.output<typeof ApiConfig>>;
+
+/** Injects the ApiConfig. */
+export const API_CONFIG = Symbol('ApiConfig');

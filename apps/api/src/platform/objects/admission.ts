@@ -1,0 +1,55 @@
+import { Injectable } from '@nestjs/common';
+import type { FieldProblem, KindDefinition, KubeObject, ObjectClient } from '@corral/contracts';
+import { qualifiedResource } from '@corral/contracts';
+
+export type AdmissionOperation = 'Create' | 'Update';
+
+/**
+ * Looks at an object in the light of other objects and names every field that is wrong with it. Runs after schema and
+ * metadata validation, also when those found problems, so that everything wrong is said at once: fields already found bad
+ * are absent from `object` (never of the wrong type). A dry run runs it too, so it must write nothing.
+ */
+export type AdmissionCheck<Spec, Status> = (
+  object: KubeObject<Spec, Status>,
+  previous: KubeObject<Spec, Status> | undefined,
+  operation: AdmissionOperation,
+  objects: ObjectClient,
+) => Promise<readonly FieldProblem[]>;
+
+/**
+ * Fills in what depends on other objects, and what a schema cannot say (a finalizer, a label, a first status): returns the
+ * object to store. Runs before the checks, on create and on every write of metadata and spec; must write nothing.
+ */
+export type AdmissionDefaulter<Spec, Status> = (
+  object: KubeObject<Spec, Status>,
+  previous: KubeObject<Spec, Status> | undefined,
+  operation: AdmissionOperation,
+  objects: ObjectClient,
+) => Promise<KubeObject<Spec, Status>>;
+
+/** Where a feature module says what its kind needs beside its schema. Call from a provider's constructor or onModuleInit. */
+@Injectable()
+export class Admission {
+  readonly #checks = new Map<string, AdmissionCheck<unknown, unknown>[]>();
+  readonly #defaulters = new Map<string, AdmissionDefaulter<unknown, unknown>[]>();
+
+  check<Spec, Status>(kind: KindDefinition<Spec, Status>, check: AdmissionCheck<Spec, Status>): void {
+    append(this.#checks, qualifiedResource(kind), check as AdmissionCheck<unknown, unknown>);
+  }
+
+  default<Spec, Status>(kind: KindDefinition<Spec, Status>, defaulter: AdmissionDefaulter<Spec, Status>): void {
+    append(this.#defaulters, qualifiedResource(kind), defaulter as AdmissionDefaulter<unknown, unknown>);
+  }
+
+  checksOf(kind: KindDefinition): readonly AdmissionCheck<unknown, unknown>[] {
+    return this.#checks.get(qualifiedResource(kind)) ?? [];
+  }
+
+  defaultersOf(kind: KindDefinition): readonly AdmissionDefaulter<unknown, unknown>[] {
+    return this.#defaulters.get(qualifiedResource(kind)) ?? [];
+  }
+}
+
+function append<T>(map: Map<string, T[]>, key: string, value: T): void {
+  map.set(key, [...(map.get(key) ?? []), value]);
+}

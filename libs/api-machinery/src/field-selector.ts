@@ -1,0 +1,39 @@
+import type { KindDefinition, KubeObject } from '@corral/contracts';
+import { malformed } from './refusals.ts';
+
+/** One requirement of a field selector. Source: k8s.io/apimachinery/pkg/fields. */
+export interface FieldRequirement {
+  readonly field: string;
+  readonly negated: boolean;
+  readonly value: string;
+}
+
+/** Parses `metadata.name=demo,status.phase!=Failed`. Unknown fields and bad syntax are refused with 400. */
+export function parseFieldSelector(kind: KindDefinition, text: string | undefined): readonly FieldRequirement[] {
+  if (!text?.trim()) return [];
+  return text.split(',').filter((part) => part.trim() !== '').map((part) => {
+    const match = /^\s*([^=!\s]+)\s*(==|=|!=)\s*(.*?)\s*$/.exec(part);
+    if (!match) throw malformed(`invalid field selector: "${part}" is not field=value or field!=value`);
+    const requirement = { field: match[1] ?? '', negated: match[2] === '!=', value: match[3] ?? '' };
+    if (!ALWAYS.includes(requirement.field) && !Object.hasOwn(kind.selectableFields, requirement.field)) {
+      throw malformed(`field label not supported: ${requirement.field}`);
+    }
+    return requirement;
+  });
+}
+const ALWAYS: readonly string[] = ['metadata.name', 'metadata.namespace'];
+
+export function matchesFields(kind: KindDefinition, requirements: readonly FieldRequirement[], object: KubeObject): boolean {
+  return requirements.every(({ field, negated, value }) => (fieldOf(kind, field, object) === value) !== negated);
+}
+
+function fieldOf(kind: KindDefinition, field: string, object: KubeObject): string {
+  if (field === 'metadata.name') return object.metadata.name;
+  if (field === 'metadata.namespace') return object.metadata.namespace ?? '';
+  return kind.selectableFields[field]?.(object) ?? '';
+}
+
+/** The one name that can match, when the selector says so. */
+export function requiredName(requirements: readonly FieldRequirement[]): string | undefined {
+  return requirements.find(({ field, negated }) => field === 'metadata.name' && !negated)?.value;
+}

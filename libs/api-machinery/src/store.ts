@@ -1,0 +1,46 @@
+import type { KindDefinition, KubeObject } from '@corral/contracts';
+
+/** One write, as the change log keeps it. */
+export interface Change {
+  readonly resourceVersion: number;
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  /** The kind, as qualifiedResource says it. */
+  readonly resource: string;
+  /** After the write; for DELETED as it was last. Carries the change's version. */
+  readonly object: KubeObject;
+  readonly previous: KubeObject | undefined;
+}
+
+export interface StoreQuery {
+  readonly namespace?: string | undefined;
+  readonly name?: string | undefined;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Begin after this key, in order of namespace and name. */
+  readonly after?: { readonly namespace: string; readonly name: string } | undefined;
+  readonly limit?: number | undefined;
+  /** The state at this version instead of now. */
+  readonly at?: number | undefined;
+}
+
+export interface StoredPage {
+  readonly objects: readonly KubeObject[];
+  readonly resourceVersion: number;
+  /** How many more follow this page in the same query. */
+  readonly remaining: number;
+}
+
+/** Where objects live. Versions are one increasing sequence over all kinds and become visible in order. */
+export interface Store {
+  get(kind: KindDefinition, namespace: string | undefined, name: string): Promise<KubeObject | undefined>;
+  /** Refuses with `version.expired` when `at` is no longer known. */
+  list(kind: KindDefinition, query: StoreQuery): Promise<StoredPage>;
+  /** Refuses with `object.exists`, and when the namespace is missing or terminating. */
+  create(kind: KindDefinition, object: KubeObject): Promise<KubeObject>;
+  /** Writes `next` where `current` is stored now; refuses with `object.conflict` or `object.not-found` otherwise. */
+  update(kind: KindDefinition, current: KubeObject, next: KubeObject): Promise<KubeObject>;
+  /** Removes `current`; `final` is what watchers see of it. Refusals as update. */
+  remove(kind: KindDefinition, current: KubeObject, final: KubeObject): Promise<KubeObject>;
+  currentVersion(): Promise<number>;
+  /** Changes after a version, oldest first. Refuses with `version.expired` when some are forgotten. */
+  changesAfter(version: number, limit: number, resource?: string): Promise<readonly Change[]>;
+}
