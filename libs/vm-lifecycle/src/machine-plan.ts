@@ -1,0 +1,139 @@
+import { assertNever } from '@corral/base';
+import { type VirtualMachine, type VirtualMachineStatus } from '@corral/contracts';
+import { isLive, type LiveMachine, type MachineState, type StartOrigin } from './machine-state.ts';
+import { desiredState, nextStart, originOf, type World } from './restart.ts';
+import { deriveStatus, isSameStatus } from './vm-status.ts';
+
+/** Held by the node from the first claim until the process and its folder are gone. */
+export const MACHINE_FINALIZER = 'corral.dev/machine';
+
+/** How long a guest that was asked to shut down may take. */
+export const STOP_GRACE_MS = 30_000;
+/** How much longer than its grace a stop may take before the process is killed. */
+export const STOP_MARGIN_MS = 5_000;
+/** How long a restore or the emulator's start may take; booting the guest is not part of it. */
+export const START_DEADLINE_MS = 60_000;
+/** A preparation shorter than this is not worth telling. */
+export const QUIET_PREPARATION_MS = 500;
+
+export type MachineAction =
+  /** Put the finalizer on. */
+  | { readonly type: 'Claim' }
+  /** Fetch what the start needs. */
+  | { readonly type: 'Prepare'; readonly origin: StartOrigin }
+  /** Raise the incarnation by compare-and-set, then start a process for it. */
+  | { readonly type: 'Start'; readonly incarnation: number }
+  | { readonly type: 'Pause' }
+  | { readonly type: 'Resume' }
+  /** Ask the guest to shut down, stop for good after graceMs; also drops a preparation. */
+  | { readonly type: 'Stop'; readonly graceMs: number }
+  /** End the process without asking it. */
+  | { readonly type: 'Kill' }
+  | { readonly type: 'Suspend' }
+  | { readonly type: 'DiscardSuspended' }
+  /** Write this status by compare-and-set. */
+  | { readonly type: 'Report'; readonly status: VirtualMachineStatus }
+  /** Remove the machine's folder, then the finalizer. */
+  | { readonly type: 'Release' }
+  /** Remove the machine's folder and everything known of it. */
+  | { readonly type: 'Forget' }
+  | { readonly type: 'WaitUntil'; readonly at: Date }
+  | { readonly type: 'Nothing' };
+
+const NOTHING: MachineAction = { type: 'Nothing' };
+const STOP_NOW: MachineAction = { type: 'Stop', graceMs: 0 };
+const KILL: MachineAction = { type: 'Kill' };
+
+/** The next step that brings the machine closer to what its object says; Nothing when they agree. */
+export function planMachine(world: World): MachineAction {
+  const { vm, machine } = world;
+  if (!vm) return isLive(machine) ? endQuickly(world, machine) : isUnderWay(machine) ? STOP_NOW : { type: 'Forget' };
+  if (isLive(machine) && (vm.status?.incarnation ?? 0) > machine.run.incarnation) return endQuickly(world, machine);
+
+  const deleted = vm.metadata.deletionTimestamp !== undefined;
+  const claimed = vm.metadata.finalizers?.includes(MACHINE_FINALIZER) ?? false;
+  if (deleted && !isLive(machine)) return isUnderWay(machine) ? STOP_NOW : claimed ? { type: 'Release' } : { type: 'Forget' };
+  if (!deleted && !claimed) return { type: 'Claim' };
+
+  const action = isLive(machine) ? planLive(world, vm, machine) : planAbsent(world, vm);
+  if (action.type !== 'Nothing' && action.type !== 'WaitUntil') return action;
+  // While a preparation is young the previous status stands, so that a start from the cache costs no write.
+  if (machine.phase === 'Preparing' && action.type === 'WaitUntil') return action;
+  const status = deriveStatus({ ...world, vm });
+  return isSameStatus(vm.status, status) ? action : { type: 'Report', status };
+}
+
+const isUnderWay = ({ phase }: MachineState): boolean => phase === 'Preparing' || phase === 'Prepared' || phase === 'Unprepared';
+
+/** What a machine without a process does next. */
+function planAbsent(world: World, vm: VirtualMachine): MachineAction {
+  const { machine, now, suspended, nodeStopping } = world;
+  if (isUnderWay(machine) && (nodeStopping || desiredState(vm) === 'Stopped')) return STOP_NOW;
+  if (suspended && desiredState(vm) === 'Stopped') return { type: 'DiscardSuspended' };
+  if (machine.phase === 'Prepared') return { type: 'Start', incarnation: (vm.status?.incarnation ?? 0) + 1 };
+  if (machine.phase === 'Preparing') {
+    const tellAt = new Date(machine.since.getTime() + QUIET_PREPARATION_MS);
+    return now.getTime() < tellAt.getTime() ? { type: 'WaitUntil', at: tellAt } : NOTHING;
+  }
+  if (machine.phase === 'Unprepared') {
+    // That it starts was decided before; only what it needs was missing.
+    return now.getTime() < machine.retryAt.getTime() ? { type: 'WaitUntil', at: machine.retryAt } : { type: 'Prepare', origin: originOf(world) };
+  }
+
+  const start = nextStart(world);
+  if (start.type === 'At') return { type: 'WaitUntil', at: start.at };
+  if (start.type === 'No') return NOTHING;
+  // What ended must be told before the next incarnation covers it.
+  const status = deriveStatus({ ...world, vm });
+  const unreported = status.lastTermination?.incarnation !== vm.status?.lastTermination?.incarnation;
+  return unreported ? { type: 'Report', status } : { type: 'Prepare', origin: start.origin };
+}
+
+/** What a machine with a process does next. */
+function planLive(world: World, vm: VirtualMachine, machine: LiveMachine): MachineAction {
+  const { now, nodeStopping } = world;
+  const desired = desiredState(vm);
+  const deleted = vm.metadata.deletionTimestamp !== undefined;
+  switch (machine.phase) {
+    case 'Starting': {
+      if (deleted || desired === 'Stopped') return STOP_NOW;
+      return waitOrKill(now, machine.since, START_DEADLINE_MS);
+    }
+    case 'Stopping':
+      if (deleted && machine.graceMs > 0) return STOP_NOW;
+      return waitOrKill(now, machine.since, machine.graceMs + STOP_MARGIN_MS);
+    case 'Suspending':
+      return deleted ? STOP_NOW : NOTHING;
+    case 'Panicked': {
+      if (nodeStopping || desired === 'Stopped') return KILL;
+      const start = nextStart(world);
+      if (start.type === 'At') return { type: 'WaitUntil', at: start.at };
+      return start.type === 'Now' && isPanicReported(vm, machine) ? KILL : NOTHING;
+    }
+    case 'Running':
+      if (deleted) return STOP_NOW;
+      if (nodeStopping) return { type: 'Suspend' };
+      if (desired === 'Stopped') return { type: 'Stop', graceMs: machine.guest.agent === 'None' ? 0 : STOP_GRACE_MS };
+      return desired === 'Paused' ? { type: 'Pause' } : NOTHING;
+    case 'Paused':
+      if (deleted) return STOP_NOW;
+      if (nodeStopping) return { type: 'Suspend' };
+      // A guest that stands still cannot shut down: let it run, then ask it.
+      return desired === 'Paused' ? NOTHING : { type: 'Resume' };
+    default:
+      return assertNever(machine, 'live machine');
+  }
+}
+
+const isPanicReported = ({ status }: VirtualMachine, { run }: LiveMachine): boolean => status?.lastTermination?.incarnation === run.incarnation;
+
+function endQuickly({ now }: World, machine: LiveMachine): MachineAction {
+  if (machine.phase === 'Panicked') return KILL;
+  if (machine.phase === 'Stopping' && machine.graceMs === 0) return waitOrKill(now, machine.since, STOP_MARGIN_MS);
+  return STOP_NOW;
+}
+
+function waitOrKill(now: Date, since: Date, deadlineMs: number): MachineAction {
+  const at = new Date(since.getTime() + deadlineMs);
+  return now.getTime() < at.getTime() ? { type: 'WaitUntil', at } : KILL;
+}

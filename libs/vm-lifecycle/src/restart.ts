@@ -1,0 +1,99 @@
+import { findCondition, toKubeTime, type VirtualMachine, type VmTermination } from '@corral/contracts';
+import { isLive, panicTermination, type MachineState, type StartOrigin } from './machine-state.ts';
+
+export const RESTART_BASE_MS = 1_000;
+export const RESTART_MAX_MS = 5 * 60_000;
+/** A run this long was a success: the next end begins the back-off anew. */
+export const RESTART_RESET_MS = 10 * 60_000;
+
+/** Everything a decision about one VM on this node is made of. */
+export interface World {
+  readonly nodeName: string;
+  /** The API's word on it; undefined when it is gone there, or bound elsewhere. */
+  readonly vm: VirtualMachine | undefined;
+  readonly machine: MachineState;
+  /** A suspended state lies on this node. */
+  readonly suspended: boolean;
+  /** The machine's folder holds a disk overlay that was written to. */
+  readonly diskWritten: boolean;
+  /** Ends in a row, each after a run shorter than RESTART_RESET_MS. */
+  readonly failures: number;
+  /** Bytes of the VM process resident, as last sampled. */
+  readonly residentBytes?: number;
+  readonly nodeStopping: boolean;
+  readonly now: Date;
+}
+
+export type NextStart = { readonly type: 'Now'; readonly origin: StartOrigin } | { readonly type: 'At'; readonly at: Date } | { readonly type: 'No' };
+
+/** Wait before the start that follows `failures` ends in a row: 1 s, doubled up to 5 min. */
+export function restartDelayMs(failures: number): number {
+  return failures <= 0 ? 0 : Math.min(RESTART_MAX_MS, RESTART_BASE_MS * 2 ** Math.min(failures - 1, 30));
+}
+
+/** How many ends in a row there are after a run of `ranMs` ended. */
+export function failuresAfter(failures: number, ranMs: number): number {
+  return ranMs >= RESTART_RESET_MS ? 1 : failures + 1;
+}
+
+/** What the user wants of the machine now. */
+export function desiredState(vm: VirtualMachine): 'Running' | 'Paused' | 'Stopped' {
+  return vm.metadata.deletionTimestamp === undefined ? (vm.spec?.powerState ?? 'Running') : 'Stopped';
+}
+
+const ENDED_BY_WISH: ReadonlySet<VmTermination['reason']> = new Set(['Stopped', 'GuestPoweredOff']);
+const ENDED_BY_NODE: ReadonlySet<VmTermination['reason']> = new Set(['NodeStopped', 'NodeLost']);
+
+export const isFailure = ({ reason }: VmTermination): boolean => !ENDED_BY_WISH.has(reason);
+
+/** Whether the policy starts a machine again that ended like this. */
+export function restarts(policy: 'Always' | 'OnFailure' | 'Never', termination: VmTermination): boolean {
+  return policy === 'Always' || (policy === 'OnFailure' && isFailure(termination));
+}
+
+/**
+ * How the latest incarnation ended; undefined while it lives and before there was any. An incarnation that status holds
+ * for living while no process exists died with an earlier node agent.
+ */
+export function terminationOf({ vm, machine, suspended, now }: World): VmTermination | undefined {
+  if (machine.phase === 'Ended') return machine.termination;
+  if (machine.phase === 'Panicked') return panicTermination(machine);
+  if (isLive(machine)) return undefined;
+  const { incarnation = 0, lastTermination } = vm?.status ?? {};
+  if (incarnation === 0) return undefined;
+  if (lastTermination?.incarnation === incarnation) return lastTermination;
+  const message = suspended ? 'The node agent stopped and suspended the machine' : 'The node agent ended without stopping the machine';
+  return { reason: 'NodeStopped', message, incarnation, finishedAt: toKubeTime(now) };
+}
+
+/** What a start begins with: the nearest state there is. */
+export const originOf = ({ suspended, diskWritten }: Pick<World, 'suspended' | 'diskWritten'>): StartOrigin =>
+  suspended ? 'Suspended' : diskWritten ? 'Disk' : 'Source';
+
+/** When, if ever, the machine starts (again), and from what; told as if no process existed. */
+export function nextStart(world: World): NextStart {
+  const { vm, suspended, now, nodeStopping, failures } = world;
+  if (!vm || nodeStopping || desiredState(vm) === 'Stopped') return { type: 'No' };
+  const again: NextStart = { type: 'Now', origin: originOf(world) };
+  if (suspended) return again;
+
+  const termination = terminationOf(world);
+  if (!termination || termination.reason === 'Stopped' || wasSwitchedOff(vm)) return again;
+  if (!restarts(vm.spec?.restartPolicy ?? 'Always', termination)) return { type: 'No' };
+  if (ENDED_BY_NODE.has(termination.reason)) return again;
+
+  const at = plannedStart(vm, termination) ?? new Date(Date.parse(termination.finishedAt) + restartDelayMs(Math.max(1, failures)));
+  return now.getTime() >= at.getTime() ? again : { type: 'At', at };
+}
+
+/** Switched off by its user after it ended: switching on again starts it, whatever the policy says about ends. */
+function wasSwitchedOff(vm: VirtualMachine): boolean {
+  return findCondition(vm.status?.conditions, 'Ready')?.reason === 'Stopped';
+}
+
+/** The start already promised in status for this end: keeps a back-off across restarts of the node agent. */
+function plannedStart({ status }: VirtualMachine, termination: VmTermination): Date | undefined {
+  if (status?.nextStartTime === undefined || status.lastTermination?.incarnation !== termination.incarnation) return undefined;
+  return new Date(status.nextStartTime);
+}
+
