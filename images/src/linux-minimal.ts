@@ -1,17 +1,17 @@
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { cpioArchive, type CpioEntry } from './cpio.ts';
+import { GUEST_AGENT } from './guest-agent.ts';
 import { busyboxApplets, digestOfSources, readTree } from './guest-files.ts';
 import { resolveStockKernel, stockKernel, type GuestKernel } from './guest-kernel.ts';
 import { digestOfInputs, type CurrentImage } from './image-store.ts';
 import { modulesDep, modulesInLoadOrder, type KernelModule } from './kernel-modules.ts';
 import type { ImageBuild } from './recipe.ts';
 
-const GUEST_AGENT = 'agent/agent.i386';
-
 /** What this image is made of besides packages and kernel. */
 const SOURCES = [
   'linux-minimal',
+  GUEST_AGENT,
   'src/linux-minimal.ts',
   'src/cpio.ts',
   'src/bzimage.ts',
@@ -75,7 +75,7 @@ export async function buildLinuxMinimal(
   const output = await store.scratch('linux-minimal-output');
   await copyFile(kernel.file, path.join(output, 'vmlinuz'));
   const busybox = await readFile(path.join(unpacked, 'bin/busybox'));
-  const agent = await readFile(path.join(base, GUEST_AGENT)).catch(() => undefined);
+  const agent = await readFile(path.join(base, GUEST_AGENT));
   const entries = await initramfs(busybox, agent, kernel, await readTree(path.join(base, 'linux-minimal/rootfs')));
   await writeFile(path.join(output, 'initrd.img'), cpioArchive(entries));
   step.report(2);
@@ -88,7 +88,7 @@ export async function buildLinuxMinimal(
       memory: '128Mi',
       // v86 puts the initrd at 64 MiB, so the machine needs that and the initrd's own size.
       minimumMemory: '96Mi',
-      guestAgent: agent !== undefined,
+      guestAgent: true,
       acpi: kernel.acpi,
       kernelFlavor: kernel.flavor,
     },
@@ -102,7 +102,7 @@ export async function buildLinuxMinimal(
 
 async function initramfs(
   busybox: Buffer,
-  agent: Buffer | undefined,
+  agent: Buffer,
   kernel: GuestKernel,
   overlay: readonly CpioEntry[],
 ): Promise<CpioEntry[]> {
@@ -134,7 +134,7 @@ async function initramfs(
     { type: 'file', path: 'bin/busybox', mode: 0o755, content: busybox },
     ...applets.map((name) => ({ type: 'symlink' as const, path: `bin/${name}`, target: 'busybox' })),
     ...overlay,
-    ...(agent ? [{ type: 'file' as const, path: 'usr/sbin/corral-guest-agent', mode: 0o755, content: agent }] : []),
+    { type: 'file', path: 'usr/sbin/corral-guest-agent', mode: 0o755, content: agent },
     ...(kernel.modulesTree === undefined ? [] : await moduleEntries(kernel.modulesTree, kernel.release)),
   ];
   return withParents(entries);

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { Problem } from '@corral/contracts';
+import { buildGuestAgent, GUEST_AGENT } from './guest-agent.ts';
 import { ImageStore, type CurrentImage } from './image-store.ts';
 import { buildLinuxMinimal } from './linux-minimal.ts';
 import { PrivateApt } from './private-apt.ts';
@@ -13,6 +14,7 @@ Builds guest images of Debian packages, and only when something they are made of
 
 Names:
   linux-minimal    Linux and busybox in memory (the default image), and the BIOS files
+  agent            compiles the guest agent into the repository, after its source was changed (needs gcc)
 
 Options:
   --home <folder>    where images are kept: <folder>/images (default $CORRAL_HOME, else .corral)
@@ -54,10 +56,11 @@ function chooseProgress(json: boolean): Progress {
 }
 
 async function build(name: string, store: ImageStore, progress: Progress, force: boolean): Promise<void> {
+  const base = path.resolve(import.meta.dirname, '..');
+  const apt = new PrivateApt(path.join(store.workFolder, 'apt'), progress);
+  if (name === 'agent') return buildGuestAgent(store, apt, base, path.join(base, GUEST_AGENT));
   const recipe = RECIPES[name];
   if (!recipe) throw new Problem('request.malformed', `there is no image ${name}; npm run images -- --help names them`);
-  const apt = new PrivateApt(path.join(store.workFolder, 'apt'), progress);
-  const base = path.resolve(import.meta.dirname, '..');
   const image = await recipe({ store, apt, progress, base, tickless: undefined }, force);
   const bytes = Object.values(image.artifacts).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   progress.note(
