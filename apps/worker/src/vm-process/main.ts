@@ -1,0 +1,67 @@
+import type { VmProcessInput, VmProcessOutput } from '@corral/contracts';
+import { preloadV86 } from '@corral/v86-host';
+import { DataPlaneServer } from './data-plane.server.ts';
+import { toFailure, VmFailure } from './failure.ts';
+import { Vm } from './vm.ts';
+
+/** The process in which one machine is emulated. Speaks libs/contracts/src/vm-process.ts with the node agent that forked it. */
+const EMULATOR_FAILED_EXIT_CODE = 70;
+let vm: Vm | undefined;
+
+function tell(output: VmProcessOutput): void {
+  process.send?.(output);
+}
+
+function end(reason: 'GuestPoweredOff' | 'EmulatorFailed', message: string): void {
+  const exitCode = reason === 'EmulatorFailed' ? EMULATOR_FAILED_EXIT_CODE : 0;
+  process.send?.({ type: 'Ended', reason, message } satisfies VmProcessOutput, () => process.exit(exitCode));
+}
+
+async function handle(input: VmProcessInput): Promise<void> {
+  if (input.type === 'Start') {
+    if (vm) throw new VmFailure('Internal', 'the machine was started already');
+    const started = new Vm(input.config, { tell, end });
+    vm = started;
+    await new DataPlaneServer(started).listen(input.config.socketPath);
+    await started.start(input.from);
+    return tell({ type: 'Reply', requestId: input.requestId, ok: true });
+  }
+  if (!vm) throw new VmFailure('NotStarted', 'the machine has not been started');
+  switch (input.type) {
+    case 'Pause':
+      await vm.pause();
+      break;
+    case 'Resume':
+      await vm.resume();
+      break;
+    case 'Snapshot': {
+      const snapshot = await vm.snapshot(input.directory);
+      return tell({ type: 'Reply', requestId: input.requestId, ok: true, snapshot });
+    }
+    case 'Stop':
+      await vm.stop(input.graceMs);
+      process.send?.({ type: 'Reply', requestId: input.requestId, ok: true } satisfies VmProcessOutput, () => process.exit(0));
+      return;
+  }
+  tell({ type: 'Reply', requestId: input.requestId, ok: true });
+}
+
+// v86 throws out of a timer when a guest drives it into a corner; nothing in this process can be trusted then.
+process.on('uncaughtException', (error) => {
+  console.error(error);
+  end('EmulatorFailed', toFailure(error).message);
+});
+process.on('unhandledRejection', (error) => {
+  console.error(error);
+  end('EmulatorFailed', toFailure(error).message);
+});
+process.on('disconnect', () => process.exit(0));
+process.on('message', (input: VmProcessInput) => {
+  handle(input).catch((error: unknown) => {
+    const { reason, message } = toFailure(error);
+    if (reason === 'Internal') console.error(error);
+    tell({ type: 'Reply', requestId: input.requestId, ok: false, reason, message });
+  });
+});
+await preloadV86();
+tell({ type: 'Waiting' });

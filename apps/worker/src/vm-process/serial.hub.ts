@@ -1,0 +1,34 @@
+import { Scrollback } from './scrollback.ts';
+
+const SCROLLBACK_BYTES = 256 * 1024;
+
+/** The serial line, shared: what the guest said lately, for any number of viewers, and what they type. */
+export class SerialHub {
+  readonly write: (bytes: Uint8Array) => Promise<void>;
+  readonly #scrollback = new Scrollback(SCROLLBACK_BYTES);
+  readonly #viewers = new Set<() => void>();
+
+  constructor(write: (bytes: Uint8Array) => Promise<void>) {
+    this.write = write;
+  }
+
+  get end(): number {
+    return this.#scrollback.end;
+  }
+
+  append(bytes: Uint8Array): void {
+    this.#scrollback.append(bytes);
+    for (const viewer of this.#viewers) viewer();
+  }
+
+  /** What was said after a position. A viewer that fell behind the scrollback goes on at its beginning. */
+  since(position: number): { readonly bytes: Uint8Array; readonly end: number } {
+    return this.#scrollback.since(position);
+  }
+
+  /** Calls whenever there is more to see; returns how to stop that. */
+  watch(viewer: () => void): () => void {
+    this.#viewers.add(viewer);
+    return () => this.#viewers.delete(viewer);
+  }
+}

@@ -1,0 +1,43 @@
+import type { SnapshotTaken } from '@corral/contracts';
+import { PIECE_BYTES, writeSnapshot, type Piece, type SnapshotMachine } from '@corral/memory';
+import type { CopiedPages, Emulator } from '@corral/v86-host';
+
+/** A machine's state at one moment, held in this process until it is written. */
+export interface CopiedState {
+  write(directory: string, machine: SnapshotMachine): Promise<SnapshotTaken>;
+}
+
+/** Stops the guest, copies what it is, and lets it run on. The disk is not copied: it keeps old clusters while it is frozen. */
+export async function takeSnapshot(emulator: Emulator, mayRun: () => boolean): Promise<CopiedState> {
+  const begun = performance.now();
+  await emulator.pause();
+  const createdAt = new Date();
+  const pages = emulator.memory.copyNonZeroPages();
+  const devices = emulator.saveDevices();
+  const clusters = emulator.disk?.freeze();
+  if (mayRun()) emulator.run();
+  const pauseMs = Math.ceil(performance.now() - begun);
+  return {
+    async write(directory, machine) {
+      try {
+        const written = await writeSnapshot(directory, {
+          machine,
+          createdAt,
+          pages: piecesOf(pages),
+          devices,
+          ...(clusters ? { clusters: clusters.clusters() } : {}),
+        });
+        return { pauseMs, ...written };
+      } finally {
+        clusters?.release();
+      }
+    },
+  };
+}
+
+function* piecesOf({ numbers, bytes }: CopiedPages): Generator<Piece> {
+  for (let at = 0; at < numbers.length; at += 1) {
+    const number = numbers[at];
+    if (number !== undefined) yield { number, bytes: bytes.subarray(at * PIECE_BYTES, (at + 1) * PIECE_BYTES) };
+  }
+}

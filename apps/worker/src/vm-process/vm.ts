@@ -1,0 +1,252 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { Problem, type MachineConfig, type SnapshotTaken, type StartFrom, type VmProcessOutput } from '@corral/contracts';
+import { AgentSession, GuestFiles, powerOff } from '@corral/guest-agent';
+import { incompatibility, openSnapshot, SnapshotError, type SnapshotMachine } from '@corral/memory';
+import { Emulator, Unbootable, v86Build, type EmulatorConfig } from '@corral/v86-host';
+import { VmFailure } from './failure.ts';
+import { PanicWatch } from './panic.watch.ts';
+import { SerialHub } from './serial.hub.ts';
+import { takeSnapshot } from './snapshot.taking.ts';
+
+const AGENT_PORT_NAME = 'corral.agent.0';
+
+/** What a machine says by itself, and its end. */
+export interface VmEvents {
+  tell(output: VmProcessOutput): void;
+  /** The machine is over; the process should say so and exit. */
+  end(reason: 'GuestPoweredOff' | 'EmulatorFailed', message: string): void;
+}
+
+/** One virtual machine: an emulator, the conversation with its guest agent, and its serial line. */
+export class Vm {
+  readonly serial = new SerialHub((bytes) => this.emulator().serial.write(bytes));
+  readonly #config: MachineConfig;
+  readonly #events: VmEvents;
+  readonly #session: AgentSession;
+  readonly #files: GuestFiles;
+  readonly #panic: PanicWatch;
+  readonly #halted = Promise.withResolvers<undefined>();
+  #emulator: Emulator | undefined;
+  #paused = false;
+  #panicked = false;
+  #stopping = false;
+  /** Start, pause, resume and the copying of a snapshot follow one another. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(config: MachineConfig, events: VmEvents) {
+    this.#config = config;
+    this.#events = events;
+    this.#session = this.#makeSession();
+    this.#files = new GuestFiles(this.#session);
+    this.#panic = new PanicWatch({
+      screen: () => this.#emulator?.screen,
+      answers: (deadlineMs) => (this.#session.available ? this.#session.ping(deadlineMs) : Promise.resolve(false)),
+      onPanic: (message) => this.#onPanic(message),
+    });
+  }
+
+  start(from: StartFrom): Promise<void> {
+    return this.#inTurn(async () => {
+      if (from.type === 'Boot') await this.#boot();
+      else await this.#restore(from.directory);
+    });
+  }
+
+  pause(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#paused = true;
+      this.#session.suspend();
+      await this.emulator().pause();
+    });
+  }
+
+  resume(): Promise<void> {
+    return this.#inTurn(() => {
+      this.#paused = false;
+      this.#run();
+      return Promise.resolve();
+    });
+  }
+
+  /** Writes a complete snapshot; the guest stands still only while its state is copied. */
+  async snapshot(directory: string): Promise<SnapshotTaken> {
+    const machine = await this.#machine();
+    const copied = await this.#inTurn(() => takeSnapshot(this.emulator(), () => !this.#paused && !this.#panicked));
+    return copied.write(directory, machine);
+  }
+
+  /** Asks the guest to switch itself off and waits that long; then, or with 0 at once, stops it. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    if (graceMs > 0 && this.#session.available && !this.#panicked) {
+      if (this.#paused) await this.resume();
+      await Promise.race([this.#askToPowerOff(), after(graceMs)]);
+    }
+    this.#panic.dispose();
+    this.#session.dispose();
+    await this.#emulator?.pause();
+  }
+
+  /** The emulator, for screen and input. Throws a Problem before the machine was started. */
+  emulator(): Emulator {
+    if (!this.#emulator) throw new Problem('vm.not-running', 'the machine has not been started yet');
+    return this.#emulator;
+  }
+
+  /** The guest agent, or the Problem that says why there is none to talk to. */
+  agent(): { readonly session: AgentSession; readonly files: GuestFiles } {
+    this.emulator();
+    if (this.#paused) throw new Problem('vm.not-running', 'the machine is paused');
+    if (this.#panicked) throw new Problem('vm.no-guest-agent', 'the guest’s kernel has panicked');
+    if (!this.#config.guestAgent) throw new Problem('vm.no-guest-agent', 'the machine’s image has no guest agent');
+    if (!this.#session.available) throw new Problem('vm.no-guest-agent', 'the guest agent does not answer');
+    return { session: this.#session, files: this.#files };
+  }
+
+  async #boot(): Promise<void> {
+    this.#adopt(await this.#create({ boot: true }));
+    this.#run();
+  }
+
+  async #restore(directory: string): Promise<void> {
+    const [machine, emulator, snapshot] = await Promise.all([this.#machine(), this.#create({ boot: false }), openSnapshot(directory)]);
+    const difference = incompatibility(snapshot.manifest.machine, machine);
+    if (difference !== undefined) throw new SnapshotError('SnapshotIncompatible', difference);
+    emulator.memory.clear();
+    for await (const run of snapshot.pages()) emulator.memory.writePages(run);
+    for await (const run of snapshot.clusters()) emulator.disk?.writeClusters(run);
+    const devices = await snapshot.devices();
+    await snapshot.verified;
+    emulator.restoreDevices(devices);
+    this.#adopt(emulator);
+    this.#run();
+  }
+
+  async #create(how: { readonly boot: boolean }): Promise<Emulator> {
+    const { artifacts, firmware, memoryMiB, commandLine, acpi, macAddress, directory } = this.#config;
+    const config: EmulatorConfig = {
+      memoryMiB,
+      firmware,
+      media: artifacts,
+      commandLine,
+      overlayPath: join(directory, 'disk.overlay'),
+      acpi,
+      macAddress,
+      agentPortName: AGENT_PORT_NAME,
+    };
+    try {
+      return await Emulator.create(config, { onHalt: () => this.#onHalt(), onReboot: () => this.#onReboot() }, how);
+    } catch (error) {
+      if (error instanceof Unbootable) throw new VmFailure('ImageUnbootable', error.message, { cause: error });
+      throw error;
+    }
+  }
+
+  #adopt(emulator: Emulator): void {
+    this.#emulator = emulator;
+    emulator.serial.onBytes = (bytes) => {
+      this.serial.append(bytes);
+      this.#panic.see(bytes);
+    };
+    emulator.agentPort.onBytes = (bytes) => this.#session.receive(bytes);
+    if (this.#config.guestAgent) this.#session.connect();
+  }
+
+  #run(): void {
+    this.emulator().run();
+    if (this.#config.guestAgent) this.#session.resume();
+    this.#panic.start();
+  }
+
+  #onHalt(): void {
+    this.#halted.resolve(undefined);
+    if (this.#stopping || this.#panicked) return;
+    this.#stopping = true;
+    this.#events.end('GuestPoweredOff', 'the guest switched itself off');
+  }
+
+  #onPanic(message: string): void {
+    if (this.#panicked) return;
+    this.#panicked = true;
+    this.#session.suspend();
+    // A panicked kernel spins for ever; its screen is kept, its CPU time is not.
+    void this.emulator().pause();
+    this.#events.tell({ type: 'GuestPanicked', message: `Kernel panic - not syncing: ${message}` });
+  }
+
+  #onReboot(): void {
+    if (this.#stopping) return this.#halted.resolve(undefined);
+    this.#inTurn(async () => {
+      this.#session.suspend();
+      await this.emulator().dispose();
+      this.#panicked = false;
+      this.#events.tell({ type: 'GuestRebooted' });
+      await this.#boot();
+    }).catch((error: unknown) => this.#events.end('EmulatorFailed', `the machine could not boot again: ${String(error)}`));
+  }
+
+  async #askToPowerOff(): Promise<void> {
+    // The guest may be gone before it answers.
+    await Promise.race([powerOff(this.#session).catch(() => new Promise(() => undefined)), this.#halted.promise]);
+    await this.#halted.promise;
+  }
+
+  async #machine(): Promise<SnapshotMachine> {
+    const { memoryMiB, imageDigest, firmware, acpi, artifacts } = this.#config;
+    return {
+      v86Build: await v86Build(firmware),
+      memoryMiB,
+      imageDigest,
+      devices: {
+        acpi,
+        disk: artifacts.disk !== undefined,
+        cdrom: artifacts.cdrom !== undefined,
+        floppy: artifacts.floppy !== undefined,
+      },
+    };
+  }
+
+  #makeSession(): AgentSession {
+    const { hostname, uid, macAddress } = this.#config;
+    const port = (): Emulator['agentPort'] | undefined => this.#emulator?.agentPort;
+    return new AgentSession({
+      port: {
+        write: (message) => port()?.write(message),
+        get waitingBytes() {
+          return port()?.waitingBytes ?? 0;
+        },
+      },
+      timers: {
+        after: (milliseconds, call) => {
+          const timer = setTimeout(call, milliseconds);
+          return () => clearTimeout(timer);
+        },
+      },
+      randomBytes,
+      freshness: () => ({
+        epochMilliseconds: performance.timeOrigin + performance.now(),
+        seed: randomBytes(64),
+        hostname,
+        machineId: createHash('sha256').update(uid).digest('hex').slice(0, 32),
+        macAddress,
+      }),
+      events: {
+        onAnswered: () => this.#events.tell({ type: 'AgentAnswered' }),
+        onSilent: () => this.#events.tell({ type: 'AgentSilent' }),
+      },
+    });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+}
+
+function after(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+  });
+}

@@ -1,0 +1,69 @@
+/** The right to send: how many bytes the other side still takes, and a wait for more. */
+export class SendWindow {
+  #bytes: number;
+  #wake: (() => void) | undefined;
+  #failure: Error | undefined;
+
+  constructor(bytes: number) {
+    this.#bytes = bytes;
+  }
+
+  add(bytes: number): void {
+    this.#bytes += bytes;
+    this.#wakeUp();
+  }
+
+  /** Every wait, now and later, rejects with this. */
+  fail(failure: Error): void {
+    this.#failure ??= failure;
+    this.#wakeUp();
+  }
+
+  /** Takes up to `most` bytes of the window, waiting until there is at least one. One waiter at a time. */
+  async take(most: number): Promise<number> {
+    while (this.#bytes <= 0 && !this.#failure) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    if (this.#failure) throw this.#failure;
+    const taken = Math.min(most, this.#bytes);
+    this.#bytes -= taken;
+    return taken;
+  }
+
+  #wakeUp(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+}
+
+/** Says back what was consumed, in steps of half the window, so that the other side never waits for a small frame. */
+export class ReceiveWindow {
+  readonly #stepBytes: number;
+  readonly #grant: (bytes: number) => void;
+  #owedBytes = 0;
+
+  constructor(windowBytes: number, grant: (bytes: number) => void) {
+    this.#stepBytes = windowBytes / 2;
+    this.#grant = grant;
+  }
+
+  consumed(bytes: number): void {
+    this.#owedBytes += bytes;
+    if (this.#owedBytes < this.#stepBytes) return;
+    this.#grant(this.#owedBytes);
+    this.#owedBytes = 0;
+  }
+}
+
+export function encodeCredit(bytes: number): Uint8Array {
+  const payload = new Uint8Array(4);
+  new DataView(payload.buffer).setUint32(0, bytes, true);
+  return payload;
+}
+
+export function decodeCredit(payload: Uint8Array): number {
+  return payload.length < 4 ? 0 : new DataView(payload.buffer, payload.byteOffset).getUint32(0, true);
+}

@@ -1,0 +1,150 @@
+import { promisify } from 'node:util';
+import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
+import { SnapshotError } from './snapshot.error.ts';
+
+/** RAM pages and disk clusters are both pieces of this size. */
+export const PIECE_BYTES = 4096;
+/** 256 KiB a frame: small enough to fetch one by range, large enough to compress well. */
+const PIECES_PER_FRAME = 64;
+const FOOTER_BYTES = 32;
+const MAGIC = new TextEncoder().encode('CORRALP1');
+const COMPRESSION_LEVEL = 1;
+/** Frames compressed or expanded at once, in libuv's threads. */
+const CONCURRENCY = 4;
+/** No pack of a machine Corral runs is larger: 2 TiB of disk. */
+const MAX_PIECES = 0x2000_0000;
+
+const compress = promisify(zstdCompress);
+const expand = promisify(zstdDecompress);
+
+export interface Piece {
+  /** Page or cluster number. */
+  readonly number: number;
+  /** PIECE_BYTES of content. */
+  readonly bytes: Uint8Array;
+}
+
+/** Some pieces that lie together in a pack: number `numbers[i]` is at `i * PIECE_BYTES` of `bytes`. */
+export interface PieceRun {
+  readonly numbers: Uint32Array;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Pieces as a pack (docs/snapshot-format.md), in chunks to write one after the other: zstd frames of 64 pieces each, an
+ * index that says where each frame lies and which pieces it holds, a footer.
+ */
+export async function* encodePack(pieces: Iterable<Piece>): AsyncGenerator<Uint8Array> {
+  const numbers: number[] = [];
+  const lengths: number[] = [];
+  for await (const frame of mapOrdered(runsOf(pieces), (run) => compress(run.bytes, compressionOptions), numbers)) {
+    lengths.push(frame.length);
+    yield frame;
+  }
+  const index = new Uint8Array((lengths.length + numbers.length) * 4);
+  const view = new DataView(index.buffer);
+  [...lengths, ...numbers].forEach((value, position) => view.setUint32(position * 4, value, true));
+  yield index;
+  const footer = new Uint8Array(FOOTER_BYTES);
+  const foot = new DataView(footer.buffer);
+  foot.setUint32(0, numbers.length, true);
+  foot.setUint32(4, lengths.length, true);
+  foot.setUint32(8, PIECE_BYTES, true);
+  foot.setUint32(12, PIECES_PER_FRAME, true);
+  footer.set(MAGIC, FOOTER_BYTES - MAGIC.length);
+  yield footer;
+}
+
+/** The runs of a pack in order. Throws SnapshotError where the bytes are no whole pack. */
+export async function* decodePack(pack: Uint8Array): AsyncGenerator<PieceRun> {
+  const frames = readIndex(pack);
+  for await (const run of mapOrdered(frames, expandFrame)) yield run;
+}
+
+const compressionOptions = {
+  params: {
+    [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL,
+    // A flipped bit is found even where nobody looked at the file's digest.
+    [constants.ZSTD_c_checksumFlag]: 1,
+  },
+};
+
+interface PackedFrame {
+  readonly numbers: Uint32Array;
+  readonly compressed: Uint8Array;
+}
+
+async function expandFrame({ numbers, compressed }: PackedFrame): Promise<PieceRun> {
+  const expected = numbers.length * PIECE_BYTES;
+  try {
+    const bytes = await expand(compressed, { maxOutputLength: expected });
+    if (bytes.length === expected) return { numbers, bytes };
+  } catch (error) {
+    throw new SnapshotError('SnapshotCorrupt', 'a frame of a pack does not decompress', { cause: error });
+  }
+  throw new SnapshotError('SnapshotCorrupt', 'a frame of a pack holds fewer pieces than its index says');
+}
+
+function readIndex(pack: Uint8Array): PackedFrame[] {
+  const corrupt = (what: string): SnapshotError => new SnapshotError('SnapshotCorrupt', `a pack’s ${what} is damaged`);
+  const footerAt = pack.length - FOOTER_BYTES;
+  if (footerAt < 0 || !MAGIC.every((byte, at) => pack[pack.length - MAGIC.length + at] === byte)) throw corrupt('footer');
+  const view = new DataView(pack.buffer, pack.byteOffset, pack.byteLength);
+  const [pieceCount = 0, frameCount = 0, pieceBytes, perFrame] = [0, 4, 8, 12].map((at) => view.getUint32(footerAt + at, true));
+  if (pieceBytes !== PIECE_BYTES || perFrame !== PIECES_PER_FRAME || pieceCount > MAX_PIECES) throw corrupt('footer');
+  if (frameCount !== Math.ceil(pieceCount / PIECES_PER_FRAME)) throw corrupt('footer');
+  const indexAt = footerAt - (frameCount + pieceCount) * 4;
+  if (indexAt < 0) throw corrupt('index');
+  const frames: PackedFrame[] = [];
+  let offset = 0;
+  for (let frame = 0; frame < frameCount; frame += 1) {
+    const length = view.getUint32(indexAt + frame * 4, true);
+    if (offset + length > indexAt) throw corrupt('index');
+    const first = frame * PIECES_PER_FRAME;
+    const count = Math.min(PIECES_PER_FRAME, pieceCount - first);
+    const numbersAt = indexAt + (frameCount + first) * 4;
+    const numbers = Uint32Array.from({ length: count }, (_, at) => view.getUint32(numbersAt + at * 4, true));
+    frames.push({ numbers, compressed: pack.subarray(offset, offset + length) });
+    offset += length;
+  }
+  if (offset !== indexAt) throw corrupt('index');
+  return frames;
+}
+
+function* runsOf(pieces: Iterable<Piece>): Generator<PieceRun> {
+  let numbers: number[] = [];
+  let bytes = new Uint8Array(PIECES_PER_FRAME * PIECE_BYTES);
+  for (const piece of pieces) {
+    bytes.set(piece.bytes, numbers.length * PIECE_BYTES);
+    numbers.push(piece.number);
+    if (numbers.length < PIECES_PER_FRAME) continue;
+    yield { numbers: Uint32Array.from(numbers), bytes };
+    numbers = [];
+    bytes = new Uint8Array(PIECES_PER_FRAME * PIECE_BYTES);
+  }
+  if (numbers.length > 0) yield { numbers: Uint32Array.from(numbers), bytes: bytes.subarray(0, numbers.length * PIECE_BYTES) };
+}
+
+/** Results in the order of their sources, with a few under way at once. */
+async function* mapOrdered<T extends { readonly numbers: Uint32Array }, R>(
+  sources: Iterable<T>,
+  map: (source: T) => Promise<R>,
+  seen: number[] = [],
+): AsyncGenerator<R> {
+  const underWay: Promise<R>[] = [];
+  try {
+    for (const source of sources) {
+      for (const number of source.numbers) seen.push(number);
+      underWay.push(map(source));
+      const first = underWay.length >= CONCURRENCY ? underWay.shift() : undefined;
+      if (first) yield await first;
+    }
+    while (underWay.length > 0) {
+      const next = underWay.shift();
+      if (next) yield await next;
+    }
+  } finally {
+    // Of several failures one is thrown; the others are about the same damage.
+    for (const rest of underWay) rest.catch(() => undefined);
+  }
+}

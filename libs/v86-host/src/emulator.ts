@@ -1,0 +1,286 @@
+import { readFile } from 'node:fs/promises';
+import { V86, type V86Options } from 'v86';
+import { AgentPort } from './agent-port.ts';
+import { OverlayDisk } from './disk.ts';
+import { GuestMemory } from './guest-memory.ts';
+import { napWhenIdle } from './idle.ts';
+import { Keyboard } from './keyboard.ts';
+import { Pointer } from './pointer.ts';
+import { Screen } from './screen.ts';
+import { SerialPort } from './serial-port.ts';
+import { clearTimeStampOffset, readTimeStamp, setTimeStamp, type TimeStamp } from './time-stamp.ts';
+import { v86Module, type FirmwarePaths } from './v86.build.ts';
+import type { V86Disk, V86Emulator } from './v86.internals.ts';
+
+const MIB = 1024 * 1024;
+/** v86 puts an initrd here. */
+const INITRD_ADDRESS = 64 * MIB;
+const VGA_MEMORY_BYTES = 8 * MIB;
+/** ACPI PM1a control register as v86 decodes it, and the bit that puts the machine to sleep (ACPI 6.5, 4.8.3.2.1). */
+const PM1A_CONTROL_PORT = 0xb004;
+const SLEEP_ENABLE = 1 << 13;
+
+/** Absolute paths of what to boot from. */
+export interface BootMedia {
+  readonly kernel?: string;
+  readonly initrd?: string;
+  readonly disk?: string;
+  readonly cdrom?: string;
+  readonly floppy?: string;
+  readonly multiboot?: string;
+}
+
+export interface EmulatorConfig {
+  readonly memoryMiB: number;
+  readonly firmware: FirmwarePaths;
+  readonly media: BootMedia;
+  readonly commandLine: string;
+  /** Where the clusters the guest changes are kept; an existing overlay is continued. */
+  readonly overlayPath: string;
+  readonly acpi: boolean;
+  readonly macAddress: string;
+  /** The name under which the guest finds its agent's port. */
+  readonly agentPortName: string;
+}
+
+/** The machine cannot boot as configured; the message is for people. */
+export class Unbootable extends Error {
+  override readonly name = 'Unbootable';
+}
+
+/** What a machine does by itself. Each is told of once per emulator, except halts. */
+export interface EmulatorEvents {
+  /** The CPU stopped with interrupts off, or went to ACPI sleep: the guest powered itself off. */
+  readonly onHalt: () => void;
+  /** The guest asked for a reset. Nothing of this emulator may be used afterwards: make another one. */
+  readonly onReboot: () => void;
+}
+
+// v86's VGA allocates its picture only where ImageData exists; without it a graphics mode crashes.
+globalThis.ImageData ??= class {
+  readonly data: Uint8ClampedArray;
+  readonly width: number;
+  readonly height: number;
+  constructor(data: Uint8ClampedArray, width: number, height: number) {
+    this.data = data;
+    this.width = width;
+    this.height = height;
+  }
+} as unknown as typeof ImageData;
+
+/** One x86 PC. Made stopped; its devices are reached through the parts. */
+export class Emulator {
+  readonly memory: GuestMemory;
+  readonly screen: Screen;
+  readonly serial: SerialPort;
+  readonly agentPort: AgentPort;
+  readonly keyboard: Keyboard;
+  readonly pointer: Pointer;
+  readonly disk: OverlayDisk | undefined;
+  readonly #emulator: V86Emulator;
+  readonly #closables: readonly OverlayDisk[];
+  readonly #macAddress: Uint8Array;
+  #stoppedAt: TimeStamp | undefined;
+
+  private constructor(emulator: V86Emulator, screen: Screen, disks: Disks, config: EmulatorConfig) {
+    this.#emulator = emulator;
+    this.#closables = disks.closables;
+    this.#macAddress = parseMac(config.macAddress);
+    this.disk = disks.disk;
+    this.screen = screen;
+    this.memory = new GuestMemory(emulator.v86.cpu);
+    this.serial = new SerialPort(emulator);
+    this.agentPort = new AgentPort(emulator, config.agentPortName);
+    this.keyboard = new Keyboard(emulator);
+    this.pointer = new Pointer(emulator, screen);
+    this.#applyMac();
+  }
+
+  /**
+   * A machine ready to run from its BIOS, or, with `boot: false`, ready for `restoreDevices`. Throws Unbootable where the media
+   * and the memory do not fit together.
+   */
+  static async create(config: EmulatorConfig, events: EmulatorEvents, { boot }: { boot: boolean }): Promise<Emulator> {
+    const screen = new Screen();
+    const disks = openDisks(config);
+    const options = await v86Options(config, disks, boot);
+    const emulator = new V86(options) as unknown as V86Emulator;
+    interceptScreen(emulator, screen);
+    await new Promise<void>((resolve) => emulator.add_listener('emulator-loaded', () => resolve()));
+    const { cpu } = emulator.v86;
+    screen.attach(cpu);
+    napWhenIdle(emulator.v86);
+    emulator.add_listener('cpu-event-halt', () => events.onHalt());
+    const control = cpu.io.ports[PM1A_CONTROL_PORT];
+    if (config.acpi && control) {
+      const write = control.write16;
+      control.write16 = (value) => {
+        write.call(cpu.devices.acpi, value);
+        if (value & SLEEP_ENABLE) events.onHalt();
+      };
+    }
+    // Upstream would run the BIOS again over a RAM that no longer holds the kernel it had put there.
+    let rebooting = false;
+    cpu.reboot_internal = () => {
+      emulator.v86.stop();
+      if (!rebooting) setImmediate(events.onReboot);
+      rebooting = true;
+    };
+    return new Emulator(emulator, screen, disks, config);
+  }
+
+  get running(): boolean {
+    return this.#emulator.v86.running;
+  }
+
+  get instructions(): number {
+    return this.#emulator.get_instruction_counter();
+  }
+
+  /** Runs on. The guest's cycle counter continues from where `pause` stopped it, so that to the guest no time has passed. */
+  run(): void {
+    if (this.#stoppedAt) setTimeStamp(this.#emulator.v86.cpu, this.#stoppedAt);
+    this.#stoppedAt = undefined;
+    this.#emulator.v86.run();
+    this.agentPort.release();
+  }
+
+  /** Stops between two instructions; resolves when the guest's state no longer changes. */
+  async pause(): Promise<void> {
+    const machine = this.#emulator.v86;
+    this.agentPort.hold();
+    if (!machine.running) return;
+    await new Promise<void>((resolve) => {
+      const stopped = (): void => {
+        this.#emulator.remove_listener('emulator-stopped', stopped);
+        resolve();
+      };
+      this.#emulator.add_listener('emulator-stopped', stopped);
+      machine.stop();
+      machine.next_tick(0);
+    });
+    this.#stoppedAt = readTimeStamp(machine.cpu);
+  }
+
+  /** The state of CPU and devices without RAM and without the disk's clusters. Call while paused. */
+  saveDevices(): Uint8Array {
+    const { cpu } = this.#emulator.v86;
+    const pack = cpu.pack_memory;
+    cpu.pack_memory = () => ({ packed_memory: new Uint8Array(0), bitmap: { get_buffer: () => new ArrayBuffer(0) } });
+    try {
+      return new Uint8Array(this.#emulator.v86.save_state());
+    } finally {
+      cpu.pack_memory = pack;
+    }
+  }
+
+  /** Takes over the state saved by `saveDevices`, after RAM and disk were written. Call before the first `run`. */
+  restoreDevices(devices: Uint8Array<ArrayBuffer>): void {
+    const { cpu } = this.#emulator.v86;
+    clearTimeStampOffset(cpu);
+    const unpack = cpu.unpack_memory;
+    // RAM is in place already.
+    cpu.unpack_memory = () => undefined;
+    try {
+      const exact = devices.byteOffset === 0 && devices.byteLength === devices.buffer.byteLength;
+      this.#emulator.v86.restore_state(exact ? devices.buffer : devices.slice().buffer);
+    } finally {
+      cpu.unpack_memory = unpack;
+    }
+    this.#applyMac();
+  }
+
+  async dispose(): Promise<void> {
+    await this.pause();
+    this.agentPort.dispose();
+    this.serial.dispose();
+    await this.#emulator.destroy();
+    for (const disk of this.#closables) disk.close();
+  }
+
+  /** v86 makes up an address; the machine's own must be there before a driver reads it. */
+  #applyMac(): void {
+    const net = this.#emulator.v86.cpu.devices.virtio_net;
+    if (net) net.mac = this.#macAddress;
+  }
+}
+
+interface Disks {
+  readonly disk: OverlayDisk | undefined;
+  readonly cdrom: OverlayDisk | undefined;
+  readonly closables: readonly OverlayDisk[];
+}
+
+function openDisks({ media, overlayPath }: EmulatorConfig): Disks {
+  const disk = media.disk === undefined ? undefined : new OverlayDisk(media.disk, overlayPath);
+  const cdrom = media.cdrom === undefined ? undefined : new OverlayDisk(media.cdrom);
+  return { disk, cdrom, closables: [disk, cdrom].filter((opened) => opened !== undefined) };
+}
+
+async function v86Options(config: EmulatorConfig, { disk, cdrom }: Disks, boot: boolean): Promise<V86Options> {
+  const { media, firmware, commandLine } = config;
+  const module = v86Module();
+  const [bios, vgaBios, floppy] = await Promise.all([
+    fileBuffer(firmware.biosPath),
+    fileBuffer(firmware.vgaBiosPath),
+    media.floppy === undefined ? undefined : fileBuffer(media.floppy),
+  ]);
+  const options: V86Options & { readonly hda?: V86Disk; readonly cdrom?: V86Disk } = {
+    wasm_fn: async (imports) => (await WebAssembly.instantiate(await module, imports)).exports,
+    bios: { buffer: bios },
+    vga_bios: { buffer: vgaBios },
+    memory_size: config.memoryMiB * MIB,
+    vga_memory_size: VGA_MEMORY_BYTES,
+    autostart: false,
+    acpi: config.acpi,
+    fastboot: true,
+    disable_keyboard: true,
+    disable_mouse: true,
+    disable_speaker: true,
+    net_device: { type: 'virtio' },
+    virtio_console: { type: 'none' },
+    ...(disk ? { hda: disk as never } : {}),
+    ...(cdrom ? { cdrom: cdrom as never } : {}),
+    ...(floppy ? { fda: { buffer: floppy } } : {}),
+  };
+  if (!boot) return options;
+  if (media.kernel !== undefined) {
+    options.bzimage = { buffer: await fileBuffer(media.kernel) };
+    options.cmdline = commandLine;
+    if (media.initrd !== undefined) {
+      const initrd = await fileBuffer(media.initrd);
+      const neededMiB = Math.ceil((INITRD_ADDRESS + initrd.byteLength) / MIB);
+      if (config.memoryMiB < neededMiB) {
+        throw new Unbootable(`the image’s initrd needs at least ${neededMiB}Mi of memory; the machine has ${config.memoryMiB}Mi`);
+      }
+      options.initrd = { buffer: initrd };
+    }
+  }
+  if (media.multiboot !== undefined) {
+    options.multiboot = { buffer: await fileBuffer(media.multiboot) };
+    options.cmdline = commandLine;
+  }
+  return options;
+}
+
+/** Upstream makes its own screen on the way; ours has to be in place before the VGA device first draws. */
+function interceptScreen(emulator: V86Emulator, screen: Screen): void {
+  let adopted: V86Emulator['screen_adapter'] | undefined;
+  Object.defineProperty(emulator, 'screen_adapter', {
+    get: () => adopted,
+    set: (adapter: V86Emulator['screen_adapter']) => {
+      adopted = screen.adopt(adapter);
+    },
+  });
+}
+
+async function fileBuffer(path: string): Promise<ArrayBuffer> {
+  const bytes = await readFile(path);
+  return bytes.byteLength === bytes.buffer.byteLength
+    ? (bytes.buffer as ArrayBuffer)
+    : new Uint8Array(bytes).buffer;
+}
+
+function parseMac(address: string): Uint8Array {
+  return Uint8Array.from(address.split(':'), (part) => Number.parseInt(part, 16));
+}

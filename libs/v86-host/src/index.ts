@@ -1,0 +1,10 @@
+/** The only code that knows v86: a machine to run, pause, save and restore, and its devices as plain objects. */
+export { AGENT_PORT_MESSAGE_BYTES, type AgentPort } from './agent-port.ts';
+export { CLUSTER_BYTES, OverlayDisk, type Cluster, type FrozenClusters } from './disk.ts';
+export { Emulator, Unbootable, type BootMedia, type EmulatorConfig, type EmulatorEvents } from './emulator.ts';
+export { PAGE_BYTES, type CopiedPages, type GuestMemory } from './guest-memory.ts';
+export { isKeyCode, keystrokeOf, type Keyboard } from './keyboard.ts';
+export type { Pointer, PointerButton } from './pointer.ts';
+export type { Picture, Screen } from './screen.ts';
+export type { SerialPort } from './serial-port.ts';
+export { preloadV86, v86Build, type FirmwarePaths } from './v86.build.ts';

@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+
+const VERSION = '0.5.462';
+const codePath = fileURLToPath(import.meta.resolve('v86'));
+const wasmPath = fileURLToPath(new URL('v86.wasm', import.meta.resolve('v86')));
+
+export interface FirmwarePaths {
+  readonly biosPath: string;
+  readonly vgaBiosPath: string;
+}
+
+/**
+ * Names the emulator's code and firmware: device state saved by one build is read by that build only. The version, and
+ * the first 8 hex digits of the SHA-256 over JavaScript, WebAssembly, BIOS and VGA BIOS in this order.
+ */
+export async function v86Build({ biosPath, vgaBiosPath }: FirmwarePaths): Promise<string> {
+  const hash = createHash('sha256');
+  for (const path of [codePath, wasmPath, biosPath, vgaBiosPath]) hash.update(await readFile(path));
+  return `${VERSION}-${hash.digest('hex').slice(0, 8)}`;
+}
+
+let compiled: Promise<WebAssembly.Module> | undefined;
+
+/** v86's WebAssembly, compiled once per process. */
+export function v86Module(): Promise<WebAssembly.Module> {
+  compiled ??= readFile(wasmPath).then((bytes) => WebAssembly.compile(bytes));
+  return compiled;
+}
+
+/** Loads and compiles v86 ahead of the first machine. */
+export async function preloadV86(): Promise<void> {
+  await v86Module();
+}
