@@ -18,6 +18,8 @@ export const PROBLEMS = {
   'vm.no-guest-agent': { status: 409, reason: 'GuestAgentUnavailable' },
   'guest.file-not-found': { status: 404, reason: 'GuestFileNotFound' },
   'guest.file-refused': { status: 409, reason: 'GuestFileRefused' },
+  'guest.screen-graphical': { status: 409, reason: 'ScreenIsGraphical' },
+  'vm.no-screen': { status: 409, reason: 'ScreenUnavailable' },
   'guest.command-refused': { status: 422, reason: 'GuestCommandRefused' },
   'version.expired': { status: 410, reason: 'Expired' },
   'request.too-large': { status: 413, reason: 'RequestEntityTooLarge' },
