@@ -1,21 +1,36 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { ExecRequest, Problem } from '@corral/contracts';
+import { ExecRequest, InputRequest, Problem } from '@corral/contracts';
+import { WebSocketServer } from 'ws';
 import { z } from 'zod';
 import { runCommand } from './exec.run.ts';
-import { readJson, respondError, respondJson } from './respond.ts';
+import { EXEC_SUBPROTOCOLS, parseExecQuery, serveExecSocket } from './exec.socket.ts';
+import { serveFiles } from './files.http.ts';
+import { applyInput } from './input.http.ts';
+import { readJson, refuseUpgrade, respondError, respondJson, SUCCESS } from './respond.ts';
+import { serveScreenshot } from './screen.http.ts';
+import { serveSerialSocket } from './serial.socket.ts';
 import type { Vm } from './vm.ts';
 
-/** Serves the data plane (libs/contracts, data-plane.ts) of one machine. */
+const MAX_MESSAGE_BYTES = 1024 * 1024;
+
+/** Serves the data plane (libs/contracts, data-plane.ts) of one machine on a unix socket. */
 export class DataPlaneServer {
   readonly #vm: Vm;
   readonly #server: Server;
+  readonly #sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: MAX_MESSAGE_BYTES,
+    perMessageDeflate: false,
+    handleProtocols: (offered) => EXEC_SUBPROTOCOLS.find((protocol) => offered.has(protocol)) ?? false,
+  });
 
   constructor(vm: Vm) {
     this.#vm = vm;
-    this.#server = createServer((request, response) => {
+    this.#server = createServer({ requestTimeout: 0 }, (request, response) => {
       this.#serve(request, response).catch((error: unknown) => respondError(response, error));
     });
+    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
   listen(socketPath: string): Promise<void> {
@@ -29,22 +44,64 @@ export class DataPlaneServer {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = new URL(request.url ?? '/', 'http://vm');
-    switch (`${request.method} ${url.pathname}`) {
-      case 'POST /exec': {
+    const { pathname, searchParams } = urlOf(request);
+    switch (pathname) {
+      case '/exec': {
+        allow(request, 'POST');
         const body = parse(ExecRequest, await readJson(request));
         const abort = new AbortController();
         response.once('close', () => abort.abort());
         return respondJson(response, 200, await runCommand(this.#vm.agent(), body, abort.signal));
       }
+      case '/files':
+        return serveFiles(this.#vm.agent(), request, response, searchParams);
+      case '/screenshot':
+        allow(request, 'GET');
+        return serveScreenshot(this.#vm.emulator().screen, response, searchParams);
+      case '/input': {
+        allow(request, 'POST');
+        const body = parse(InputRequest, await readJson(request));
+        await applyInput(this.#vm.running(), body);
+        return respondJson(response, 200, SUCCESS);
+      }
       default:
-        throw new Problem('route.not-found', `the machine does not serve ${request.method} ${url.pathname}`);
+        throw new Problem('route.not-found', `the machine does not serve ${request.method} ${pathname}`);
+    }
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    try {
+      const { pathname, searchParams } = urlOf(request);
+      switch (pathname) {
+        case '/exec': {
+          const exec = parseExecQuery(searchParams);
+          this.#vm.agent();
+          return this.#sockets.handleUpgrade(request, socket, head, (client) => serveExecSocket(this.#vm, client, exec));
+        }
+        case '/serial': {
+          const replayBytes = z.coerce.number().int().min(0).catch(0).parse(searchParams.get('replay') ?? 0);
+          this.#vm.emulator();
+          return this.#sockets.handleUpgrade(request, socket, head, (client) => serveSerialSocket(this.#vm.serial, client, replayBytes));
+        }
+        default:
+          throw new Problem('route.not-found', `the machine has no WebSocket at ${pathname}`);
+      }
+    } catch (error) {
+      refuseUpgrade(socket, error);
     }
   }
 }
 
+function urlOf(request: IncomingMessage): URL {
+  return new URL(request.url ?? '/', 'http://machine');
+}
+
+function allow(request: IncomingMessage, method: string): void {
+  if (request.method !== method) throw new Problem('method.not-allowed', `use ${method}`);
+}
+
 /** Parses a body; what is wrong with it becomes a Problem that names each field. */
-export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
+function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   throw new Problem('object.invalid', z.prettifyError(parsed.error), {

@@ -94,10 +94,15 @@ export class Vm {
     return this.#emulator;
   }
 
+  /** The emulator while its guest runs, for input. Throws a Problem. */
+  running(): Emulator {
+    if (this.#paused) throw new Problem('vm.not-running', 'the machine is paused');
+    return this.emulator();
+  }
+
   /** The guest agent, or the Problem that says why there is none to talk to. */
   agent(): { readonly session: AgentSession; readonly files: GuestFiles } {
-    this.emulator();
-    if (this.#paused) throw new Problem('vm.not-running', 'the machine is paused');
+    this.running();
     if (this.#panicked) throw new Problem('vm.no-guest-agent', 'the guest’s kernel has panicked');
     if (!this.#config.guestAgent) throw new Problem('vm.no-guest-agent', 'the machine’s image has no guest agent');
     if (!this.#session.available) throw new Problem('vm.no-guest-agent', 'the guest agent does not answer');
