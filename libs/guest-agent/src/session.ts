@@ -96,10 +96,11 @@ export class AgentSession {
     this.#probeLater();
   }
 
-  dispose(): void {
+  /** Ends the conversation: every request under way fails for this reason. `connect` begins another. */
+  dispose(why: string): void {
     this.suspend();
     this.#connected = false;
-    this.#abandon('the machine stopped');
+    this.#abandon(why);
   }
 
   receive(bytes: Uint8Array): void {

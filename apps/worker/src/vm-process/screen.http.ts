@@ -1,5 +1,4 @@
 import type { ServerResponse } from 'node:http';
-import { buffer } from 'node:stream/consumers';
 import { Problem } from '@corral/contracts';
 import type { Picture, Screen } from '@corral/v86-host';
 import { PNG } from 'pngjs';
@@ -29,5 +28,12 @@ function encodePng({ width, height, rgba }: Picture): Promise<Buffer> {
   if (width === 0 || height === 0) throw new Problem('vm.no-screen', 'the guest has not set up its screen yet');
   const png = new PNG({ width, height, colorType: RGB, inputColorType: RGBA, filterType: NO_FILTER, deflateLevel: 3 });
   png.data = Buffer.from(rgba.buffer, rgba.byteOffset, rgba.byteLength);
-  return buffer(png.pack());
+  // Not a stream of node:stream: it only has the events.
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    png.on('data', (chunk: Buffer) => chunks.push(chunk));
+    png.once('end', () => resolve(Buffer.concat(chunks)));
+    png.once('error', reject);
+    png.pack();
+  });
 }

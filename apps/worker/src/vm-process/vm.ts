@@ -84,7 +84,7 @@ export class Vm {
       await Promise.race([this.#askToPowerOff(), after(graceMs)]);
     }
     this.#panic.dispose();
-    this.#session.dispose();
+    this.#session.dispose('the machine was stopped');
     await this.#emulator?.pause();
   }
 
@@ -174,7 +174,7 @@ export class Vm {
   #onPanic(message: string): void {
     if (this.#panicked) return;
     this.#panicked = true;
-    this.#session.suspend();
+    this.#session.dispose('the guest’s kernel has panicked');
     // A panicked kernel spins for ever; its screen is kept, its CPU time is not.
     void this.emulator().pause();
     this.#events.tell({ type: 'GuestPanicked', message: `Kernel panic - not syncing: ${message}` });
@@ -183,7 +183,7 @@ export class Vm {
   #onReboot(): void {
     if (this.#stopping) return this.#halted.resolve(undefined);
     this.#inTurn(async () => {
-      this.#session.suspend();
+      this.#session.dispose('the guest restarts');
       await this.emulator().dispose();
       this.#panicked = false;
       this.#events.tell({ type: 'GuestRebooted' });
