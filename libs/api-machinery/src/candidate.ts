@@ -16,6 +16,8 @@ export interface Candidate {
   readonly problems: readonly FieldProblem[];
   /** Whether the object's body is what its schema promises. */
   readonly complete: boolean;
+  /** The object as it came, for messages that show a bad value. */
+  readonly sent: unknown;
 }
 
 /** What the server decides about a new object. */
@@ -55,7 +57,7 @@ export function candidateForCreate(kind: KindDefinition, decoded: Decoded, targe
     creationTimestamp: toKubeTime(birth.now),
   });
   const object = { apiVersion: apiVersionOf(kind), kind: kind.kind, metadata, ...incoming.body } as KubeObject;
-  return judge(kind, object, undefined, incoming, metadataProblems(kind, sent));
+  return judge(kind, object, undefined, incoming, metadataProblems(kind, sent), decoded.value);
 }
 
 /** For PUT, and for the result of a patch: metadata and body are the caller's, status and identity stay. */
@@ -69,7 +71,7 @@ export function candidateForUpdate(kind: KindDefinition, decoded: Decoded, curre
   const status = current.status === undefined ? {} : { status: current.status };
   const object = { apiVersion: current.apiVersion, kind: current.kind, metadata, ...incoming.body, ...status } as KubeObject;
   const found = [...metadataProblems(kind, metadata), ...metadataUpdateProblems(sent, current.metadata)];
-  return judge(kind, object, current, incoming, found);
+  return judge(kind, object, current, incoming, found, decoded.value);
 }
 
 /** For the status subresource: only status is the caller's. */
@@ -87,6 +89,7 @@ export function candidateForStatus(kind: KindDefinition, { value, duplicates }: 
     decoding: duplicates.map((path) => `duplicate field "${path}"`),
     problems: parsed?.problems ?? [],
     complete: parsed?.complete ?? true,
+    sent: value,
   };
 }
 
@@ -96,17 +99,18 @@ function judge(
   previous: KubeObject | undefined,
   incoming: Incoming,
   found: readonly FieldProblem[],
+  sent: unknown,
 ): Candidate {
   const problems = [...found, ...incoming.problems, ...ruleProblems(kind, object, previous, incoming)];
-  return { object, decoding: incoming.decoding, problems, complete: incoming.complete };
+  return { object, decoding: incoming.decoding, problems, complete: incoming.complete, sent };
 }
 
 /** Refuses a candidate with anything wrong, naming all of it; returns the warnings for one that may pass. */
 export function acceptCandidate(kind: KindDefinition, candidate: Candidate, fieldValidation: FieldValidation): readonly string[] {
-  const { object, decoding, problems } = candidate;
-  const { name } = object.metadata;
-  if (decoding.length > 0 && fieldValidation === 'Strict') throw strictDecodingFailed(kind, name, decoding, problems, object);
-  if (problems.length > 0) throw objectInvalid(kind, name, problems, object);
+  const { decoding, problems, sent } = candidate;
+  const { name } = candidate.object.metadata;
+  if (decoding.length > 0 && fieldValidation === 'Strict') throw strictDecodingFailed(kind, name, decoding, problems, sent);
+  if (problems.length > 0) throw objectInvalid(kind, name, problems, sent);
   return fieldValidation === 'Warn' ? decoding : [];
 }
 

@@ -15,3 +15,4 @@ export * from './representation.ts';
 export * from './request-attributes.ts';
 export * from './discovery.ts';
 export * from './openapi.ts';
+export * from './list-options.ts';

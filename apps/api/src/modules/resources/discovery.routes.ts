@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto';
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import {
+  acceptsAggregatedDiscovery, AGGREGATED_DISCOVERY_TYPE, aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions, openApiDocument,
+  routeNotFound, type Subresource,
+} from '@corral/api-machinery';
+import { KINDS, virtualMachines, type KindDefinition } from '@corral/contracts';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { GIT_VERSION } from '../../platform/telemetry/health.controller.ts';
+import { sendStatus } from '../../platform/http/status-reply.ts';
+
+const machine = virtualMachines as unknown as KindDefinition;
+/** Served by gateways, and so listed where clients look for them. */
+const SUBRESOURCES: readonly Subresource[] = [
+  ...['exec', 'serial'].map((name) => ({ kind: machine, name, verbs: ['create', 'get'] })),
+  { kind: machine, name: 'files', verbs: ['get', 'update', 'delete'] },
+  { kind: machine, name: 'screenshot', verbs: ['get'] },
+  { kind: machine, name: 'input', verbs: ['create'] },
+  { kind: machine, name: 'tickets', verbs: ['create'] },
+];
+
+/** kubectl 1.27 and 1.28 want OpenAPI v2 as protobuf before they write; an empty document sends them on to v3. */
+const OPENAPI_V2_TYPE = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+
+/** What the API has: discovery and OpenAPI, computed once, revalidated by ETag. */
+@Injectable()
+export class DiscoveryRoutes implements OnModuleInit {
+  constructor(@Inject(HttpAdapterHost) private readonly host: HttpAdapterHost) {}
+
+  onModuleInit(): void {
+    const fastify = this.host.httpAdapter.getInstance<FastifyInstance>();
+    void fastify.register((scope, _options, done) => {
+      scope.setErrorHandler(sendStatus);
+      this.#discovery(scope);
+      this.#openApi(scope);
+      done();
+    });
+  }
+
+  #discovery(scope: FastifyInstance): void {
+    for (const [path, isCore] of [['/api', true], ['/apis', false]] as const) {
+      const aggregated = documentOf(aggregatedDiscovery(KINDS, SUBRESOURCES, isCore), AGGREGATED_DISCOVERY_TYPE);
+      const plain = documentOf(isCore ? apiVersions() : apiGroupList(KINDS));
+      scope.get(path, (request, reply) => sendDocument(request, reply.header('vary', 'Accept'), acceptsAggregatedDiscovery(request.headers.accept) ? aggregated : plain));
+    }
+    for (const { group, version } of groupVersions()) {
+      const resources = documentOf(apiResourceList(KINDS, SUBRESOURCES, group, version));
+      scope.get(group === '' ? `/api/${version}` : `/apis/${group}/${version}`, (request, reply) => sendDocument(request, reply, resources));
+      if (group === '') continue;
+      const ofGroup = documentOf(apiGroup(KINDS, group));
+      scope.get(`/apis/${group}`, (request, reply) => sendDocument(request, reply, ofGroup));
+    }
+  }
+
+  #openApi(scope: FastifyInstance): void {
+    const documents = new Map(
+      groupVersions().map(({ group, version }) => {
+        const kinds = KINDS.filter((kind) => kind.group === group && kind.version === version);
+        return [group === '' ? `api/${version}` : `apis/${group}/${version}`, documentOf(openApiDocument(kinds, GIT_VERSION))] as const;
+      }),
+    );
+    const index = documentOf({
+      paths: Object.fromEntries([...documents].map(([path, { etag }]) => [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${etag}` }])),
+    });
+    scope.get('/openapi/v3', (request, reply) => sendDocument(request, reply, index));
+    scope.get<{ Params: { '*': string }; Querystring: { hash?: string } }>('/openapi/v3/*', (request, reply) => {
+      const document = documents.get(request.params['*']);
+      if (!document) throw routeNotFound();
+      if (request.query.hash === document.etag) void reply.header('cache-control', 'public, max-age=31536000, immutable');
+      return sendDocument(request, reply, document);
+    });
+    scope.get('/openapi/v2', (_request, reply) => reply.type(OPENAPI_V2_TYPE).send(Buffer.alloc(0)));
+  }
+}
+
+interface Document {
+  readonly body: string;
+  readonly type: string;
+  readonly etag: string;
+}
+
+function documentOf(content: unknown, type = 'application/json'): Document {
+  const body = JSON.stringify(content);
+  return { body, type, etag: createHash('sha256').update(body).digest('hex').slice(0, 32).toUpperCase() };
+}
+
+function sendDocument(request: FastifyRequest, reply: FastifyReply, { body, type, etag }: Document): FastifyReply {
+  const quoted = `"${etag}"`;
+  void reply.header('etag', quoted);
+  if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'public');
+  if (request.headers['if-none-match']?.includes(quoted)) return reply.code(304).send();
+  return reply.type(type).send(body);
+}
+
+function groupVersions(): { group: string; version: string }[] {
+  const seen = new Map(KINDS.map(({ group, version }) => [`${group}/${version}`, { group, version }]));
+  return [...seen.values()];
+}

@@ -1,0 +1,100 @@
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { readWatchRequest, requestAttributes, routeNotFound, Selection } from '@corral/api-machinery';
+import { KINDS, toStatus, type KindDefinition } from '@corral/contracts';
+import type { WebSocket } from 'ws';
+import { z } from 'zod';
+import { requireAllowed } from '../../platform/auth/authorization.ts';
+import { problemOf } from '../../platform/http/status-reply.ts';
+import { WebSocketRoutes, type UpgradeRequest } from '../../platform/http/websocket-routes.ts';
+import { Watches } from './watches.ts';
+
+const PING_EVERY_MS = 15_000;
+const BOOKMARK_EVERY_MS = 30_000;
+const MAX_WATCHES = 64;
+const MAX_MESSAGE_BYTES = 16 * 1024;
+/** Bytes a client may leave unread before it is cut off; it comes back and resumes. */
+const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
+
+const Message = z.discriminatedUnion('type', [
+  z.object({ id: z.number().int(), type: z.literal('watch'), path: z.string().max(2048), resourceVersion: z.string().max(20).optional() }),
+  z.object({ id: z.number().int(), type: z.literal('stop') }),
+]);
+
+/** `/live`: every watch of a console tab over one socket, each with the caller's own rights. */
+@Injectable()
+export class LiveGateway implements OnModuleInit {
+  constructor(
+    @Inject(WebSocketRoutes) private readonly routes: WebSocketRoutes,
+    @Inject(Watches) private readonly watches: Watches,
+  ) {}
+
+  onModuleInit(): void {
+    this.routes.add({ path: '/live', maxMessageBytes: MAX_MESSAGE_BYTES, open: (socket, request) => this.#open(socket, request) });
+  }
+
+  #open(socket: WebSocket, request: UpgradeRequest): void {
+    const running = new Map<number, AbortController>();
+    const send = (message: object): void => {
+      if (socket.bufferedAmount > MAX_UNREAD_BYTES) socket.terminate();
+      else socket.send(JSON.stringify(message));
+    };
+    const ping = (): void => send({ type: 'ping', now: new Date().toISOString() });
+    const timer = setInterval(ping, PING_EVERY_MS);
+    ping();
+    socket.on('close', () => {
+      clearInterval(timer);
+      for (const abort of running.values()) abort.abort();
+    });
+    socket.on('message', (data) => {
+      const message = parseMessage(data.toString());
+      if (!message) return socket.close(1007, 'not a message of this protocol');
+      running.get(message.id)?.abort();
+      if (message.type === 'stop') return;
+      if (running.size >= MAX_WATCHES) return socket.close(1008, `at most ${MAX_WATCHES} watches`);
+      const abort = new AbortController();
+      running.set(message.id, abort);
+      void this.#follow(message, request, send, abort.signal).finally(() => {
+        if (running.get(message.id) === abort) running.delete(message.id);
+      });
+    });
+  }
+
+  async #follow(message: z.output<typeof Message> & { type: 'watch' }, request: UpgradeRequest, send: (message: object) => void, signal: AbortSignal): Promise<void> {
+    const { id } = message;
+    try {
+      const url = new URL(message.path, 'http://localhost');
+      const query = (name: string): string | undefined => (name === 'watch' ? 'true' : (url.searchParams.get(name) ?? undefined));
+      requireAllowed(request.user, requestAttributes('GET', url.pathname, query));
+      const { kind, namespace } = collectionOf(url.pathname);
+      const watch = readWatchRequest(kind, (name) => (name === 'resourceVersion' ? message.resourceVersion : query(name)));
+      const selection = new Selection(kind, { namespace, labelSelector: watch.labelSelector, fieldSelector: watch.fieldSelector });
+      const options = { start: watch.start, marksInitialEnd: watch.start.from === 'Existing', bookmarkEveryMs: BOOKMARK_EVERY_MS, signal };
+      for await (const item of this.watches.watch(selection, options)) {
+        if (signal.aborted) break;
+        if (item.type === 'Event') send({ id, ...item.event });
+        else send({ id, type: 'BOOKMARK', object: { metadata: { resourceVersion: String(item.resourceVersion), ...(item.isInitialEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}) } } });
+      }
+    } catch (error) {
+      send({ id, type: 'ERROR', object: toStatus(problemOf(error) ?? error) });
+    }
+    send({ id, type: 'CLOSED' });
+  }
+}
+
+function parseMessage(text: string): z.output<typeof Message> | undefined {
+  try {
+    return Message.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The kind and namespace of a collection's path. */
+function collectionOf(path: string): { kind: KindDefinition; namespace: string | undefined } {
+  const attributes = requestAttributes('GET', path, () => undefined);
+  const kind = attributes.isResource
+    ? KINDS.find(({ group, version, plural }) => group === attributes.group && version === attributes.version && plural === attributes.resource)
+    : undefined;
+  if (!kind || !attributes.isResource || attributes.name !== '') throw routeNotFound();
+  return { kind, namespace: kind.scope === 'Namespaced' ? attributes.namespace || undefined : undefined };
+}

@@ -1,0 +1,216 @@
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { systemClock } from '@corral/base';
+import {
+  decodeBody, isRecord, isTrue, malformed, mediaTypeOf, negotiate, presentList, presentObject, readListRequest,
+  readPatch, readWatchRequest, Selection, type DeleteOptions, type FieldValidation, type Patch, type Query,
+} from '@corral/api-machinery';
+import { apiPath, KINDS, Problem, type KindDefinition, type KubeObject, type Status } from '@corral/contracts';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { stringify } from 'yaml';
+import { z } from 'zod';
+import { queryValue } from '../../platform/http/http-server.ts';
+import { sendStatus } from '../../platform/http/status-reply.ts';
+import { RequestMetrics } from '../../platform/telemetry/request-metrics.ts';
+import { Resources, type ObjectAddress, type WriteOptions } from './resources.service.ts';
+import { Waits } from './waits.ts';
+import { streamWatch } from './watch-stream.ts';
+import { Watches } from './watches.ts';
+
+type Params = { namespace?: string; name?: string };
+type Request = FastifyRequest<{ Params: Params; Body: string | undefined }>;
+
+/** The generic REST routes: the same for every kind there is and every kind to come. */
+@Injectable()
+export class ResourceRoutes implements OnModuleInit {
+  constructor(
+    @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
+    @Inject(Resources) private readonly resources: Resources,
+    @Inject(Watches) private readonly watches: Watches,
+    @Inject(Waits) private readonly waits: Waits,
+    @Inject(RequestMetrics) private readonly metrics: RequestMetrics,
+  ) {}
+
+  onModuleInit(): void {
+    const fastify = this.host.httpAdapter.getInstance<FastifyInstance>();
+    void fastify.register((scope, _options, done) => {
+      scope.setErrorHandler(sendStatus);
+      // Bodies are decoded here, strictly and by kind, so they come as text whatever their type.
+      scope.removeAllContentTypeParsers();
+      scope.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, parsed) => parsed(null, body));
+      for (const kind of KINDS) this.#serve(scope, kind);
+      done();
+    });
+  }
+
+  #serve(scope: FastifyInstance, kind: KindDefinition): void {
+    const isNamespaced = kind.scope === 'Namespaced';
+    // apiPath encodes what it is given, and these are patterns.
+    const collection = isNamespaced ? apiPath(kind).replace(kind.plural, `namespaces/:namespace/${kind.plural}`) : apiPath(kind);
+    const object = `${collection}/:name`;
+    const list = (request: Request, reply: FastifyReply) => this.#list(kind, request, reply);
+
+    if (isNamespaced) scope.get<{ Params: Params; Body: string | undefined }>(apiPath(kind), list);
+    scope.get<{ Params: Params; Body: string | undefined }>(collection, list);
+    scope.post<{ Params: Params; Body: string }>(collection, (request, reply) => this.#create(kind, request, reply));
+    if (isNamespaced) scope.post<{ Params: Params; Body: string }>(apiPath(kind), (request, reply) => this.#create(kind, request, reply));
+    scope.delete<{ Params: Params; Body: string | undefined }>(collection, (request, reply) => this.#deleteCollection(kind, request, reply));
+    scope.get<{ Params: Params; Body: undefined }>(object, (request, reply) => this.#get(kind, request, reply));
+    scope.put<{ Params: Params; Body: string }>(object, (request, reply) =>
+      this.#write(kind, request, reply, (address, options) => this.resources.replace(kind, address, bodyOf(request), options)),
+    );
+    scope.patch<{ Params: Params; Body: string }>(object, (request, reply) =>
+      this.#write(kind, request, reply, (address, options) => this.resources.patch(kind, address, patchOf(kind, request), options)),
+    );
+    scope.delete<{ Params: Params; Body: string | undefined }>(object, (request, reply) => this.#delete(kind, request, reply));
+    scope.get<{ Params: Params; Body: undefined }>(`${object}/wait`, (request, reply) => this.#wait(kind, request, reply));
+    if (!kind.status) return;
+    scope.get<{ Params: Params; Body: undefined }>(`${object}/status`, (request, reply) => this.#get(kind, request, reply));
+    scope.put<{ Params: Params; Body: string }>(`${object}/status`, (request, reply) =>
+      this.#write(kind, request, reply, (address, options) => this.resources.replaceStatus(kind, address, bodyOf(request), options)),
+    );
+    scope.patch<{ Params: Params; Body: string }>(`${object}/status`, (request, reply) =>
+      this.#write(kind, request, reply, (address, options) => this.resources.patchStatus(kind, address, patchOf(kind, request), options)),
+    );
+    for (const path of [collection, object, `${object}/status`]) refuseOtherMethods(scope, path);
+  }
+
+  async #list(kind: KindDefinition, request: Request, reply: FastifyReply): Promise<unknown> {
+    const query = queryOf(request);
+    const representation = negotiate(request.headers.accept, query('includeObject'));
+    if (isTrue(query('watch'))) {
+      const watch = readWatchRequest(kind, query);
+      const selection = new Selection(kind, { namespace: request.params.namespace, labelSelector: watch.labelSelector, fieldSelector: watch.fieldSelector });
+      await streamWatch(this.watches, this.metrics, selection, watch, representation, request, reply);
+      return reply;
+    }
+    const page = await this.resources.list(kind, request.params.namespace, readListRequest(kind, query));
+    const metadata = {
+      resourceVersion: String(page.resourceVersion),
+      ...(page.continueToken === undefined ? {} : { continue: page.continueToken }),
+      ...(page.remaining === undefined ? {} : { remainingItemCount: page.remaining }),
+    };
+    return send(reply, 200, presentList(kind, page.objects, metadata, representation, systemClock.now()), representation.encoding);
+  }
+
+  async #get(kind: KindDefinition, request: FastifyRequest<{ Params: Params }>, reply: FastifyReply): Promise<unknown> {
+    const object = await this.resources.get(kind, addressOf(request));
+    return this.#sendObject(kind, request, reply, 200, object);
+  }
+
+  async #create(kind: KindDefinition, request: FastifyRequest<{ Params: Params; Body: string }>, reply: FastifyReply): Promise<unknown> {
+    const target = { namespace: request.params.namespace };
+    const object = await this.resources.create(kind, bodyOf(request), target, writeOptions(request, reply));
+    return this.#sendObject(kind, request, reply, 201, object);
+  }
+
+  async #write(
+    kind: KindDefinition,
+    request: FastifyRequest<{ Params: Params }>,
+    reply: FastifyReply,
+    write: (address: ObjectAddress, options: WriteOptions) => Promise<KubeObject>,
+  ): Promise<unknown> {
+    const object = await write(addressOf(request), writeOptions(request, reply));
+    return this.#sendObject(kind, request, reply, 200, object);
+  }
+
+  async #delete(kind: KindDefinition, request: Request, reply: FastifyReply): Promise<unknown> {
+    const { isGone, object } = await this.resources.delete(kind, addressOf(request), deleteOptions(request));
+    if (!isGone) return this.#sendObject(kind, request, reply, 200, object);
+    const { name, uid } = object.metadata;
+    return send(reply, 200, { ...SUCCESS, details: { name, group: kind.group, kind: kind.plural, uid } }, negotiate(request.headers.accept).encoding);
+  }
+
+  async #deleteCollection(kind: KindDefinition, request: Request, reply: FastifyReply): Promise<unknown> {
+    const page = await this.resources.deleteCollection(kind, request.params.namespace, readListRequest(kind, queryOf(request)), deleteOptions(request));
+    const representation = negotiate(request.headers.accept);
+    return send(reply, 200, presentList(kind, page.objects, { resourceVersion: String(page.resourceVersion) }, representation, systemClock.now()), representation.encoding);
+  }
+
+  async #wait(kind: KindDefinition, request: FastifyRequest<{ Params: Params }>, reply: FastifyReply): Promise<unknown> {
+    const left = new AbortController();
+    reply.raw.on('close', () => left.abort());
+    const query = queryOf(request);
+    const object = await this.waits.wait(kind, addressOf(request), query('for'), query('timeoutSeconds'), left.signal);
+    return object ? this.#sendObject(kind, request, reply, 200, object) : send(reply, 200, SUCCESS, 'json');
+  }
+
+  #sendObject(kind: KindDefinition, request: FastifyRequest, reply: FastifyReply, code: number, object: KubeObject): FastifyReply {
+    const representation = negotiate(request.headers.accept, queryValue(request.query, 'includeObject'));
+    return send(reply, code, presentObject(kind, object, representation, systemClock.now()), representation.encoding);
+  }
+}
+
+const SUCCESS = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 200 } as const satisfies Status;
+
+function send(reply: FastifyReply, code: number, content: unknown, encoding: 'json' | 'yaml'): FastifyReply {
+  const body = encoding === 'yaml' ? stringify(content) : JSON.stringify(content);
+  return reply.code(code).type(`application/${encoding}`).header('cache-control', 'no-cache, private').send(body);
+}
+
+const queryOf = (request: FastifyRequest): Query => (name) => queryValue(request.query, name);
+
+const addressOf = ({ params }: { params: Params }): ObjectAddress => ({ namespace: params.namespace, name: params.name ?? '' });
+
+const bodyOf = ({ body, headers }: FastifyRequest<{ Body: string }>) => decodeBody(body ?? '', mediaTypeOf(headers['content-type']));
+
+function patchOf(kind: KindDefinition, { body, headers }: FastifyRequest<{ Body: string }>): Patch {
+  return readPatch(kind, body ?? '', mediaTypeOf(headers['content-type']));
+}
+
+function writeOptions(request: FastifyRequest, reply: FastifyReply): WriteOptions {
+  const query = queryOf(request);
+  const warn = (text: string): void => {
+    // One header per warning, as RFC 7234 §5.5 writes them; Node keeps repeated values apart.
+    const quoted = text.replaceAll(/[\\"]/g, '\\$&').replaceAll(/[^\x20-\x7e]/g, '?');
+    reply.raw.appendHeader('warning', `299 - "${quoted}"`);
+  };
+  return { dryRun: readDryRun(query('dryRun')), fieldValidation: readFieldValidation(query('fieldValidation')), warn };
+}
+
+function readDryRun(text: string | undefined): boolean {
+  if (text === undefined || text === '') return false;
+  if (text === 'All') return true;
+  throw malformed(`dryRun: Unsupported value: "${text}": supported values: "All"`);
+}
+
+function readFieldValidation(text: string | undefined): FieldValidation | undefined {
+  if (text === undefined || text === '') return undefined;
+  if (text === 'Strict' || text === 'Warn' || text === 'Ignore') return text;
+  throw malformed(`fieldValidation: Unsupported value: "${text}": supported values: "Ignore", "Strict", "Warn"`);
+}
+
+const DeleteBody = z.object({
+  preconditions: z.object({ uid: z.string().optional(), resourceVersion: z.string().optional() }).optional(),
+  propagationPolicy: z.enum(['Background', 'Foreground', 'Orphan']).optional(),
+  gracePeriodSeconds: z.number().optional(),
+  orphanDependents: z.boolean().optional(),
+  dryRun: z.array(z.literal('All')).optional(),
+});
+
+function deleteOptions(request: FastifyRequest<{ Body: string | undefined }>): DeleteOptions {
+  const query = queryOf(request);
+  const sent = request.body ? decodeBody(request.body, mediaTypeOf(request.headers['content-type'])).value : {};
+  const parsed = DeleteBody.safeParse(isRecord(sent) ? { ...sent, propagationPolicy: sent['propagationPolicy'] ?? query('propagationPolicy') } : sent);
+  if (!parsed.success) throw malformed(`the body is no DeleteOptions: ${z.prettifyError(parsed.error)}`);
+  const { preconditions, propagationPolicy, orphanDependents, dryRun } = parsed.data;
+  return {
+    ...(preconditions ? { preconditions } : {}),
+    propagationPolicy: propagationPolicy ?? (orphanDependents ? 'Orphan' : undefined),
+    dryRun: readDryRun(query('dryRun')) || (dryRun?.length ?? 0) > 0,
+  };
+}
+
+/** A path that exists answers an unknown method with 405, not with 404. */
+function refuseOtherMethods(scope: FastifyInstance, path: string): void {
+  const methods = (['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const).filter((method) => !scope.hasRoute({ method, url: path }));
+  if (methods.length === 0) return;
+  scope.route({
+    method: methods,
+    url: path,
+    handler: () => {
+      throw new Problem('method.not-allowed', 'the server does not allow this method on the requested resource');
+    },
+  });
+}
+

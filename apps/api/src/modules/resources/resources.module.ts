@@ -1,0 +1,28 @@
+import { Global, Module } from '@nestjs/common';
+import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
+import { Admission } from '../../platform/objects/admission.ts';
+import { ContinueTokens } from './continue-tokens.ts';
+import { DiscoveryRoutes } from './discovery.routes.ts';
+import { LiveGateway } from './live.gateway.ts';
+import { ResourceRoutes } from './resource.routes.ts';
+import { Resources } from './resources.service.ts';
+import { Waits } from './waits.ts';
+import { Watches } from './watches.ts';
+
+/** Every kind as an API inside this process: the ObjectClient and the admission registry are for all modules. */
+@Global()
+@Module({
+  providers: [
+    Admission,
+    ContinueTokens,
+    Watches,
+    Resources,
+    { provide: OBJECT_CLIENT, useFactory: (resources: Resources) => resources.client, inject: [Resources] },
+  ],
+  exports: [Admission, Resources, Watches, OBJECT_CLIENT],
+})
+export class ResourcesModule {}
+
+/** The kinds over HTTP: generic REST, watches, discovery, OpenAPI and the console's socket. */
+@Module({ providers: [Waits, ResourceRoutes, DiscoveryRoutes, LiveGateway] })
+export class ResourceRoutesModule {}

@@ -1,0 +1,286 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { systemClock } from '@corral/base';
+import {
+  acceptCandidate, candidateForCreate, candidateForStatus, candidateForUpdate, defaultFieldValidation, isRecord, isReleased, malformed,
+  objectConflict, objectExists, objectInvalid, objectNotFound, planDeletion, Selection, successor, withoutRepeats,
+  type Candidate, type Decoded, type DeleteOptions, type FieldValidation, type ListRequest, type Patch,
+} from '@corral/api-machinery';
+import { Problem, type FieldProblem, type KindDefinition, type KubeObject, type ObjectClient } from '@corral/contracts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PostgresStore } from '../../platform/database/postgres-store.ts';
+import { Admission, type AdmissionOperation } from '../../platform/objects/admission.ts';
+import { ContinueTokens } from './continue-tokens.ts';
+import { objectClientOf } from './local-object-client.ts';
+import { Watches } from './watches.ts';
+
+/** Which object of a kind. */
+export interface ObjectAddress {
+  readonly namespace: string | undefined;
+  readonly name: string;
+}
+
+export interface WriteOptions {
+  readonly dryRun: boolean;
+  /** Absent: the kind's own default. */
+  readonly fieldValidation?: FieldValidation | undefined;
+  /** Told what was let pass but should be known. */
+  readonly warn?: (warning: string) => void;
+}
+
+export interface ListPage {
+  readonly objects: readonly KubeObject[];
+  readonly resourceVersion: number;
+  readonly continueToken: string | undefined;
+  /** Only known for lists without selectors. */
+  readonly remaining: number | undefined;
+}
+
+export interface DeletionResult {
+  /** False while finalizers hold it. */
+  readonly isGone: boolean;
+  readonly object: KubeObject;
+}
+
+/** Writes without a precondition are tried again when another writer was faster. */
+const MAX_ATTEMPTS = 100;
+const MAX_RETRY_DELAY_MS = 20;
+const NAME_ATTEMPTS = 8;
+/** Without a limit a list is still read in pages, so that one query is never the whole table. */
+const PAGE = 1000;
+
+/** The verbs of the API over every kind: what HTTP, the in-process client and the console's socket have in common. */
+@Injectable()
+export class Resources {
+  readonly #objects: ObjectClient;
+
+  constructor(
+    @Inject(PostgresStore) private readonly store: PostgresStore,
+    @Inject(Admission) private readonly admission: Admission,
+    @Inject(ContinueTokens) private readonly tokens: ContinueTokens,
+    @Inject(Watches) watches: Watches,
+  ) {
+    this.#objects = objectClientOf(this, watches);
+  }
+
+  /** This service as an ObjectClient with full rights. */
+  get client(): ObjectClient {
+    return this.#objects;
+  }
+
+  async get(kind: KindDefinition, { namespace, name }: ObjectAddress): Promise<KubeObject> {
+    const object = await this.store.get(kind, namespace, name);
+    if (!object) throw objectNotFound(kind, name);
+    return object;
+  }
+
+  async list(kind: KindDefinition, namespace: string | undefined, request: ListRequest): Promise<ListPage> {
+    const selection = new Selection(kind, { namespace, labelSelector: request.labelSelector, fieldSelector: request.fieldSelector });
+    const { limit } = request;
+    const token = request.continueToken === undefined ? undefined : this.tokens.read(request.continueToken);
+    let at = token?.version ?? (request.match === 'Exact' ? request.resourceVersion : undefined);
+    let after = token?.after;
+    if (request.resourceVersion !== undefined && at === undefined) await this.#requireReached(request.resourceVersion);
+
+    const objects: KubeObject[] = [];
+    for (;;) {
+      // Selectors are finished here, so a page may have to be filled from several of the store's.
+      const size = limit === undefined || !selection.isWholeCollection ? PAGE : limit - objects.length;
+      const page = await this.store.list(kind, { namespace: selection.namespace, ...selection.index, after, at, limit: size });
+      at ??= page.resourceVersion;
+      for (const [index, object] of page.objects.entries()) {
+        after = { namespace: object.metadata.namespace ?? '', name: object.metadata.name };
+        if (selection.matches(object)) objects.push(object);
+        if (limit === undefined || objects.length < limit) continue;
+        const remaining = page.remaining + page.objects.length - index - 1;
+        const continueToken = remaining > 0 ? this.tokens.write({ version: at, after }) : undefined;
+        return { objects, resourceVersion: at, continueToken, remaining: remaining > 0 && selection.isWholeCollection ? remaining : undefined };
+      }
+      if (page.remaining === 0) return { objects, resourceVersion: at, continueToken: undefined, remaining: undefined };
+    }
+  }
+
+  async #requireReached(version: number): Promise<void> {
+    const current = await this.store.currentVersion();
+    if (version <= current) return;
+    throw new Problem('version.not-reached', `Timeout: Too large resource version: ${version}, current: ${current}`, {
+      details: { causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }], retryAfterSeconds: 1 },
+    });
+  }
+
+  async create(kind: KindDefinition, decoded: Decoded, target: { namespace: string | undefined }, options: WriteOptions): Promise<KubeObject> {
+    for (let attempt = 1; ; attempt += 1) {
+      const birth = { now: systemClock.now(), uid: randomUUID(), nameSuffix: nameSuffix() };
+      const candidate = candidateForCreate(kind, decoded, target, birth);
+      const object = await this.#admit(kind, candidate, undefined, 'Create', options);
+      requireNamespace(kind, object);
+      try {
+        if (!options.dryRun) return await this.store.create(kind, object);
+        if (await this.store.get(kind, object.metadata.namespace, object.metadata.name)) throw objectExists(kind, object.metadata.name);
+        return object;
+      } catch (error) {
+        if (!isProblem(error, 'object.exists') || !isNameMadeUp(decoded) || attempt === NAME_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  /** PUT. Custom kinds must say which version they replace; built-in ones may leave it out. */
+  replace(kind: KindDefinition, address: ObjectAddress, decoded: Decoded, options: WriteOptions): Promise<KubeObject> {
+    requireVersionForUpdate(kind, address, decoded);
+    return this.#update(kind, address, options, sentVersion(decoded) === undefined, async (current) => {
+      requireVersion(kind, current, decoded);
+      return this.#admit(kind, candidateForUpdate(kind, decoded, current), current, 'Update', options);
+    });
+  }
+
+  patch(kind: KindDefinition, address: ObjectAddress, patch: Patch, options: WriteOptions): Promise<KubeObject> {
+    return this.#update(kind, address, options, true, async (current) => {
+      const decoded = this.#patched(kind, patch, current);
+      return this.#admit(kind, candidateForUpdate(kind, decoded, current), current, 'Update', options);
+    });
+  }
+
+  replaceStatus(kind: KindDefinition, address: ObjectAddress, decoded: Decoded, options: WriteOptions): Promise<KubeObject> {
+    requireVersionForUpdate(kind, address, decoded);
+    return this.#update(kind, address, options, sentVersion(decoded) === undefined, (current) => {
+      requireVersion(kind, current, decoded);
+      return Promise.resolve(accept(kind, candidateForStatus(kind, decoded, current), options));
+    });
+  }
+
+  patchStatus(kind: KindDefinition, address: ObjectAddress, patch: Patch, options: WriteOptions): Promise<KubeObject> {
+    return this.#update(kind, address, options, true, (current) =>
+      Promise.resolve(accept(kind, candidateForStatus(kind, this.#patched(kind, patch, current), current), options)),
+    );
+  }
+
+  #patched(kind: KindDefinition, patch: Patch, current: KubeObject): Decoded {
+    const decoded: Decoded = { value: patch(current), duplicates: [] };
+    requireVersion(kind, current, decoded, true);
+    const metadata = metadataOf(decoded);
+    if (metadata['uid'] !== undefined && metadata['uid'] !== current.metadata.uid) {
+      throw objectInvalid(kind, current.metadata.name, [{ field: 'metadata.uid', reason: 'FieldValueInvalid', message: 'field is immutable' }], decoded.value);
+    }
+    return decoded;
+  }
+
+  async delete(kind: KindDefinition, address: ObjectAddress, options: DeleteOptions): Promise<DeletionResult> {
+    for (let attempt = 1; ; attempt += 1) {
+      const current = await this.get(kind, address);
+      requirePreconditions(kind, current, options);
+      const plan = planDeletion(kind, current, options, systemClock.now());
+      const object = plan.outcome === 'Mark' ? plan.object : current;
+      if (options.dryRun || plan.outcome === 'AlreadyMarked') return { isGone: plan.outcome === 'Remove', object };
+      try {
+        if (plan.outcome === 'Mark') return { isGone: false, object: await this.store.update(kind, current, object) };
+        return { isGone: true, object: await this.store.remove(kind, current, current) };
+      } catch (error) {
+        if (!isProblem(error, 'object.conflict') || options.preconditions?.resourceVersion || attempt === MAX_ATTEMPTS) throw error;
+        await sleep(Math.random() * MAX_RETRY_DELAY_MS);
+      }
+    }
+  }
+
+  /** Deletes what a list with the same request would show; answers what was deleted. */
+  async deleteCollection(kind: KindDefinition, namespace: string | undefined, request: ListRequest, options: DeleteOptions): Promise<ListPage> {
+    const page = await this.list(kind, namespace, request);
+    for (const { metadata } of page.objects) {
+      const address = { namespace: metadata.namespace, name: metadata.name };
+      await this.delete(kind, address, { ...options, preconditions: { uid: metadata.uid } }).catch((error: unknown) => {
+        // Gone, or replaced by another of the same name: not part of what was listed.
+        if (!isProblem(error, 'object.not-found') && !isProblem(error, 'object.conflict')) throw error;
+      });
+    }
+    return page;
+  }
+
+  /** Reads, decides, and writes what was decided if nobody else wrote meanwhile; else tells, or begins again. */
+  async #update(
+    kind: KindDefinition,
+    address: ObjectAddress,
+    options: WriteOptions,
+    mayRetry: boolean,
+    decide: (current: KubeObject) => Promise<KubeObject>,
+  ): Promise<KubeObject> {
+    for (let attempt = 1; ; attempt += 1) {
+      const current = await this.get(kind, address);
+      const next = successor(current, await decide(current));
+      if (!next) return current;
+      if (options.dryRun) return next;
+      try {
+        return isReleased(kind, next) ? await this.store.remove(kind, current, next) : await this.store.update(kind, current, next);
+      } catch (error) {
+        if (!isProblem(error, 'object.conflict') || !mayRetry || attempt === MAX_ATTEMPTS) throw error;
+        await sleep(Math.random() * MAX_RETRY_DELAY_MS);
+      }
+    }
+  }
+
+  /** Defaults and checks that look at other objects; refuses with everything that is wrong at once. */
+  async #admit(kind: KindDefinition, candidate: Candidate, previous: KubeObject | undefined, operation: AdmissionOperation, options: WriteOptions): Promise<KubeObject> {
+    let { object } = candidate;
+    if (candidate.complete) {
+      for (const fill of this.admission.defaultersOf(kind)) object = await fill(object, previous, operation, this.#objects);
+    }
+    const problems: FieldProblem[] = [...candidate.problems];
+    for (const check of this.admission.checksOf(kind)) {
+      try {
+        problems.push(...withoutRepeats(await check(object, previous, operation, this.#objects), problems));
+      } catch (error) {
+        // A check may trip over a field that was cut out because it is bad; that field is reported already.
+        if (candidate.complete || error instanceof Problem) throw error;
+      }
+    }
+    return accept(kind, { ...candidate, object, problems }, options);
+  }
+}
+
+function accept(kind: KindDefinition, candidate: Candidate, options: WriteOptions): KubeObject {
+  const warnings = acceptCandidate(kind, candidate, options.fieldValidation ?? defaultFieldValidation(kind));
+  for (const warning of warnings) options.warn?.(warning);
+  return candidate.object;
+}
+
+const isProblem = (error: unknown, code: Problem['code']): boolean => error instanceof Problem && error.code === code;
+
+const metadataOf = ({ value }: Decoded): Record<string, unknown> => (isRecord(value) && isRecord(value['metadata']) ? value['metadata'] : {});
+
+function sentVersion(decoded: Decoded): string | undefined {
+  const version = metadataOf(decoded)['resourceVersion'];
+  return typeof version === 'string' && version !== '' && version !== '0' ? version : undefined;
+}
+
+function requireVersionForUpdate(kind: KindDefinition, { name }: ObjectAddress, decoded: Decoded): void {
+  if (kind.builtIn || sentVersion(decoded) !== undefined) return;
+  throw objectInvalid(kind, name, [{ field: 'metadata.resourceVersion', reason: 'FieldValueInvalid', message: 'must be specified for an update' }]);
+}
+
+function requireVersion(kind: KindDefinition, current: KubeObject, decoded: Decoded, isPatched = false): void {
+  const sent = sentVersion(decoded);
+  if (sent !== undefined && sent !== current.metadata.resourceVersion) throw objectConflict(kind, current.metadata.name);
+  if (!isPatched || sent !== undefined) return;
+  if (typeof metadataOf(decoded)['resourceVersion'] === 'number') throw malformed('metadata.resourceVersion must be a string');
+}
+
+function requirePreconditions(kind: KindDefinition, { metadata }: KubeObject, { preconditions }: DeleteOptions): void {
+  const { uid, resourceVersion } = preconditions ?? {};
+  if (uid && uid !== metadata.uid) {
+    throw objectConflict(kind, metadata.name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`);
+  }
+  if (resourceVersion && resourceVersion !== metadata.resourceVersion) {
+    throw objectConflict(kind, metadata.name, `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`);
+  }
+}
+
+/** An object of a namespaced kind is nowhere without a namespace. */
+function requireNamespace(kind: KindDefinition, { metadata }: KubeObject): void {
+  if (kind.scope === 'Namespaced' && !metadata.namespace) throw malformed('an empty namespace may not be set during creation');
+}
+
+const isNameMadeUp = (decoded: Decoded): boolean => !metadataOf(decoded)['name'];
+
+/** Letters and digits that spell nothing. Source: k8s.io/apimachinery/pkg/util/rand. */
+const ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
+function nameSuffix(): string {
+  return [...randomBytes(5)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('');
+}

@@ -1,0 +1,63 @@
+import { once } from 'node:events';
+import { presentBookmark, presentEventObject, type Representation, type Selection, type WatchRequest } from '@corral/api-machinery';
+import { toStatus } from '@corral/contracts';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { problemOf } from '../../platform/http/status-reply.ts';
+import type { RequestMetrics } from '../../platform/telemetry/request-metrics.ts';
+import type { Watches, WatchItem } from './watches.ts';
+
+const BOOKMARK_EVERY_MS = 60_000;
+/** Without a wish of the client a watch lasts 30 to 60 minutes, spread so that they do not all come back at once. */
+const DEFAULT_TIMEOUT_MS = 30 * 60_000;
+/** A client that takes nothing for this long is cut off; it resumes where it was. */
+const STALLED_MS = 30_000;
+
+/** Streams a watch as one JSON object per line until it ends, the client leaves, or the client stops reading. */
+export async function streamWatch(
+  watches: Watches,
+  metrics: RequestMetrics,
+  selection: Selection,
+  watch: WatchRequest,
+  representation: Representation,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  const { kind } = selection;
+  const abort = new AbortController();
+  const labels = { group: kind.group, resource: kind.plural };
+  const socket = reply.raw;
+  reply.hijack();
+  socket.on('close', () => abort.abort());
+  socket.on('error', () => abort.abort());
+  socket.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private', 'x-request-id': request.id });
+  socket.flushHeaders();
+  metrics.watches.inc(labels);
+
+  let isFirst = true;
+  const lineOf = (item: WatchItem): string | undefined => {
+    if (item.type === 'Bookmark') {
+      if (!watch.bookmarks) return undefined;
+      return line('BOOKMARK', presentBookmark(kind, String(item.resourceVersion), representation, item.isInitialEnd));
+    }
+    const object = presentEventObject(kind, item.event.object, representation, new Date(), isFirst);
+    isFirst = false;
+    return line(item.event.type, object);
+  };
+  const timeoutMs = watch.timeoutSeconds === undefined ? DEFAULT_TIMEOUT_MS * (1 + Math.random()) : watch.timeoutSeconds * 1000;
+  const options = { start: watch.start, marksInitialEnd: watch.marksInitialEnd, bookmarkEveryMs: BOOKMARK_EVERY_MS, timeoutMs, signal: abort.signal };
+  try {
+    for await (const item of watches.watch(selection, options)) {
+      const text = lineOf(item);
+      if (text === undefined || socket.write(text)) continue;
+      await once(socket, 'drain', { signal: AbortSignal.any([abort.signal, AbortSignal.timeout(STALLED_MS)]) });
+    }
+    socket.end();
+  } catch (error) {
+    if (abort.signal.aborted || socket.writableNeedDrain) socket.destroy();
+    else socket.end(line('ERROR', toStatus(problemOf(error) ?? error)));
+  } finally {
+    metrics.watches.dec(labels);
+  }
+}
+
+const line = (type: string, object: unknown): string => `${JSON.stringify({ type, object })}\n`;

@@ -1,0 +1,72 @@
+import { randomUUID } from 'node:crypto';
+import fastifyCompress from '@fastify/compress';
+import { requestAttributes, type RequestAttributes } from '@corral/api-machinery';
+import { KINDS } from '@corral/contracts';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyRequest } from 'fastify';
+import { RequestGate } from '../auth/request-gate.ts';
+import { ANONYMOUS } from '../auth/user.ts';
+import { RequestMetrics } from '../telemetry/request-metrics.ts';
+import { sendStatus, StatusFilter } from './status-reply.ts';
+
+/** Bodies of objects and commands. Uploads are streams and have limits of their own. */
+export const BODY_LIMIT_BYTES = 3 * 1024 * 1024;
+/** A request that dawdles holds a connection no longer than this before its headers are there. */
+const HEADERS_TIMEOUT_MS = 30_000;
+const COMPRESS_FROM_BYTES = 1024;
+
+/** A route that takes its body as a stream, whatever its Content-Type: `@RouteConfig({ streamsBody: true })`, then `request.raw`. */
+export interface RouteOptions {
+  readonly streamsBody?: boolean;
+}
+
+export function createHttpAdapter(): FastifyAdapter {
+  return new FastifyAdapter({
+    bodyLimit: BODY_LIMIT_BYTES,
+    requestIdHeader: false,
+    genReqId: () => randomUUID(),
+    forceCloseConnections: true,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    routerOptions: { maxParamLength: 512 },
+    frameworkErrors: sendStatus,
+  });
+}
+
+/** Everything that holds for all requests, whoever serves them. Call before the application initializes. */
+export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
+  const fastify = app.getHttpAdapter().getInstance();
+  const gate = app.get(RequestGate);
+  const metrics = app.get(RequestMetrics);
+
+  fastify.decorateRequest('user');
+  // Uploads: the body stays a stream. Types read whole have parsers of their own.
+  fastify.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+
+  fastify.addHook('onRequest', async (request, reply) => {
+    request.user = ANONYMOUS;
+    void reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
+    if (isStreamed(request)) request.raw.headers['content-type'] = 'application/octet-stream';
+    request.user = await gate.admitRequest(request.method, request.url, request.headers);
+  });
+  fastify.addHook('onResponse', (request, reply, done) => {
+    const attributes = requestAttributes(request.method, request.url.split('?', 1)[0] ?? '', (name) => queryValue(request.query, name));
+    metrics.observe(attributes, isServed(attributes), reply.statusCode, reply.elapsedTime / 1000);
+    done();
+  });
+  await fastify.register(fastifyCompress, { encodings: ['gzip', 'identity'], threshold: COMPRESS_FROM_BYTES });
+  app.useGlobalFilters(new StatusFilter());
+}
+
+function isStreamed(request: FastifyRequest): boolean {
+  return (request.routeOptions.config as RouteOptions).streamsBody === true;
+}
+
+function isServed(attributes: RequestAttributes): boolean {
+  return attributes.isResource && KINDS.some(({ group, plural }) => group === attributes.group && plural === attributes.resource);
+}
+
+/** One value of a query parameter; the first when it is repeated. */
+export function queryValue(query: unknown, name: string): string | undefined {
+  const value = (query as Record<string, string | string[] | undefined>)[name];
+  return Array.isArray(value) ? value[0] : value;
+}

@@ -1,0 +1,39 @@
+import { Global, Module, type DynamicModule } from '@nestjs/common';
+import { LoggerModule } from 'nestjs-pino';
+import { AuthModule } from '../platform/auth/auth.module.ts';
+import { API_CONFIG, type ApiConfig } from '../platform/config/api-config.ts';
+import { DatabaseModule } from '../platform/database/database.module.ts';
+import { HttpModule } from '../platform/http/http.module.ts';
+import { TelemetryModule } from '../platform/telemetry/telemetry.module.ts';
+import { ResourcesModule } from '../modules/resources/resources.module.ts';
+import { ApiRole } from './api.role.ts';
+import { ControllersRole } from './controllers.role.ts';
+
+@Global()
+@Module({})
+class ConfigModule {
+  static register(config: ApiConfig): DynamicModule {
+    return { module: ConfigModule, providers: [{ provide: API_CONFIG, useValue: config }], exports: [API_CONFIG] };
+  }
+}
+
+/** One process with every role. Splitting roles over processes is a matter of leaving one out here. */
+@Module({})
+export class AppModule {
+  static register(config: ApiConfig): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        LoggerModule.forRoot({ pinoHttp: { autoLogging: false, quietReqLogger: true, redact: ['req.headers.authorization', 'req.headers.cookie'] } }),
+        ConfigModule.register(config),
+        DatabaseModule,
+        TelemetryModule,
+        AuthModule,
+        HttpModule,
+        ResourcesModule,
+        ApiRole,
+        ControllersRole,
+      ],
+    };
+  }
+}
