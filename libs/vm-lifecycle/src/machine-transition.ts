@@ -16,8 +16,6 @@ export type MachineEvent =
   | { readonly type: 'GuestPanicked'; readonly message: string; readonly at: Date }
   | { readonly type: 'StopRequested'; readonly graceMs: number; readonly at: Date }
   | { readonly type: 'SuspendRequested'; readonly at: Date }
-  /** The suspended state could not be written; the guest goes on. */
-  | { readonly type: 'SuspendFailed' }
   | ({ readonly type: 'Exited'; readonly at: Date } & ProcessExit);
 
 /** All that is known of a process's end. */
@@ -41,7 +39,7 @@ export const ACCEPTED = {
   Paused: ['AgentAnswered', 'AgentSilent', 'ResumeCompleted', 'GuestPanicked', 'StopRequested', 'SuspendRequested', 'Exited'],
   Panicked: ['Exited'],
   Stopping: ['StopRequested', 'Exited'],
-  Suspending: ['SuspendFailed', 'StopRequested', 'Exited'],
+  Suspending: ['StopRequested', 'Exited'],
   Ended: ['PrepareRequested'],
 } as const satisfies Record<MachinePhase, readonly MachineEvent['type'][]>;
 
@@ -100,7 +98,6 @@ function transitionOfLive(machine: LiveMachine, event: LiveEvent): MachineState 
     case 'PauseCompleted':
       return { phase: 'Paused', run, guest: guest ?? { agent: 'Waiting' } };
     case 'ResumeCompleted':
-    case 'SuspendFailed':
       return { phase: 'Running', run, guest: guest ?? { agent: run.guestAgent ? 'Answered' : 'None' } };
     case 'GuestPanicked':
       return { phase: 'Panicked', run, message: event.message, at: event.at };

@@ -82,7 +82,9 @@ export function nextStart(world: World): NextStart {
   if (!restarts(vm.spec?.restartPolicy ?? 'Always', termination)) return { type: 'No' };
   if (ENDED_BY_NODE.has(termination.reason)) return again;
 
-  const at = plannedStart(vm, termination) ?? new Date(Date.parse(termination.finishedAt) + restartDelayMs(Math.max(1, failures)));
+  // The end of a panicked guest is counted when its process goes, which is after the wait.
+  const ends = world.machine.phase === 'Panicked' ? failures + 1 : Math.max(1, failures);
+  const at = plannedStart(vm, termination) ?? new Date(Date.parse(termination.finishedAt) + restartDelayMs(ends));
   return now.getTime() >= at.getTime() ? again : { type: 'At', at };
 }
 

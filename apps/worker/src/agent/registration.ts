@@ -1,0 +1,113 @@
+import { cpus, release, arch, hostname, networkInterfaces, platform, totalmem } from 'node:os';
+import { readFile } from 'node:fs/promises';
+import { type Clock } from '@corral/base';
+import { MIB, type Node, nodes, type NodeStatus, type ObjectClient, Problem, toKubeTime, withCondition } from '@corral/contracts';
+
+export interface RegistrationOptions {
+  readonly client: ObjectClient;
+  readonly nodeName: string;
+  readonly dataPlaneUrl: string;
+  readonly v86Build: string;
+  readonly machinesMax: number;
+  readonly reservedMemoryMiB: number;
+  readonly clock: Clock;
+  /** How many machines run here now. */
+  machines(): number;
+}
+
+const CORRAL_VERSION = 'v0.1.0';
+const HEARTBEAT_PERIOD_MS = 60_000;
+
+/** This node as the API sees it: created when missing, its status kept true. */
+export class Registration {
+  readonly #options: RegistrationOptions;
+  #told = '';
+  #toldAt = 0;
+
+  constructor(options: RegistrationOptions) {
+    this.#options = options;
+  }
+
+  /** Creates or adopts the Node object, so that its labels and status are ours. */
+  async register(): Promise<void> {
+    const { client, nodeName, v86Build } = this.#options;
+    const labels = { 'kubernetes.io/hostname': nodeName, 'kubernetes.io/arch': 'amd64', 'kubernetes.io/os': 'linux', 'corral.dev/v86-build': v86Build };
+    const known = await client.get(nodes, undefined, nodeName);
+    if (!known) await client.create(nodes, { metadata: { name: nodeName, labels }, spec: {} });
+    else if (Object.entries(labels).some(([key, value]) => known.metadata.labels?.[key] !== value)) {
+      await client.replace(nodes, { ...known, metadata: { ...known.metadata, labels: { ...known.metadata.labels, ...labels } } });
+    }
+    await this.report({ ready: true, force: true });
+  }
+
+  /** Writes the status when it changed or its heartbeat is old. */
+  async report({ ready, force = false }: { readonly ready: boolean; readonly force?: boolean }): Promise<void> {
+    const { client, nodeName, clock, machines } = this.#options;
+    const fingerprint = `${ready} ${machines()}`;
+    const now = clock.now();
+    if (!force && fingerprint === this.#told && now.getTime() - this.#toldAt < HEARTBEAT_PERIOD_MS) return;
+    const node = await client.get(nodes, undefined, nodeName);
+    if (!node) throw new Problem('object.not-found', `Node "${nodeName}" is gone`);
+    await client.replaceStatus(nodes, { ...node, status: await this.#statusOf(node, ready, now) });
+    this.#told = fingerprint;
+    this.#toldAt = now.getTime();
+  }
+
+  async #statusOf(node: Node, ready: boolean, now: Date): Promise<NodeStatus> {
+    const { dataPlaneUrl, v86Build, machinesMax, reservedMemoryMiB, machines } = this.#options;
+    const memory = usableMemoryBytes();
+    const conditions = withCondition(
+      node.status?.conditions,
+      ready
+        ? { type: 'Ready', status: 'True', reason: 'AgentReady', message: 'The node agent is ready' }
+        : { type: 'Ready', status: 'False', reason: 'AgentStopping', message: 'The node agent has stopped; its machines are suspended' },
+      now,
+    ).map((condition) => (condition.type === 'Ready' ? { ...condition, lastHeartbeatTime: toKubeTime(now) } : condition));
+    return {
+      ...node.status,
+      capacity: { cpu: String(cpus().length), memory: String(memory), 'corral.dev/machines': String(machinesMax) },
+      allocatable: {
+        cpu: String(cpus().length),
+        memory: String(Math.max(0, memory - reservedMemoryMiB * MIB)),
+        'corral.dev/machines': String(machinesMax),
+      },
+      conditions,
+      addresses: [{ type: 'InternalIP', address: new URL(dataPlaneUrl).hostname.replace(/^\[|\]$/g, '') }, { type: 'Hostname', address: hostname() }],
+      nodeInfo: await hostInfo(v86Build),
+      corral: { dataPlaneUrl, v86Build, memoryMode: 'Copy', machines: machines() },
+    };
+  }
+}
+
+/** What the host has, or what its container may use. */
+function usableMemoryBytes(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 && limit < totalmem() ? limit : totalmem();
+}
+
+async function hostInfo(v86Build: string): Promise<NonNullable<NodeStatus['nodeInfo']>> {
+  const read = async (path: string): Promise<string> => (await readFile(path, 'utf8').catch(() => '')).trim();
+  const machineID = await read('/etc/machine-id');
+  const osRelease = await read('/etc/os-release');
+  return {
+    architecture: arch() === 'x64' ? 'amd64' : arch(),
+    bootID: await read('/proc/sys/kernel/random/boot_id'),
+    containerRuntimeVersion: `v86://${v86Build}`,
+    kernelVersion: release(),
+    kubeProxyVersion: '',
+    kubeletVersion: CORRAL_VERSION,
+    machineID,
+    operatingSystem: platform(),
+    osImage: /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(osRelease)?.[1] ?? '',
+    systemUUID: machineID,
+  };
+}
+
+/** The address other machines reach this one at, for a data plane that listens on every interface. */
+export function advertisedHost(listenHost: string): string {
+  if (listenHost !== '0.0.0.0' && listenHost !== '::') return listenHost;
+  for (const addresses of Object.values(networkInterfaces())) {
+    for (const { address, family, internal } of addresses ?? []) if (family === 'IPv4' && !internal) return address;
+  }
+  return '127.0.0.1';
+}

@@ -1,0 +1,56 @@
+import { ObjectStoreConfig } from '@corral/object-store';
+import { z } from 'zod';
+
+const Port = z.coerce.number().int().min(0).max(65_535);
+const Url = z.url({ protocol: /^https?$/ });
+
+/** Settings of a node agent, by the names of their environment variables. */
+const Environment = z.object({
+  CORRAL_API_URL: Url,
+  CORRAL_NODE_TOKEN: z.string().min(1),
+  CORRAL_NODE_NAME: z.string().regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'must be a DNS label').max(63).default('worker-1'),
+  CORRAL_WORKER_HOME: z.string().min(1),
+  CORRAL_DATA_PLANE_SECRET: z.string().min(16, 'must be at least 16 characters'),
+  CORRAL_DATA_PLANE_HOST: z.string().min(1).default('127.0.0.1'),
+  CORRAL_DATA_PLANE_PORT: Port.default(0),
+  /** Where gateways reach this node, when it is not simply host and port. */
+  CORRAL_DATA_PLANE_URL: Url.optional(),
+  CORRAL_FIRMWARE_DIR: z.string().min(1),
+  CORRAL_POOL_SIZE: z.coerce.number().int().min(0).max(64).default(1),
+  CORRAL_MACHINES_MAX: z.coerce.number().int().min(1).max(10_000).default(250),
+  /** Kept from guests for the agent and the rest of the host. */
+  CORRAL_RESERVED_MEMORY_MIB: z.coerce.number().int().min(0).default(512),
+  CORRAL_ARTIFACT_CACHE_MIB: z.coerce.number().int().min(1).default(20_480),
+  CORRAL_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  CORRAL_EXIT_ON_STDIN_EOF: z.enum(['0', '1']).default('0'),
+  REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
+});
+
+const AgentConfig = Environment.transform((env) => ({
+  apiUrl: env.CORRAL_API_URL,
+  nodeToken: env.CORRAL_NODE_TOKEN,
+  nodeName: env.CORRAL_NODE_NAME,
+  home: env.CORRAL_WORKER_HOME,
+  firmwareDirectory: env.CORRAL_FIRMWARE_DIR,
+  poolSize: env.CORRAL_POOL_SIZE,
+  machinesMax: env.CORRAL_MACHINES_MAX,
+  reservedMemoryMiB: env.CORRAL_RESERVED_MEMORY_MIB,
+  artifactCacheMiB: env.CORRAL_ARTIFACT_CACHE_MIB,
+  logLevel: env.CORRAL_LOG_LEVEL,
+  exitOnStdinEof: env.CORRAL_EXIT_ON_STDIN_EOF === '1',
+  redisUrl: env.REDIS_URL,
+  dataPlane: {
+    host: env.CORRAL_DATA_PLANE_HOST,
+    port: env.CORRAL_DATA_PLANE_PORT,
+    url: env.CORRAL_DATA_PLANE_URL,
+    secret: env.CORRAL_DATA_PLANE_SECRET,
+  },
+}));
+/** Everything main.ts takes from the environment. */
+export const WorkerConfig = z.intersection(AgentConfig, ObjectStoreConfig.transform((objectStore) => ({ objectStore })));
+export type WorkerConfig = Readonly<z.output<typeof WorkerConfig>>;
+
+/** One line that names the variables and what is wrong with them. */
+export function configProblem(error: z.ZodError): string {
+  return error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
+}

@@ -1,0 +1,331 @@
+import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { type Clock } from '@corral/base';
+import { type MachineConfig, type ObjectKey, type SnapshotTaken, type VirtualMachine, type VmProcessFailure, type VmProcessOutput } from '@corral/contracts';
+import {
+  ABSENT, accepts, failuresAfter, isLive, type MachineEvent, type MachineState, type ProcessExit, type Run, START_DEADLINE_MS, type StartOrigin, STOP_MARGIN_MS,
+  transition,
+} from '@corral/vm-lifecycle';
+import { type Logger } from 'pino';
+import { type MachineFolder } from './machine-folder.ts';
+import { type Preparation, type Preparer, Unpreparable } from './preparation.ts';
+import { type ProcessPool } from './process-pool.ts';
+import { type SnapshotCache } from './snapshot-cache.ts';
+import { type VmProcessHandle, VmProcessRefusal } from './vm-process.handle.ts';
+
+/** Something worth telling a person. */
+export interface MachineNotice {
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** What every machine of a node shares. */
+export interface MachineSurroundings {
+  readonly pool: ProcessPool;
+  readonly preparer: Preparer;
+  readonly snapshots: SnapshotCache;
+  readonly firmware: MachineConfig['firmware'];
+  readonly v86Build: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** A path for the next socket, short enough for sockaddr_un. */
+  nextSocketPath(): string;
+  /** Something changed: plan again. */
+  onChange(key: ObjectKey): void;
+  onNotice(uid: string, notice: MachineNotice): void;
+}
+
+/** Where the data plane of a running incarnation is served. */
+export interface MachineEndpoint {
+  readonly incarnation: number;
+  readonly socketPath: string;
+}
+
+const REQUEST_DEADLINE_MS = 10_000;
+const SUSPEND_DEADLINE_MS = 18_000;
+const SNAPSHOT_DEADLINE_MS = 10 * 60_000;
+const PREPARATION_RETRY = { baseMs: 1_000, maxMs: 60_000 };
+/** What speaks against a snapshot's bytes, and so against keeping a copy of them. */
+const BAD_SNAPSHOT: ReadonlySet<VmProcessFailure> = new Set(['SnapshotCorrupt', 'SnapshotUnreadable', 'SnapshotIncompatible']);
+
+/** One VM on this node: its state, and the effects that move it. Decides nothing. */
+export class Machine {
+  readonly uid: string;
+  readonly key: ObjectKey;
+  readonly folder: MachineFolder;
+  readonly #around: MachineSurroundings;
+  readonly #log: Logger;
+  #state: MachineState = ABSENT;
+  #failures = 0;
+  #preparationFailures = 0;
+  #preparation: Preparation | undefined;
+  #process: VmProcessHandle | undefined;
+  #endpoint: MachineEndpoint | undefined;
+  #ended: ProcessExit['ended'];
+  #failure: ProcessExit['failure'];
+  suspended = false;
+  diskWritten = false;
+  residentBytes: number | undefined;
+
+  constructor(identity: { readonly uid: string; readonly key: ObjectKey }, folder: MachineFolder, around: MachineSurroundings) {
+    this.uid = identity.uid;
+    this.key = identity.key;
+    this.folder = folder;
+    this.#around = around;
+    this.#log = around.log.child({ vm: identity.uid, name: `${identity.key.namespace}/${identity.key.name}` });
+  }
+
+  get state(): MachineState {
+    return this.#state;
+  }
+
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** What the next start was prepared to begin with; undefined unless Prepared. */
+  get preparation(): Preparation | undefined {
+    return this.#preparation;
+  }
+
+  get endpoint(): MachineEndpoint | undefined {
+    return isLive(this.#state) ? this.#endpoint : undefined;
+  }
+
+  /** Reads what an earlier node agent left in the folder. */
+  async load(): Promise<void> {
+    [this.suspended, this.diskWritten] = await Promise.all([this.folder.hasSuspended(), this.folder.hasWrittenDisk()]);
+  }
+
+  prepare(vm: VirtualMachine, origin: StartOrigin): void {
+    this.#apply({ type: 'PrepareRequested', at: this.#around.clock.now() });
+    const since = this.#state;
+    void this.#around.preparer.prepare(vm, origin, this.folder).then(
+      (preparation) => {
+        // Stopped meanwhile: what was fetched stays in the caches, and nothing else remains.
+        if (this.#state !== since) return;
+        this.#preparation = preparation;
+        this.#preparationFailures = 0;
+        const { record, startedFrom } = preparation;
+        this.#apply({ type: 'PreparationSucceeded', origin, startedFrom, memoryMiB: record.memoryMiB, v86Build: this.#around.v86Build, guestAgent: record.guestAgent });
+      },
+      (error: unknown) => {
+        if (this.#state !== since) return;
+        const { reason, message, permanent, cause } = error instanceof Unpreparable ? error : new Unpreparable('PreparationFailed', String(error));
+        this.#log.warn({ reason, err: cause }, message);
+        this.#preparationFailures += 1;
+        const delayMs = Math.min(PREPARATION_RETRY.maxMs, PREPARATION_RETRY.baseMs * 2 ** Math.min(10, this.#preparationFailures - 1));
+        this.#apply({ type: 'PreparationFailed', reason, message, permanent, retryAt: new Date(this.#around.clock.now().getTime() + delayMs) });
+      },
+    );
+  }
+
+  /** Starts a process for an incarnation that the API has already been told of. */
+  start(vm: VirtualMachine, run: Run): void {
+    const preparation = this.#preparation;
+    if (!preparation) throw new Error('A start needs a preparation');
+    this.#preparation = undefined;
+    this.#ended = undefined;
+    this.#failure = undefined;
+    this.residentBytes = undefined;
+    this.#apply({ type: 'StartRequested', run, at: this.#around.clock.now() });
+    void this.#launch(vm, run, preparation);
+  }
+
+  async pause(): Promise<void> {
+    await this.#process?.request({ type: 'Pause' }, REQUEST_DEADLINE_MS);
+    this.#applyIfAccepted({ type: 'PauseCompleted' });
+  }
+
+  async resume(): Promise<void> {
+    await this.#process?.request({ type: 'Resume' }, REQUEST_DEADLINE_MS);
+    this.#applyIfAccepted({ type: 'ResumeCompleted' });
+  }
+
+  stop(graceMs: number): void {
+    this.#preparation = undefined;
+    this.#apply({ type: 'StopRequested', graceMs, at: this.#around.clock.now() });
+    // Whether it obeys is seen by its end; the plan kills what outstays its deadline.
+    this.#process?.request({ type: 'Stop', graceMs }, graceMs + STOP_MARGIN_MS).catch((error: unknown) => this.#log.debug({ err: error }, 'Stop was not answered'));
+  }
+
+  kill(): void {
+    this.#process?.kill();
+  }
+
+  /** Keeps the machine's state in its folder and ends its process. What cannot be kept is started anew later. */
+  suspend(): void {
+    this.#apply({ type: 'SuspendRequested', at: this.#around.clock.now() });
+    const process = this.#process;
+    void (async () => {
+      try {
+        const directory = await this.folder.beginSuspended();
+        await process?.request({ type: 'Snapshot', directory }, SUSPEND_DEADLINE_MS);
+        await this.folder.commitSuspended();
+        this.suspended = true;
+        this.#notice('Normal', 'Suspended', 'Suspended to the node’s disk because the node agent stops');
+      } catch (error) {
+        this.#log.error({ err: error }, 'The machine could not be suspended; it will start anew');
+      } finally {
+        process?.kill();
+      }
+    })();
+  }
+
+  async discardSuspended(): Promise<void> {
+    await this.folder.discardSuspended();
+    this.suspended = false;
+  }
+
+  /** Writes a complete snapshot into an existing, empty folder. Throws VmProcessRefusal, or Error when the machine ends meanwhile. */
+  async snapshot(directory: string): Promise<SnapshotTaken> {
+    const taken = await this.#process?.request({ type: 'Snapshot', directory }, SNAPSHOT_DEADLINE_MS);
+    if (!taken) throw new VmProcessRefusal('NotStarted', 'The machine has no process');
+    return taken;
+  }
+
+  /** Looks how much memory the process holds. */
+  async sample(): Promise<void> {
+    this.residentBytes = (await this.#process?.residentBytes()) ?? this.residentBytes;
+  }
+
+  async #launch(vm: VirtualMachine, run: Run, preparation: Preparation): Promise<void> {
+    const isCurrent = (): boolean => this.#state.phase === 'Starting' && this.#state.run === run;
+    try {
+      await this.folder.writeRecord(preparation.record);
+      const process = await this.#around.pool.take();
+      if (!isCurrent()) {
+        process.kill();
+        return this.#exited({});
+      }
+      this.#process = process;
+      process.log.writeTo(this.folder.logPath);
+      const config = this.#configOf(vm, run, preparation);
+      process.listen({
+        onEvent: (event) => this.#hear(event),
+        onExit: (exit) => void this.#onExit(process, config.socketPath, exit),
+      });
+      await process.request({ type: 'Start', config, from: preparation.from }, START_DEADLINE_MS);
+      this.#endpoint = { incarnation: run.incarnation, socketPath: config.socketPath };
+      if (preparation.origin === 'Suspended') await this.discardSuspended();
+      this.#noticeStart(preparation);
+      this.#applyIfAccepted({ type: 'Started', at: this.#around.clock.now() });
+    } catch (error) {
+      await this.#refuseStart(preparation, error);
+    }
+  }
+
+  async #refuseStart(preparation: Preparation, error: unknown): Promise<void> {
+    const failure = error instanceof VmProcessRefusal ? { reason: error.reason, message: error.message } : undefined;
+    this.#log.error({ err: error, output: this.#process?.log.tail }, 'The machine did not start');
+    if (failure && BAD_SNAPSHOT.has(failure.reason)) {
+      if (preparation.origin === 'Suspended') await this.discardSuspended();
+      else if (preparation.startedFrom.digest !== undefined) await this.#around.snapshots.discard(preparation.startedFrom.digest);
+    }
+    this.#failure ??= failure ?? { reason: 'Internal', message: (error as Error).message };
+    if (this.#process) this.#process.kill();
+    else this.#exited({});
+  }
+
+  #configOf(vm: VirtualMachine, run: Run, { record, artifactPaths }: Preparation): MachineConfig {
+    return {
+      uid: this.uid,
+      incarnation: run.incarnation,
+      hostname: vm.metadata.name,
+      macAddress: macAddressOf(this.uid),
+      memoryMiB: record.memoryMiB,
+      commandLine: record.commandLine,
+      artifacts: artifactPaths,
+      firmware: this.#around.firmware,
+      imageDigest: record.imageDigest,
+      guestAgent: record.guestAgent,
+      acpi: record.acpi,
+      directory: this.folder.path,
+      socketPath: this.#around.nextSocketPath(),
+    };
+  }
+
+  #hear(event: Exclude<VmProcessOutput, { type: 'Reply' | 'Waiting' }>): void {
+    const at = this.#around.clock.now();
+    switch (event.type) {
+      case 'AgentAnswered':
+        return this.#applyIfAccepted({ type: 'AgentAnswered', at });
+      case 'AgentSilent':
+        return this.#applyIfAccepted({ type: 'AgentSilent' });
+      case 'GuestPanicked':
+        this.#notice('Warning', 'GuestPanicked', event.message);
+        this.#applyIfAccepted({ type: 'GuestPanicked', message: event.message.slice(0, 1024), at });
+        // Nothing but its screen matters any more, and a panicked kernel spins.
+        this.#process?.request({ type: 'Pause' }, REQUEST_DEADLINE_MS).catch((error: unknown) => this.#log.debug({ err: error }, 'The panicked machine could not be paused'));
+        return;
+      case 'GuestRebooted':
+        return this.#notice('Normal', 'GuestRebooted', 'The guest rebooted');
+      case 'Ended':
+        this.#ended = { reason: event.reason, message: event.message.slice(0, 1024) };
+        return;
+    }
+  }
+
+  async #onExit(process: VmProcessHandle, socketPath: string, exit: { readonly exitCode?: number; readonly signal?: string }): Promise<void> {
+    if (process !== this.#process) return;
+    const wasAsked = this.#state.phase === 'Stopping' || this.#state.phase === 'Suspending' || this.#state.phase === 'Panicked';
+    if (!wasAsked && !this.#ended) this.#log.error({ ...exit, output: process.log.tail }, 'A VM process ended by itself');
+    this.#process = undefined;
+    this.#endpoint = undefined;
+    await rm(socketPath, { force: true }).catch(() => undefined);
+    this.diskWritten = await this.folder.hasWrittenDisk();
+    this.#exited(exit);
+  }
+
+  #exited(exit: { readonly exitCode?: number; readonly signal?: string }): void {
+    const before = this.#state;
+    if (!isLive(before)) return;
+    const now = this.#around.clock.now();
+    this.#failures = failuresAfter(this.#failures, now.getTime() - before.run.startedAt.getTime());
+    this.#apply({
+      type: 'Exited', at: now, ...exit,
+      ...(this.#ended ? { ended: this.#ended } : {}),
+      ...(this.#failure ? { failure: this.#failure } : {}),
+    });
+    if (this.#state.phase !== 'Ended' || before.phase === 'Panicked' || before.phase === 'Suspending') return;
+    const { reason, message } = this.#state.termination;
+    const expected = reason === 'Stopped' || reason === 'GuestPoweredOff';
+    if (expected) this.#failures = 0;
+    this.#notice(expected ? 'Normal' : 'Warning', expected ? 'Stopped' : reason, message || reason);
+  }
+
+  #noticeStart({ startedFrom }: Preparation): void {
+    switch (startedFrom.type) {
+      case 'Boot':
+        return this.#notice('Normal', 'Started', `Booting ${startedFrom.name}`);
+      case 'GoldenSnapshot':
+        return this.#notice('Normal', 'Started', `Started from the golden snapshot of ${startedFrom.name}`);
+      case 'Snapshot':
+        return this.#notice('Normal', 'Restored', `Continues from VirtualMachineSnapshot ${startedFrom.name}`);
+      case 'Suspended':
+        return this.#notice('Normal', 'Resumed', 'Continues where the node agent had suspended it');
+    }
+  }
+
+  #notice(type: MachineNotice['type'], reason: string, message: string): void {
+    this.#around.onNotice(this.uid, { type, reason, message });
+  }
+
+  #applyIfAccepted(event: MachineEvent): void {
+    if (accepts(this.#state, event.type)) this.#apply(event);
+  }
+
+  #apply(event: MachineEvent): void {
+    const before = this.#state.phase;
+    this.#state = transition(this.#state, event);
+    this.#log.info({ event: event.type, from: before, to: this.#state.phase }, 'Machine');
+    this.#around.onChange(this.key);
+  }
+}
+
+/** The same for all time, locally administered, and different for different machines. Source: IEEE 802, the U/L bit. */
+export function macAddressOf(uid: string): string {
+  const digest = createHash('sha256').update(uid).digest();
+  return ['02', ...[...digest.subarray(0, 5)].map((byte) => byte.toString(16).padStart(2, '0'))].join(':');
+}

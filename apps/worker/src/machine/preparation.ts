@@ -1,0 +1,161 @@
+import {
+  ARTIFACT_ROLES, type ArtifactRole, findCondition, MIB, type ObjectClient, parseBytes, Problem, type StartFrom, type StoredArtifact, type VirtualMachine,
+  type VirtualMachineImage, virtualMachineImages, virtualMachineSnapshots,
+} from '@corral/contracts';
+import { SnapshotError } from '@corral/memory';
+import { ObjectStoreFailure } from '@corral/object-store';
+import { type StartedFrom, type StartOrigin } from '@corral/vm-lifecycle';
+import { type ArtifactCache } from './artifact-cache.ts';
+import { type MachineFolder, type MachineRecord } from './machine-folder.ts';
+import { storageReason } from './storage-reason.ts';
+import { type SnapshotCache } from './snapshot-cache.ts';
+
+/** Why a machine cannot start now. Permanent when waiting alone will not help. */
+export class Unpreparable extends Error {
+  override readonly name = 'Unpreparable';
+  readonly reason: string;
+  readonly permanent: boolean;
+  constructor(reason: string, message: string, options: { readonly permanent?: boolean; readonly cause?: unknown } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : {});
+    this.reason = reason;
+    this.permanent = options.permanent ?? false;
+  }
+}
+
+/** Everything a start needs, on this node. */
+export interface Preparation {
+  readonly origin: StartOrigin;
+  readonly record: MachineRecord;
+  readonly artifactPaths: Readonly<Partial<Record<ArtifactRole, string>>>;
+  readonly from: StartFrom;
+  readonly startedFrom: StartedFrom;
+}
+
+export interface PreparerOptions {
+  readonly client: ObjectClient;
+  readonly artifacts: ArtifactCache;
+  readonly snapshots: SnapshotCache;
+  readonly v86Build: string;
+}
+
+/** Decides what a machine starts from and brings it to this node. */
+export class Preparer {
+  readonly #options: PreparerOptions;
+
+  constructor(options: PreparerOptions) {
+    this.#options = options;
+  }
+
+  /** Throws Unpreparable, and nothing else. */
+  async prepare(vm: VirtualMachine, origin: StartOrigin, folder: MachineFolder): Promise<Preparation> {
+    try {
+      return origin === 'Source' ? await this.#fromSource(vm) : await this.#fromFolder(vm, origin, folder);
+    } catch (error) {
+      throw asUnpreparable(error);
+    }
+  }
+
+  /** Continues with what lies in the machine's folder, on the very artifacts it began with. */
+  async #fromFolder(vm: VirtualMachine, origin: 'Suspended' | 'Disk', folder: MachineFolder): Promise<Preparation> {
+    const record = await folder.record();
+    // Without the record nobody knows which disk the overlay lies on.
+    if (!record) throw new Unpreparable('MachineFolderLost', 'The machine’s record on this node is gone', { permanent: true });
+    const artifactPaths = await this.#fetch(record);
+    const from: StartFrom = origin === 'Suspended' ? { type: 'Snapshot', directory: folder.suspendedPath } : { type: 'Boot' };
+    return { origin, record, artifactPaths, from, startedFrom: { type: origin === 'Suspended' ? 'Suspended' : 'Boot', name: origin === 'Suspended' ? vm.metadata.name : record.image } };
+  }
+
+  #fromSource(vm: VirtualMachine): Promise<Preparation> {
+    const { image, snapshot } = vm.spec?.source ?? {};
+    if (image !== undefined) return this.#fromImage(vm, image);
+    if (snapshot !== undefined) return this.#fromSnapshot(vm, snapshot);
+    throw new Unpreparable('SourceMissing', 'spec.source names neither an image nor a snapshot', { permanent: true });
+  }
+
+  async #fromImage(vm: VirtualMachine, name: string): Promise<Preparation> {
+    const image = await this.#readyImage(name);
+    const record = recordOf(image, memoryMiBOf(vm.spec?.memory ?? image.spec?.memory));
+    const golden = image.status?.goldenSnapshots?.find(
+      ({ memoryMiB, v86Build }) => memoryMiB === record.memoryMiB && v86Build === this.#options.v86Build,
+    );
+    const artifactPaths = this.#fetch(record);
+    if (vm.spec?.bootPolicy === 'Cold' || !golden) {
+      return { origin: 'Source', record, artifactPaths: await artifactPaths, from: { type: 'Boot' }, startedFrom: { type: 'Boot', name } };
+    }
+    const [paths, { directory }] = await Promise.all([artifactPaths, this.#options.snapshots.ensure(golden)]);
+    return { origin: 'Source', record, artifactPaths: paths, from: { type: 'Snapshot', directory }, startedFrom: { type: 'GoldenSnapshot', name, digest: golden.digest } };
+  }
+
+  async #fromSnapshot(vm: VirtualMachine, name: string): Promise<Preparation> {
+    const { client, v86Build, snapshots } = this.#options;
+    const snapshot = await client.get(virtualMachineSnapshots, vm.metadata.namespace, name);
+    if (!snapshot) throw new Unpreparable('SnapshotNotFound', `VirtualMachineSnapshot "${name}" does not exist`);
+    const ready = findCondition(snapshot.status?.conditions, 'Ready');
+    const { digest, manifestKey, memoryMiB, image: imageName } = snapshot.status ?? {};
+    if (ready?.status !== 'True' || !digest || !manifestKey || !memoryMiB || imageName === undefined) {
+      throw new Unpreparable('SnapshotNotReady', `VirtualMachineSnapshot "${name}" is not Ready${ready ? `: ${ready.reason}` : ''}`);
+    }
+    if (snapshot.status?.v86Build !== v86Build) {
+      throw new Unpreparable('SnapshotIncompatible', `The snapshot was taken with v86 build ${snapshot.status?.v86Build ?? 'unknown'}; this node runs ${v86Build}`, { permanent: true });
+    }
+    const wanted = vm.spec?.memory === undefined ? memoryMiB : memoryMiBOf(vm.spec.memory);
+    if (wanted !== memoryMiB) {
+      throw new Unpreparable('SnapshotIncompatible', `The snapshot has ${memoryMiB}Mi of memory; the machine asks for ${wanted}Mi`, { permanent: true });
+    }
+    const image = await this.#readyImage(imageName);
+    if (image.status?.artifacts?.disk && image.status.digest !== snapshot.status.imageDigest) {
+      throw new Unpreparable('SnapshotIncompatible', `Image "${imageName}" has changed since the snapshot was taken, and with it the disk below`, { permanent: true });
+    }
+    const record = { ...recordOf(image, memoryMiB), imageDigest: snapshot.status.imageDigest ?? '' };
+    const [artifactPaths, { directory }] = await Promise.all([this.#fetch(record), snapshots.ensure({ digest, manifestKey })]);
+    return { origin: 'Source', record, artifactPaths, from: { type: 'Snapshot', directory }, startedFrom: { type: 'Snapshot', name, digest } };
+  }
+
+  async #readyImage(name: string): Promise<VirtualMachineImage> {
+    const image = await this.#options.client.get(virtualMachineImages, undefined, name);
+    if (!image) throw new Unpreparable('ImageNotFound', `VirtualMachineImage "${name}" does not exist`);
+    if (!image.status?.artifacts || image.status.digest === undefined) {
+      const ready = findCondition(image.status?.conditions, 'Ready');
+      throw new Unpreparable('ImageNotReady', `VirtualMachineImage "${name}" is not Ready${ready ? `: ${ready.reason}` : ''}`);
+    }
+    return image;
+  }
+
+  async #fetch(record: MachineRecord): Promise<Partial<Record<ArtifactRole, string>>> {
+    const paths: Partial<Record<ArtifactRole, string>> = {};
+    await Promise.all(
+      ARTIFACT_ROLES.map(async (role) => {
+        const artifact: StoredArtifact | undefined = record.artifacts[role];
+        if (artifact) paths[role] = await this.#options.artifacts.ensure(artifact);
+      }),
+    );
+    return paths;
+  }
+}
+
+function recordOf({ metadata, spec, status }: VirtualMachineImage, memoryMiB: number): MachineRecord {
+  return {
+    image: metadata.name,
+    imageDigest: status?.digest ?? '',
+    memoryMiB,
+    commandLine: spec?.commandLine ?? '',
+    guestAgent: spec?.guestAgent ?? false,
+    acpi: spec?.acpi ?? false,
+    artifacts: Object.fromEntries(Object.entries(status?.artifacts ?? {})),
+  };
+}
+
+function memoryMiBOf(quantity: string | undefined): number {
+  const bytes = quantity === undefined ? undefined : parseBytes(quantity);
+  if (bytes === undefined) throw new Unpreparable('MemoryInvalid', `"${quantity ?? ''}" is not a quantity of memory`, { permanent: true });
+  return Math.floor(bytes / MIB);
+}
+
+function asUnpreparable(error: unknown): Unpreparable {
+  if (error instanceof Unpreparable) return error;
+  if (error instanceof ObjectStoreFailure) return new Unpreparable(storageReason(error), error.message, { cause: error });
+  if (error instanceof SnapshotError) return new Unpreparable(error.reason, error.message, { permanent: error.reason !== 'SnapshotUnreadable', cause: error });
+  if (error instanceof Problem) return new Unpreparable('ApiUnreachable', error.message, { cause: error });
+  if ((error as NodeJS.ErrnoException).code === 'ENOSPC') return new Unpreparable('DiskFull', 'The node has no disk space left for what the machine needs', { cause: error });
+  return new Unpreparable('PreparationFailed', 'What the machine needs could not be fetched; the node’s log says why', { cause: error });
+}

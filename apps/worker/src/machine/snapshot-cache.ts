@@ -1,0 +1,82 @@
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join, posix } from 'node:path';
+import { decodeManifest, MANIFEST_FILE, type SnapshotManifest, VERIFIED_FILE } from '@corral/memory';
+import { type ObjectStore } from '@corral/object-store';
+import { SingleFlight } from './single-flight.ts';
+
+export interface SnapshotCacheOptions {
+  readonly directory: string;
+  readonly store: ObjectStore;
+}
+
+export interface CachedSnapshot {
+  readonly directory: string;
+  readonly manifest: SnapshotManifest;
+}
+
+const DOWNLOAD_DEADLINE_MS = 30 * 60_000;
+
+/**
+ * Snapshots on this node, each a folder named by the digest of its manifest. A folder that has its name holds every file
+ * the manifest names, verified when it was fetched; a marker tells the VM process, which then need not do it again.
+ */
+export class SnapshotCache {
+  readonly #options: SnapshotCacheOptions;
+  readonly #flights = new SingleFlight<CachedSnapshot>();
+
+  constructor(options: SnapshotCacheOptions) {
+    this.#options = options;
+  }
+
+  /** Removes what interrupted downloads left. */
+  async open(): Promise<void> {
+    const { directory } = this.#options;
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(directory)) if (name.endsWith('.tmp')) await rm(join(directory, name), { recursive: true, force: true });
+  }
+
+  /** The snapshot, fetched when it is not here yet. Throws ObjectStoreFailure or SnapshotError. */
+  async ensure(source: { readonly manifestKey: string; readonly digest: string }): Promise<CachedSnapshot> {
+    const directory = join(this.#options.directory, source.digest);
+    const manifest = await readManifest(directory);
+    if (manifest) return { directory, manifest };
+    return this.#flights.do(source.digest, () => this.#fetch(source, directory));
+  }
+
+  /** Forgets a snapshot whose local copy proved bad, so that it is fetched anew. */
+  async discard(digest: string): Promise<void> {
+    await rm(join(this.#options.directory, digest), { recursive: true, force: true });
+  }
+
+  async #fetch({ manifestKey, digest }: { readonly manifestKey: string; readonly digest: string }, directory: string): Promise<CachedSnapshot> {
+    const { store } = this.#options;
+    const temporary = `${directory}.tmp`;
+    const signal = AbortSignal.timeout(DOWNLOAD_DEADLINE_MS);
+    await rm(temporary, { recursive: true, force: true });
+    await mkdir(temporary, { recursive: true, mode: 0o700 });
+    try {
+      await store.downloadFile(manifestKey, join(temporary, MANIFEST_FILE), { sha256: digest, sizeBytes: MAX_MANIFEST_BYTES }, signal);
+      const manifest = decodeManifest(await readFile(join(temporary, MANIFEST_FILE)));
+      const { memory, devices, disk } = manifest.files;
+      await Promise.all(
+        [memory, devices, ...(disk ? [disk] : [])].map((file) =>
+          store.downloadFile(posix.join(posix.dirname(manifestKey), file.name), join(temporary, file.name), file, signal),
+        ),
+      );
+      await writeFile(join(temporary, VERIFIED_FILE), digest, { mode: 0o400 });
+      await rename(temporary, directory);
+      return { directory, manifest };
+    } catch (error) {
+      await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+      throw error;
+    }
+  }
+}
+
+/** A manifest names a handful of files. */
+const MAX_MANIFEST_BYTES = 1024 * 1024;
+
+async function readManifest(directory: string): Promise<SnapshotManifest | undefined> {
+  const bytes = await readFile(join(directory, MANIFEST_FILE)).catch(() => undefined);
+  return bytes && decodeManifest(bytes);
+}

@@ -1,0 +1,109 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ObjectKey } from '@corral/contracts';
+import { isLive, worthReporting } from '@corral/vm-lifecycle';
+import { Machine, type MachineEndpoint, type MachineSurroundings } from './machine.ts';
+import { MachineFolder, machineFolders } from './machine-folder.ts';
+
+export interface SupervisorOptions extends Omit<MachineSurroundings, 'nextSocketPath'> {
+  readonly home: string;
+}
+
+/** sockaddr_un holds 108 bytes with the terminating zero; the name itself needs a few. Source: unix(7). */
+const MAX_SOCKET_DIRECTORY_LENGTH = 90;
+const SAMPLE_INTERVAL_MS = 30_000;
+
+/** Every machine of this node. */
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #root: string;
+  readonly #machines = new Map<string, Machine>();
+  #socketDirectory = '';
+  #sockets = 0;
+  #sampling: NodeJS.Timeout | undefined;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#root = join(options.home, 'machines');
+  }
+
+  async open(): Promise<void> {
+    const run = join(this.#options.home, 'run');
+    await rm(run, { recursive: true, force: true });
+    if (Buffer.byteLength(run) <= MAX_SOCKET_DIRECTORY_LENGTH) {
+      await mkdir(run, { recursive: true, mode: 0o700 });
+      this.#socketDirectory = run;
+    } else this.#socketDirectory = await mkdtemp(join(tmpdir(), 'corral-'));
+    await mkdir(this.#root, { recursive: true, mode: 0o700 });
+    this.#sampling = setInterval(() => void this.#sample(), SAMPLE_INTERVAL_MS);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#sampling);
+    await rm(this.#socketDirectory, { recursive: true, force: true });
+  }
+
+  get machines(): readonly Machine[] {
+    return [...this.#machines.values()];
+  }
+
+  get liveCount(): number {
+    return this.machines.filter(({ state }) => isLive(state)).length;
+  }
+
+  find(uid: string): Machine | undefined {
+    return this.#machines.get(uid);
+  }
+
+  /** The machine with this uid, known from now on. */
+  async ensure(uid: string, key: ObjectKey): Promise<Machine> {
+    const known = this.#machines.get(uid);
+    if (known) return known;
+    const { home: _home, ...around } = this.#options;
+    const machine = new Machine({ uid, key }, new MachineFolder(this.#root, uid), {
+      ...around,
+      nextSocketPath: () => join(this.#socketDirectory, `${++this.#sockets}.sock`),
+    });
+    await machine.load();
+    this.#machines.set(uid, machine);
+    return machine;
+  }
+
+  /** Machines that once were, or are, called this. */
+  named({ namespace, name }: ObjectKey): readonly Machine[] {
+    return this.machines.filter(({ key }) => key.namespace === namespace && key.name === name);
+  }
+
+  /** Removes all that this node holds of a machine that has no process. */
+  async forget(machine: Machine): Promise<void> {
+    if (isLive(machine.state)) throw new Error('A machine with a process cannot be forgotten');
+    await machine.folder.remove();
+    this.#machines.delete(machine.uid);
+  }
+
+  endpoint(uid: string): MachineEndpoint | undefined {
+    return this.#machines.get(uid)?.endpoint;
+  }
+
+  /** Removes the folders of machines that are not among those bound to this node. */
+  async sweep(bound: ReadonlySet<string>): Promise<string[]> {
+    const left = (await machineFolders(this.#root)).filter((uid) => !bound.has(uid) && !this.#machines.has(uid));
+    for (const uid of left) await new MachineFolder(this.#root, uid).remove();
+    return left;
+  }
+
+  /** Digests of the artifacts that machines here may still read. */
+  async neededArtifacts(): Promise<Set<string>> {
+    const records = await Promise.all(this.machines.map(({ folder }) => folder.record().catch(() => undefined)));
+    return new Set(records.flatMap((record) => Object.values(record?.artifacts ?? {}).map(({ sha256 }) => sha256)));
+  }
+
+  async #sample(): Promise<void> {
+    for (const machine of this.machines) {
+      const before = machine.residentBytes;
+      await machine.sample();
+      if (worthReporting(before, machine.residentBytes) !== before) this.#options.onChange(machine.key);
+    }
+  }
+}

@@ -1,0 +1,233 @@
+import { type Clock } from '@corral/base';
+import {
+  type ObjectClient, type ObjectKey, Problem, type SnapshotTaken, type VirtualMachineSnapshot, virtualMachineSnapshots, type VirtualMachineSnapshotSpec,
+  type VirtualMachineSnapshotStatus, type VirtualMachineSpec, type VirtualMachineStatus,
+} from '@corral/contracts';
+import { backoffMs, type EventRecorder, type Informer, type ReconcileResult } from '@corral/reconcile';
+import { type ObjectStore, ObjectStoreFailure } from '@corral/object-store';
+import { isLive } from '@corral/vm-lifecycle';
+import { type Logger } from 'pino';
+import { type Machine } from '../machine/machine.ts';
+import { storageReason } from '../machine/storage-reason.ts';
+import { type Supervisor } from '../machine/supervisor.ts';
+import { VmProcessRefusal } from '../machine/vm-process.handle.ts';
+import { failed, type Facts, isFinished, isPastDeadline, notReady, SNAPSHOT_DEADLINE_MS, type SnapshotReason, verified } from './snapshot-status.ts';
+import { totalBytesOf, uploadSnapshot } from './snapshot-upload.ts';
+import { type Spool } from './spool.ts';
+
+export interface SnapshotConvergenceOptions {
+  readonly nodeName: string;
+  readonly client: ObjectClient;
+  readonly snapshots: Informer<VirtualMachineSnapshotSpec, VirtualMachineSnapshotStatus>;
+  readonly machines: Informer<VirtualMachineSpec, VirtualMachineStatus>;
+  readonly supervisor: Supervisor;
+  readonly store: ObjectStore;
+  readonly spool: Spool;
+  readonly recorder: EventRecorder;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** A moment of a machine that lies in the spool. */
+interface Moment {
+  readonly taken: SnapshotTaken;
+  readonly facts: Facts;
+}
+
+/** Why this try failed, and whether another may succeed. */
+class SnapshotFailure extends Error {
+  override readonly name = 'SnapshotFailure';
+  readonly reason: SnapshotReason;
+  readonly final: boolean;
+  constructor(reason: SnapshotReason, message: string, options: { readonly final?: boolean; readonly cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.reason = reason;
+    this.final = options.final ?? false;
+  }
+}
+
+const RETRY = { baseMs: 1_000, maxMs: 30_000 };
+const PROGRESS_INTERVAL_MS = 1_000;
+/** One try of an upload; the deadline of the whole is SNAPSHOT_DEADLINE_MS. */
+const UPLOAD_DEADLINE_MS = 5 * 60_000;
+
+/** Takes the snapshots bound to this node and brings them to the object store. */
+export class SnapshotConvergence {
+  readonly #options: SnapshotConvergenceOptions;
+  readonly #moments = new Map<string, Moment>();
+  /** Snapshots begun by this agent: what another began is lost with its spool. */
+  readonly #begun = new Set<string>();
+  readonly #tries = new Map<string, number>();
+
+  constructor(options: SnapshotConvergenceOptions) {
+    this.#options = options;
+  }
+
+  async reconcile(key: ObjectKey, signal: AbortSignal): Promise<ReconcileResult> {
+    const snapshot = await this.#current(key);
+    if (!snapshot || isFinished(snapshot)) return { type: 'Done' };
+    const { uid } = snapshot.metadata;
+    try {
+      await this.#advance(snapshot, signal);
+      await this.#forget(uid);
+      return { type: 'Done' };
+    } catch (error) {
+      if (error instanceof Problem || signal.aborted) throw error;
+      return this.#explain(snapshot, asFailure(error));
+    }
+  }
+
+  /** What the API says of it; what is gone or not ours loses its spool. */
+  async #current(key: ObjectKey): Promise<VirtualMachineSnapshot | undefined> {
+    const { snapshots, nodeName } = this.#options;
+    const snapshot = snapshots.get(key.namespace, key.name);
+    const known = new Set(snapshots.list().map(({ metadata }) => metadata.uid));
+    for (const uid of this.#begun) if (!known.has(uid)) await this.#forget(uid);
+    return snapshot?.spec?.nodeName === nodeName && snapshot.metadata.deletionTimestamp === undefined ? snapshot : undefined;
+  }
+
+  async #advance(snapshot: VirtualMachineSnapshot, signal: AbortSignal): Promise<void> {
+    const { clock, store, spool, recorder } = this.#options;
+    const { uid, namespace = '' } = snapshot.metadata;
+    const begunElsewhere = snapshot.status?.incarnation !== undefined && !this.#begun.has(uid);
+    if (begunElsewhere) throw new SnapshotFailure('NodeRestarted', 'The node agent restarted while it took the snapshot', { final: true });
+
+    const moment = this.#moments.get(uid) ?? (await this.#take(snapshot));
+    const progress = new ProgressReport(clock, (uploadedBytes) => this.#tellProgress(snapshot, moment, uploadedBytes));
+    const manifestKey = await uploadSnapshot({
+      store,
+      directory: spool.pathOf(uid),
+      keyPrefix: `snapshots/${namespace}/${uid}`,
+      taken: moment.taken,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(UPLOAD_DEADLINE_MS)]),
+      onProgress: (uploadedBytes) => progress.tell(uploadedBytes),
+    });
+    await progress.settled();
+
+    const sizeBytes = totalBytesOf(moment.taken);
+    const facts: Facts = { ...moment.facts, manifestKey, digest: moment.taken.manifest.sha256, sizeBytes, uploadedBytes: sizeBytes, totalBytes: sizeBytes };
+    await this.#write(snapshot, (current) => verified(current, facts, clock.now()));
+    recorder.record(snapshot, 'Normal', 'SnapshotTaken', `${sizeBytes} bytes; the machine stood still for ${Math.round(moment.taken.pauseMs)} ms`);
+  }
+
+  async #take(snapshot: VirtualMachineSnapshot): Promise<Moment> {
+    const { clock, spool } = this.#options;
+    const { uid } = snapshot.metadata;
+    const machine = this.#runningMachine(snapshot);
+    const incarnation = isLive(machine.state) ? machine.state.run.incarnation : 0;
+    this.#begun.add(uid);
+    await this.#write(snapshot, (current) => notReady(current, 'Taking', '', clock.now(), { virtualMachineUid: machine.uid, incarnation }));
+    const taken = await machine.snapshot(await spool.begin(uid));
+    const [manifest, record] = await Promise.all([spool.manifestOf(uid, taken), machine.folder.record()]);
+    const { memoryMiB, v86Build, imageDigest } = manifest.machine;
+    const moment: Moment = {
+      taken,
+      facts: {
+        virtualMachineUid: machine.uid, incarnation, memoryMiB, v86Build, imageDigest, pauseMilliseconds: taken.pauseMs,
+        ...(record ? { image: record.image } : {}),
+      },
+    };
+    this.#moments.set(uid, moment);
+    return moment;
+  }
+
+  #runningMachine({ metadata, spec }: VirtualMachineSnapshot): Machine {
+    const { machines, supervisor } = this.#options;
+    const name = spec?.virtualMachine ?? '';
+    const vm = machines.get(metadata.namespace, name);
+    const machine = vm && supervisor.find(vm.metadata.uid);
+    if (machine?.state.phase === 'Running' || machine?.state.phase === 'Paused') return machine;
+    const willRun = vm && vm.metadata.deletionTimestamp === undefined && vm.spec?.powerState !== 'Stopped' && machine?.state.phase !== 'Panicked';
+    throw new SnapshotFailure('VirtualMachineNotRunning', `VirtualMachine "${name}" does not run on this node`, { final: !willRun });
+  }
+
+  async #explain(snapshot: VirtualMachineSnapshot, { reason, message, final, cause }: SnapshotFailure): Promise<ReconcileResult> {
+    const { clock, recorder, log } = this.#options;
+    const { uid } = snapshot.metadata;
+    const now = clock.now();
+    const isLast = final || isPastDeadline(snapshot, now);
+    log.warn({ snapshot: uid, reason, final: isLast, err: cause }, message);
+    await this.#write(snapshot, (current) => (isLast ? failed(current, reason, message, now) : notReady(current, reason, message, now)));
+    if (isLast) {
+      recorder.record(snapshot, 'Warning', 'SnapshotFailed', `${reason}: ${message}`);
+      await this.#forget(uid);
+      return { type: 'Done' };
+    }
+    const tries = (this.#tries.get(uid) ?? 0) + 1;
+    this.#tries.set(uid, tries);
+    const untilDeadlineMs = Date.parse(snapshot.metadata.creationTimestamp) + SNAPSHOT_DEADLINE_MS - now.getTime();
+    return { type: 'RequeueAfter', delayMs: Math.max(1, Math.min(backoffMs(tries, RETRY), untilDeadlineMs)) };
+  }
+
+  async #tellProgress(snapshot: VirtualMachineSnapshot, { taken, facts }: Moment, uploadedBytes: number): Promise<void> {
+    const totalBytes = totalBytesOf(taken);
+    await this.#write(snapshot, (current) => notReady(current, 'Uploading', '', this.#options.clock.now(), { ...facts, uploadedBytes, totalBytes })).catch((error: unknown) =>
+      this.#options.log.debug({ err: error }, 'Upload progress could not be told'),
+    );
+  }
+
+  /** Writes a status onto the object as it is now; a lost compare-and-set reads again. */
+  async #write(snapshot: VirtualMachineSnapshot, statusOf: (current: VirtualMachineSnapshot) => VirtualMachineSnapshotStatus): Promise<void> {
+    const { client, snapshots } = this.#options;
+    const { namespace, name, uid } = snapshot.metadata;
+    let current: VirtualMachineSnapshot | undefined = snapshots.getByUid(uid);
+    for (let tries = 0; current && current.metadata.uid === uid && tries < 5; tries++) {
+      try {
+        snapshots.observe(await client.replaceStatus(virtualMachineSnapshots, { ...current, status: statusOf(current) }));
+        return;
+      } catch (error) {
+        if (!(error instanceof Problem && error.code === 'object.conflict')) throw error;
+        current = await client.get(virtualMachineSnapshots, namespace, name);
+      }
+    }
+  }
+
+  async #forget(uid: string): Promise<void> {
+    this.#moments.delete(uid);
+    this.#begun.delete(uid);
+    this.#tries.delete(uid);
+    await this.#options.spool.remove(uid);
+  }
+}
+
+/** Tells progress at most once a second, one write at a time. */
+class ProgressReport {
+  readonly #clock: Clock;
+  readonly #write: (uploadedBytes: number) => Promise<void>;
+  #toldAt = 0;
+  #telling: Promise<void> = Promise.resolve();
+  #isTelling = false;
+
+  constructor(clock: Clock, write: (uploadedBytes: number) => Promise<void>) {
+    this.#clock = clock;
+    this.#write = write;
+    this.#toldAt = clock.now().getTime();
+  }
+
+  tell(uploadedBytes: number): void {
+    const now = this.#clock.now().getTime();
+    if (this.#isTelling || now - this.#toldAt < PROGRESS_INTERVAL_MS) return;
+    this.#toldAt = now;
+    this.#isTelling = true;
+    this.#telling = this.#write(uploadedBytes).finally(() => (this.#isTelling = false));
+  }
+
+  settled(): Promise<void> {
+    return this.#telling;
+  }
+}
+
+function asFailure(error: unknown): SnapshotFailure {
+  if (error instanceof SnapshotFailure) return error;
+  if (error instanceof ObjectStoreFailure) {
+    const reason = storageReason(error);
+    // An upload that meets nothing has met no bucket.
+    return new SnapshotFailure(reason === 'ObjectMissing' ? 'UploadFailed' : reason, error.message, { cause: error });
+  }
+  if (error instanceof VmProcessRefusal) {
+    if (error.reason === 'DiskFull') return new SnapshotFailure('NodeDiskFull', error.message, { cause: error });
+    if (error.reason === 'NotStarted') return new SnapshotFailure('VirtualMachineNotRunning', error.message, { cause: error });
+    return new SnapshotFailure('SnapshotFailed', `${error.reason}: ${error.message}`, { cause: error });
+  }
+  return new SnapshotFailure('SnapshotFailed', (error as Error).message, { cause: error });
+}

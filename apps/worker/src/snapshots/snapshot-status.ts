@@ -1,0 +1,57 @@
+import { findCondition, toKubeTime, type VirtualMachineSnapshot, type VirtualMachineSnapshotStatus, withCondition } from '@corral/contracts';
+
+/** Why a snapshot is not Ready. Stable: programs match on it. */
+export type SnapshotReason =
+  | 'Taking'
+  | 'Uploading'
+  | 'UploadFailed'
+  | 'StorageFull'
+  | 'StorageUnreachable'
+  | 'DigestMismatch'
+  | 'NodeDiskFull'
+  | 'SnapshotFailed'
+  | 'VirtualMachineNotRunning'
+  | 'NodeRestarted';
+
+/** How long a snapshot is tried for. */
+export const SNAPSHOT_DEADLINE_MS = 10 * 60_000;
+
+/** Nothing more is done about it, for better or worse. */
+export function isFinished({ status }: VirtualMachineSnapshot): boolean {
+  return status?.completedAt !== undefined || findCondition(status?.conditions, 'Ready')?.status === 'True';
+}
+
+export function isPastDeadline({ metadata }: VirtualMachineSnapshot, now: Date): boolean {
+  return now.getTime() - Date.parse(metadata.creationTimestamp) > SNAPSHOT_DEADLINE_MS;
+}
+
+export type Facts = Partial<Omit<VirtualMachineSnapshotStatus, 'conditions' | 'observedGeneration'>>;
+
+export function notReady(snapshot: VirtualMachineSnapshot, reason: SnapshotReason, message: string, now: Date, facts: Facts = {}): VirtualMachineSnapshotStatus {
+  return withReady(snapshot, { status: 'False', reason, message }, now, facts);
+}
+
+/** The last word on a snapshot that could not be taken or kept. */
+export function failed(snapshot: VirtualMachineSnapshot, reason: SnapshotReason, message: string, now: Date): VirtualMachineSnapshotStatus {
+  return notReady(snapshot, reason, message, now, { completedAt: toKubeTime(now) });
+}
+
+export function verified(snapshot: VirtualMachineSnapshot, facts: Facts, now: Date): VirtualMachineSnapshotStatus {
+  return withReady(snapshot, { status: 'True', reason: 'Verified', message: 'Every byte is in the object store, with its digest' }, now, {
+    ...facts, parent: '', completedAt: toKubeTime(now),
+  });
+}
+
+function withReady(
+  { metadata, status }: VirtualMachineSnapshot,
+  ready: { readonly status: 'True' | 'False'; readonly reason: string; readonly message: string },
+  now: Date,
+  facts: Facts,
+): VirtualMachineSnapshotStatus {
+  return {
+    ...status,
+    ...facts,
+    observedGeneration: metadata.generation,
+    conditions: withCondition(status?.conditions, { type: 'Ready', ...ready }, now, metadata.generation),
+  };
+}

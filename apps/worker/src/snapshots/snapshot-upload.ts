@@ -1,0 +1,43 @@
+import { createReadStream } from 'node:fs';
+import { join, posix } from 'node:path';
+import { Transform } from 'node:stream';
+import { type SnapshotTaken } from '@corral/contracts';
+import { type ObjectStore } from '@corral/object-store';
+
+export interface SnapshotUploadOptions {
+  readonly store: ObjectStore;
+  /** Where the files lie. */
+  readonly directory: string;
+  /** What their object keys begin with. */
+  readonly keyPrefix: string;
+  readonly taken: SnapshotTaken;
+  readonly signal: AbortSignal;
+  onProgress(uploadedBytes: number): void;
+}
+
+const READ_BYTES = 1024 * 1024;
+
+/**
+ * Stores a snapshot's files, the manifest last: a snapshot whose manifest is there is whole. Each file counts as stored
+ * only when the store itself has named its size and digest. The result is the manifest's key. Throws ObjectStoreFailure;
+ * trying again is safe.
+ */
+export async function uploadSnapshot({ store, directory, keyPrefix, taken, signal, onProgress }: SnapshotUploadOptions): Promise<string> {
+  let uploadedBytes = 0;
+  for (const { name, sha256, sizeBytes } of [...taken.files.filter(({ name }) => name !== taken.manifest.name), taken.manifest]) {
+    const meter = new Transform({
+      transform(chunk: Buffer, _encoding, done) {
+        uploadedBytes += chunk.length;
+        onProgress(uploadedBytes);
+        done(null, chunk);
+      },
+    });
+    const file = createReadStream(join(directory, name), { highWaterMark: READ_BYTES });
+    file.once('error', (error) => meter.destroy(error));
+    await store.putStream(posix.join(keyPrefix, name), file.pipe(meter), { sha256, sizeBytes, signal });
+    file.destroy();
+  }
+  return posix.join(keyPrefix, taken.manifest.name);
+}
+
+export const totalBytesOf = (taken: SnapshotTaken): number => taken.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
