@@ -36,10 +36,10 @@ export function keystrokeOf(character: string): Keystroke | undefined {
   if (/^[A-Z]$/.test(character)) return { code: `Key${character}`, shift: true };
   const named = { ' ': 'Space', '\n': 'Enter', '\r': 'Enter', '\t': 'Tab', '\b': 'Backspace', '\x1b': 'Escape' }[character];
   if (named) return { code: named, shift: false };
-  const plain = PLAIN_CODES[PLAIN.indexOf(character)];
-  if (plain) return { code: plain, shift: false };
-  const shifted = PLAIN_CODES[SHIFTED.indexOf(character)];
-  return shifted ? { code: shifted, shift: true } : undefined;
+  const plain = PLAIN.indexOf(character);
+  const at = plain === -1 ? SHIFTED.indexOf(character) : plain;
+  const code = character.length === 1 ? PLAIN_CODES[at] : undefined;
+  return code === undefined ? undefined : { code, shift: plain === -1 };
 }
 
 export function isKeyCode(code: string): boolean {
