@@ -32,7 +32,7 @@ export class WorkerModule {
       module: WorkerModule,
       providers: [
         NodeAgentLife,
-        { provide: LOGGER, useFactory: () => pino({ level: config.logLevel, base: { node: config.nodeName } }) },
+        { provide: LOGGER, useFactory: () => pino({ level: config.logLevel, base: null }) },
         { provide: ObjectStore, useFactory: () => new ObjectStore(config.objectStore) },
         { provide: NodeAgent, useFactory: (store: ObjectStore, log: Logger) => new NodeAgent(config, store, log), inject: [ObjectStore, LOGGER] },
       ],

@@ -102,9 +102,9 @@ export class NodeAgent {
     const signOfLife = new Repetition({
       name: 'The sign of life', everyMs: LEASE_RENEW_MS, log: this.#log,
       work: async () => {
-        await lease.renew();
         await (isRegistered ? registration.report({ ready: true }) : registration.register());
         isRegistered = true;
+        await lease.renew();
       },
     });
     const housekeeping = new Repetition({
