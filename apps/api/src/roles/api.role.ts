@@ -1,6 +1,9 @@
 import { Module } from '@nestjs/common';
+import { AdmissionRulesModule } from '../modules/admission/admission-rules.module.ts';
+import { ArtifactsModule } from '../modules/artifacts/artifacts.module.ts';
+import { GatewaysModule } from '../modules/gateways/gateways.module.ts';
 import { ResourceRoutesModule } from '../modules/resources/resources.module.ts';
 
 /** What answers requests: the generic API, and the modules that carry guest data. List gateways and controllers here. */
-@Module({ imports: [ResourceRoutesModule] })
+@Module({ imports: [AdmissionRulesModule, ResourceRoutesModule, ArtifactsModule, GatewaysModule] })
 export class ApiRole {}

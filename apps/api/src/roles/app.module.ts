@@ -5,6 +5,7 @@ import { API_CONFIG, type ApiConfig } from '../platform/config/api-config.ts';
 import { DatabaseModule } from '../platform/database/database.module.ts';
 import { HttpModule } from '../platform/http/http.module.ts';
 import { TelemetryModule } from '../platform/telemetry/telemetry.module.ts';
+import { ObjectStoreModule } from '../modules/artifacts/object-store.module.ts';
 import { ResourcesModule } from '../modules/resources/resources.module.ts';
 import { ApiRole } from './api.role.ts';
 import { ControllersRole } from './controllers.role.ts';
@@ -31,6 +32,7 @@ export class AppModule {
         AuthModule,
         HttpModule,
         ResourcesModule,
+        ObjectStoreModule,
         ApiRole,
         ControllersRole,
       ],

@@ -1,5 +1,12 @@
 import { Module } from '@nestjs/common';
+import { ControllersModule } from '../modules/controllers/controllers.module.ts';
+import { EventsModule } from '../modules/events/events.module.ts';
+import { ImagesModule } from '../modules/images/images.module.ts';
+import { NamespacesModule } from '../modules/namespaces/namespaces.module.ts';
+import { NodesModule } from '../modules/nodes/nodes.module.ts';
+import { SchedulerModule } from '../modules/scheduler/scheduler.module.ts';
+import { SnapshotsModule } from '../modules/snapshots/snapshots.module.ts';
 
 /** What works on its own: reconcilers and the scheduler. List feature modules here. */
-@Module({ imports: [] })
+@Module({ imports: [ControllersModule, NamespacesModule, NodesModule, SchedulerModule, ImagesModule, SnapshotsModule, EventsModule] })
 export class ControllersRole {}

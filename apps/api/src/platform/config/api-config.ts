@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isNetwork } from '../http/address-policy.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const secret = z.string().min(16, 'must have at least 16 characters');
@@ -19,6 +20,16 @@ export const ApiConfig = z
     CORRAL_NODE_TOKEN: secret,
     CORRAL_DATA_PLANE_SECRET: secret,
     CORRAL_CONSOLE_DIR: z.string().optional(),
+    /** Holds tls.crt and tls.key; made when missing. Set: HTTPS too, on the same port. */
+    CORRAL_TLS_DIR: z.string().optional(),
+    /** 1: images may be fetched from private addresses too. */
+    CORRAL_IMAGE_FETCH_ALLOW_PRIVATE: z.enum(['0', '1']).default('0'),
+    /** Private addresses and networks images may be fetched from, e.g. `10.1.0.0/16,192.168.7.7`. */
+    CORRAL_IMAGE_FETCH_NETWORKS: z
+      .string()
+      .default('')
+      .transform((list) => list.split(',').map((item) => item.trim()).filter((item) => item !== ''))
+      .refine((list) => list.every(isNetwork), 'must be addresses or networks such as 10.1.0.0/16, separated by commas'),
     CORRAL_EXIT_ON_STDIN_EOF: z.enum(['0', '1']).default('0'),
   })
   .transform((env) => ({
@@ -37,6 +48,8 @@ export const ApiConfig = z
     nodeToken: env.CORRAL_NODE_TOKEN,
     dataPlaneSecret: env.CORRAL_DATA_PLANE_SECRET,
     consoleDir: env.CORRAL_CONSOLE_DIR,
+    tlsDir: env.CORRAL_TLS_DIR,
+    imageFetch: { allowPrivate: env.CORRAL_IMAGE_FETCH_ALLOW_PRIVATE === '1', allowed: env.CORRAL_IMAGE_FETCH_NETWORKS },
     exitOnStdinEof: env.CORRAL_EXIT_ON_STDIN_EOF === '1',
   }));
 export type ApiConfig = Readonly<z.output<typeof ApiConfig>>;

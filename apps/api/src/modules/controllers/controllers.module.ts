@@ -1,0 +1,26 @@
+import { Global, Logger, Module } from '@nestjs/common';
+import { systemClock } from '@corral/base';
+import { type ObjectClient } from '@corral/contracts';
+import { EventRecorder } from '@corral/reconcile';
+import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
+import { Informers } from './informers.ts';
+import { Reconcilers } from './reconcilers.ts';
+
+/** What every controller of the API process stands on. */
+@Global()
+@Module({
+  providers: [
+    Informers,
+    Reconcilers,
+    {
+      provide: EventRecorder,
+      useFactory: (client: ObjectClient) => {
+        const logger = new Logger('Events');
+        return new EventRecorder({ client, component: 'corral-controllers', clock: systemClock, onFailure: (error) => logger.warn({ err: error }, 'An event was not written') });
+      },
+      inject: [OBJECT_CLIENT],
+    },
+  ],
+  exports: [Informers, Reconcilers, EventRecorder],
+})
+export class ControllersModule {}

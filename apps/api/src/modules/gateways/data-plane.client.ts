@@ -1,0 +1,177 @@
+import { request as httpRequest, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { finished, type Readable } from 'node:stream';
+import { Inject, Injectable } from '@nestjs/common';
+import {
+  DATA_PLANE_AUDIENCE,
+  dataPlanePath,
+  nodes,
+  Problem,
+  qualifiedResource,
+  virtualMachines,
+  type DataPlaneClaims,
+  type DataPlaneOperation,
+  type ObjectClient,
+  type VmPhase,
+} from '@corral/contracts';
+import { SignJWT } from 'jose';
+import { WebSocket } from 'ws';
+import { problemOf } from '@corral/client';
+import { API_CONFIG, type ApiConfig } from '../../platform/config/api-config.ts';
+import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
+
+/** Where a machine's data plane is, for the incarnation that runs now. */
+export interface DataPlaneTarget {
+  readonly namespace: string;
+  readonly name: string;
+  readonly nodeName: string;
+  readonly baseUrl: string;
+  readonly uid: string;
+  readonly incarnation: number;
+}
+
+export interface DataPlaneRequest {
+  readonly method: string;
+  /** The query, as the caller wrote it. */
+  readonly query: URLSearchParams;
+  readonly headers: OutgoingHttpHeaders;
+  readonly body?: Readable | string;
+}
+
+const TOKEN_LIFETIME_S = 60;
+const CONNECT_TIMEOUT_MS = 5_000;
+/** A data plane that sends nothing at all for this long is given up. Longer than any exec may take. */
+const SILENCE_TIMEOUT_MS = 3_700_000;
+const MAX_ERROR_BODY_BYTES = 64 * 1024;
+const RETRY_AFTER_S = 2;
+
+/** Finds machines and speaks to the data plane of their nodes. Carries bytes; decides nothing about them. */
+@Injectable()
+export class DataPlaneClient {
+  readonly #key: Uint8Array;
+
+  constructor(
+    @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
+    @Inject(API_CONFIG) config: ApiConfig,
+  ) {
+    this.#key = new TextEncoder().encode(config.dataPlaneSecret);
+  }
+
+  /** Refusals: `object.not-found`; `vm.not-running` unless the machine's phase is among `phases`; `node.unreachable`. */
+  async find(namespace: string, name: string, phases: readonly VmPhase[]): Promise<DataPlaneTarget> {
+    const vm = await this.objects.get(virtualMachines, namespace, name);
+    const details = { name, group: virtualMachines.group, kind: virtualMachines.plural };
+    if (!vm) throw new Problem('object.not-found', `${qualifiedResource(virtualMachines)} "${name}" not found`, { details });
+    const phase = vm.metadata.deletionTimestamp === undefined ? (vm.status?.phase ?? 'Pending') : 'Terminating';
+    const { nodeName, incarnation } = vm.status ?? {};
+    if (!phases.includes(phase) || nodeName === undefined || incarnation === undefined) {
+      throw new Problem('vm.not-running', `virtual machine "${name}" is ${phase}, not ${phases.join(' or ')}`, { details: { ...details, uid: vm.metadata.uid, causes: [{ reason: phase, message: `phase is ${phase}`, field: 'status.phase' }] } });
+    }
+    const node = await this.objects.get(nodes, undefined, nodeName);
+    const baseUrl = node?.status?.corral?.dataPlaneUrl;
+    if (!baseUrl) throw unreachable(nodeName, undefined);
+    return { namespace, name, nodeName, baseUrl, uid: vm.metadata.uid, incarnation };
+  }
+
+  /** Sends the request and gives the answer as soon as its head is there, whatever its status. The signal ends both directions. */
+  async request(target: DataPlaneTarget, operation: DataPlaneOperation, request: DataPlaneRequest, signal: AbortSignal): Promise<IncomingMessage> {
+    const url = this.#urlOf(target, operation, request.query);
+    const headers = { ...request.headers, authorization: `Bearer ${await this.#token(target, operation)}` };
+    return new Promise((resolve, reject) => {
+      const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
+      const outgoing = send(url, { method: request.method, headers, signal, timeout: SILENCE_TIMEOUT_MS });
+      failWhenNotConnected(outgoing);
+      outgoing.once('response', resolve);
+      outgoing.once('timeout', () => outgoing.destroy(new Error('the data plane fell silent')));
+      outgoing.once('error', (error) => reject(unreachable(target.nodeName, error)));
+      sendBody(outgoing, request.body);
+    });
+  }
+
+  /** Opens the machine's WebSocket and resolves once it is open. A refused handshake is the node's own Problem. */
+  async connect(target: DataPlaneTarget, operation: DataPlaneOperation, query: URLSearchParams, subprotocols: readonly string[], maxMessageBytes: number): Promise<WebSocket> {
+    const url = this.#urlOf(target, operation, query);
+    const token = await this.#token(target, operation);
+    const socket = new WebSocket(url.href.replace(/^http/, 'ws'), [...subprotocols], {
+      headers: { authorization: `Bearer ${token}` },
+      handshakeTimeout: CONNECT_TIMEOUT_MS,
+      perMessageDeflate: false,
+      maxPayload: maxMessageBytes,
+      followRedirects: false,
+    });
+    // Nothing may arrive before the other side is there to take it.
+    socket.once('open', () => socket.pause());
+    return new Promise((resolve, reject) => {
+      socket.once('open', () => resolve(socket));
+      socket.once('error', (error) => reject(unreachable(target.nodeName, error)));
+      socket.once('unexpected-response', (_request, response) => {
+        readProblem(response).then(reject, (error: unknown) => reject(unreachable(target.nodeName, error)));
+      });
+    });
+  }
+
+  #urlOf(target: DataPlaneTarget, operation: DataPlaneOperation, query: URLSearchParams): URL {
+    const url = new URL(dataPlanePath(target.uid, target.incarnation, operation), target.baseUrl);
+    // Credentials of the caller end here.
+    for (const [name, value] of query) if (name !== 'ticket') url.searchParams.append(name, value);
+    return url;
+  }
+
+  #token({ uid, incarnation }: DataPlaneTarget, operation: DataPlaneOperation): Promise<string> {
+    const claims: DataPlaneClaims = { uid, incarnation, operation };
+    return new SignJWT({ ...claims }).setProtectedHeader({ alg: 'HS256' }).setAudience(DATA_PLANE_AUDIENCE).setIssuedAt().setExpirationTime(`${TOKEN_LIFETIME_S}s`).sign(this.#key);
+  }
+}
+
+/** Headers about one connection, which a carrier does not pass on. Source: RFC 9110, 7.6.1. */
+const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'te', 'trailer']);
+
+/** What of an answer's headers goes on to the caller. */
+export function endToEndHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name)));
+}
+
+function sendBody(outgoing: ClientRequest, body: Readable | string | undefined): void {
+  if (body === undefined || typeof body === 'string') {
+    outgoing.end(body);
+    return;
+  }
+  body.pipe(outgoing);
+  // A caller who goes away in the middle of an upload must not look like one who finished it.
+  finished(body, { writable: false }, (error) => {
+    if (error) outgoing.destroy(error);
+  });
+}
+
+/** A node that is gone should cost seconds, not the minutes TCP takes to find out. */
+function failWhenNotConnected(outgoing: ClientRequest): void {
+  outgoing.once('socket', (socket) => {
+    if (!socket.connecting) return;
+    const timer = setTimeout(() => outgoing.destroy(new Error('connecting took too long')), CONNECT_TIMEOUT_MS);
+    socket.once('connect', () => clearTimeout(timer));
+    socket.once('close', () => clearTimeout(timer));
+  });
+}
+
+async function readProblem(response: IncomingMessage): Promise<Problem> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_ERROR_BODY_BYTES) break;
+    chunks.push(chunk);
+  }
+  return problemOf(response.statusCode ?? 502, parseJson(Buffer.concat(chunks).toString('utf8')));
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+function unreachable(nodeName: string, cause: unknown): Problem {
+  return new Problem('node.unreachable', `node "${nodeName}" does not answer; try again`, { cause, details: { retryAfterSeconds: RETRY_AFTER_S } });
+}

@@ -1,0 +1,99 @@
+import { type Readable } from 'node:stream';
+import { Controller, Delete, Get, Inject, Post, Put, Req, Res } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
+import { ExecRequest, InputRequest, Problem, virtualMachines, type DataPlaneOperation, type VmPhase } from '@corral/contracts';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type z } from 'zod';
+import { type RouteOptions } from '../../platform/http/http-server.ts';
+import { DataPlaneClient, endToEndHeaders, type DataPlaneRequest } from './data-plane.client.ts';
+import { readJson } from './json-body.ts';
+
+export const MACHINE_PATH = `apis/${virtualMachines.group}/${virtualMachines.version}/namespaces/:namespace/${virtualMachines.plural}/:name`;
+const RUNNING: readonly VmPhase[] = ['Running'];
+const RUNNING_OR_PAUSED: readonly VmPhase[] = ['Running', 'Paused'];
+const STREAMED: RouteOptions = { streamsBody: true };
+
+type MachineRequest = FastifyRequest<{ Params: { namespace: string; name: string } }>;
+
+/** What a machine's guest is reached by over HTTP. Carries bytes; what they mean is the guest's and the node's business. */
+@Controller(MACHINE_PATH)
+export class MachineController {
+  constructor(@Inject(DataPlaneClient) private readonly dataPlane: DataPlaneClient) {}
+
+  @Post('exec')
+  @RouteConfig(STREAMED)
+  exec(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
+    return this.#carryJson(request, reply, 'exec', ExecRequest);
+  }
+
+  @Post('input')
+  @RouteConfig(STREAMED)
+  input(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
+    return this.#carryJson(request, reply, 'input', InputRequest);
+  }
+
+  @Get('screenshot')
+  screenshot(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
+    return this.#carry(request, reply, 'screenshot', {}, RUNNING_OR_PAUSED);
+  }
+
+  @Get('files')
+  readFile(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
+    return this.#carryFile(request, reply, {});
+  }
+
+  @Put('files')
+  @RouteConfig(STREAMED)
+  writeFile(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
+    return this.#carryFile(request, reply, { headers: contentHeadersOf(request), body: request.raw });
+  }
+
+  @Delete('files')
+  deleteFile(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
+    return this.#carryFile(request, reply, {});
+  }
+
+  /** For bodies that are small and whose every wrong field is to be named: checked here, then carried. */
+  async #carryJson(request: MachineRequest, reply: FastifyReply, operation: DataPlaneOperation, schema: z.ZodType): Promise<void> {
+    const body = JSON.stringify(await readJson(request.raw, schema));
+    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+    await this.#carry(request, reply, operation, { headers, body }, RUNNING);
+  }
+
+  #carryFile(request: MachineRequest, reply: FastifyReply, content: Content): Promise<void> {
+    const path = queryOf(request).get('path');
+    if (!path?.startsWith('/')) return Promise.reject(new Problem('request.malformed', 'the query parameter "path" must be an absolute path in the guest'));
+    return this.#carry(request, reply, 'files', content, RUNNING);
+  }
+
+  async #carry(request: MachineRequest, reply: FastifyReply, operation: DataPlaneOperation, { headers = {}, body }: Content, phases: readonly VmPhase[]): Promise<void> {
+    const { namespace, name } = request.params;
+    const target = await this.dataPlane.find(namespace, name, phases);
+    // A caller who has gone wants nothing more of the guest.
+    const abort = new AbortController();
+    reply.raw.once('close', () => abort.abort());
+    const outgoing: DataPlaneRequest = {
+      method: request.method,
+      query: queryOf(request),
+      headers: { ...headers, ...(request.headers.accept === undefined ? {} : { accept: request.headers.accept }) },
+      ...(body === undefined ? {} : { body }),
+    };
+    const answer = await this.dataPlane.request(target, operation, outgoing, abort.signal);
+    await reply.code(answer.statusCode ?? 502).headers(endToEndHeaders(answer.headers)).send(answer);
+  }
+}
+
+interface Content {
+  readonly headers?: DataPlaneRequest['headers'];
+  readonly body?: Readable | string;
+}
+
+const queryOf = (request: FastifyRequest): URLSearchParams => new URL(request.url, 'http://localhost').searchParams;
+
+/** The type as the caller gave it is lost to `streamsBody`; to a guest's file it means nothing. */
+function contentHeadersOf({ headers }: FastifyRequest): DataPlaneRequest['headers'] {
+  return {
+    'content-type': 'application/octet-stream',
+    ...(headers['content-length'] === undefined ? {} : { 'content-length': headers['content-length'] }),
+  };
+}

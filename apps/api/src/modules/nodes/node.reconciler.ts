@@ -1,0 +1,72 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { systemClock } from '@corral/base';
+import { leases, NODE_LEASE_NAMESPACE, nodes, virtualMachines, type Lease, type Node, type ObjectClient, type ObjectKey } from '@corral/contracts';
+import { EventRecorder, systemTimers, type ReconcileResult } from '@corral/reconcile';
+import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
+import { Informers } from '../controllers/informers.ts';
+import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
+import { lostMachineStatus, NODE_GRACE_MS, silentNodeStatus } from './node-health.ts';
+
+/**
+ * Watches over Leases. Ages are counted from when this process saw a Lease change, not by what the Lease says: clocks of
+ * nodes may be wrong, and after a restart of the API every node has its full grace. Nodes say themselves when they are back.
+ */
+@Injectable()
+export class NodeReconciler implements Reconciler {
+  readonly name = 'nodes';
+  readonly triggers: readonly Trigger[] = [
+    on(nodes),
+    on(leases, ({ namespace, name }) => (namespace === NODE_LEASE_NAMESPACE ? [{ namespace: '', name }] : [])),
+    on(virtualMachines, (_key, vm) => (vm?.spec?.nodeName === undefined ? [] : [{ namespace: '', name: vm.spec.nodeName }])),
+  ];
+  readonly #seen = new Map<string, { readonly renewal: string; readonly at: number }>();
+
+  constructor(
+    @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
+    @Inject(Informers) private readonly informers: Informers,
+    @Inject(EventRecorder) private readonly events: EventRecorder,
+    @Inject(Reconcilers) reconcilers: Reconcilers,
+  ) {
+    reconcilers.add(this);
+  }
+
+  async reconcile({ name }: ObjectKey): Promise<ReconcileResult> {
+    const node = this.informers.of(nodes).get(undefined, name);
+    if (!node) {
+      this.#seen.delete(name);
+      return DONE;
+    }
+    const ageMs = this.#ageMs(name, this.informers.of(leases).get(NODE_LEASE_NAMESPACE, name));
+    if (ageMs < NODE_GRACE_MS) return after(NODE_GRACE_MS - ageMs);
+    await this.#reportSilent(node);
+    await this.#reportMachinesLost(name);
+    return DONE;
+  }
+
+  #ageMs(name: string, lease: Lease | undefined): number {
+    const renewal = lease?.spec?.renewTime ?? '';
+    const seen = this.#seen.get(name);
+    if (seen?.renewal === renewal) return systemTimers.now() - seen.at;
+    this.#seen.set(name, { renewal, at: systemTimers.now() });
+    return 0;
+  }
+
+  async #reportSilent(node: Node): Promise<void> {
+    const status = silentNodeStatus(node.status, systemClock.now());
+    if (!status) return;
+    const written = await this.objects.replaceStatus(nodes, { ...node, status });
+    this.informers.of(nodes).observe(written);
+    this.events.record(written, 'Warning', 'NodeNotReady', 'The node agent stopped renewing its Lease.');
+  }
+
+  async #reportMachinesLost(nodeName: string): Promise<void> {
+    const machines = this.informers.of(virtualMachines);
+    for (const vm of machines.list().filter(({ spec }) => spec?.nodeName === nodeName)) {
+      const status = lostMachineStatus(vm.status, nodeName, systemClock.now());
+      if (!status) continue;
+      const written = await this.objects.replaceStatus(virtualMachines, { ...vm, status });
+      machines.observe(written);
+      this.events.record(written, 'Warning', 'NodeLost', `Node ${nodeName} does not answer.`);
+    }
+  }
+}

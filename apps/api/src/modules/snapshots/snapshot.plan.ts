@@ -1,0 +1,61 @@
+import { findCondition, SNAPSHOT_DATA_FINALIZER, type Node, type VirtualMachine, type VirtualMachineSnapshot } from '@corral/contracts';
+
+/** Taking and uploading a snapshot may last this long; then it has failed. */
+export const SNAPSHOT_DEADLINE_MS = 15 * 60_000;
+
+export interface SnapshotObservation {
+  readonly snapshot: VirtualMachineSnapshot;
+  /** The machine of the name it gives, if there is one. */
+  readonly vm: VirtualMachine | undefined;
+  /** The node it is bound to, if it is bound and the node exists. */
+  readonly node: Node | undefined;
+  readonly now: Date;
+}
+
+export type SnapshotStep =
+  | { readonly type: 'Nothing' }
+  /** The machine's node takes it; status first says of which life of the machine. */
+  | { readonly type: 'Bind'; readonly nodeName: string; readonly virtualMachineUid: string; readonly incarnation: number; readonly image: string | undefined }
+  /** Look again later. */
+  | { readonly type: 'Wait'; readonly delayMs: number }
+  | { readonly type: 'Fail'; readonly reason: SnapshotFailure; readonly message: string }
+  /** Remove its bytes, then let it go. */
+  | { readonly type: 'DeleteData' };
+
+/** Failures this controller finds; the node adds its own. All are final: another snapshot is another object. */
+export type SnapshotFailure = 'VirtualMachineNotFound' | 'VirtualMachineNotRunning' | 'DeadlineExceeded' | 'NodeLost';
+
+/** The next step that brings the snapshot to an end, good or bad. */
+export function planSnapshot({ snapshot, vm, node, now }: SnapshotObservation): SnapshotStep {
+  if (snapshot.metadata.deletionTimestamp !== undefined) {
+    return snapshot.metadata.finalizers?.includes(SNAPSHOT_DATA_FINALIZER) ? { type: 'DeleteData' } : { type: 'Nothing' };
+  }
+  if (isOver(snapshot)) return { type: 'Nothing' };
+  return snapshot.spec?.nodeName === undefined ? planBinding(snapshot, vm) : planTaking(snapshot, snapshot.spec.nodeName, node, now);
+}
+
+/** Whether it is Ready, or never will be. */
+export function isOver({ status }: VirtualMachineSnapshot): boolean {
+  return status?.completedAt !== undefined || findCondition(status?.conditions, 'Ready')?.status === 'True';
+}
+
+function planBinding(snapshot: VirtualMachineSnapshot, vm: VirtualMachine | undefined): SnapshotStep {
+  const name = snapshot.spec?.virtualMachine ?? '';
+  if (!vm) return { type: 'Fail', reason: 'VirtualMachineNotFound', message: `Virtual machine "${name}" does not exist.` };
+  const phase = vm.metadata.deletionTimestamp === undefined ? (vm.status?.phase ?? 'Pending') : 'Terminating';
+  const { nodeName, incarnation } = vm.status ?? {};
+  if ((phase !== 'Running' && phase !== 'Paused') || nodeName === undefined || incarnation === undefined) {
+    return { type: 'Fail', reason: 'VirtualMachineNotRunning', message: `Virtual machine "${name}" is ${phase}; only a machine that runs or is paused has a memory to keep.` };
+  }
+  return { type: 'Bind', nodeName, virtualMachineUid: vm.metadata.uid, incarnation, image: vm.spec?.source.image };
+}
+
+function planTaking(snapshot: VirtualMachineSnapshot, nodeName: string, node: Node | undefined, now: Date): SnapshotStep {
+  if (!node || findCondition(node.status?.conditions, 'Ready')?.status === 'Unknown') {
+    return { type: 'Fail', reason: 'NodeLost', message: `Node ${nodeName}, which was taking it, is gone.` };
+  }
+  const since = findCondition(snapshot.status?.conditions, 'Ready')?.lastTransitionTime ?? snapshot.metadata.creationTimestamp;
+  const leftMs = Date.parse(since) + SNAPSHOT_DEADLINE_MS - now.getTime();
+  if (leftMs > 0) return { type: 'Wait', delayMs: leftMs };
+  return { type: 'Fail', reason: 'DeadlineExceeded', message: `Node ${nodeName} did not finish it within ${SNAPSHOT_DEADLINE_MS / 60_000} minutes.` };
+}
