@@ -6,7 +6,7 @@ import { AppModule } from './app.module.ts';
 
 /** The whole API server, ready to listen. Closing it ends every watch and socket first, the database last. */
 export async function createApplication(config: ApiConfig): Promise<NestFastifyApplication> {
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.register(config), createHttpAdapter(), { bufferLogs: true, abortOnError: false });
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.register(config), await createHttpAdapter(config), { bufferLogs: true, abortOnError: false });
   await prepareHttp(app);
   return app;
 }

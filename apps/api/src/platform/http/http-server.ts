@@ -1,12 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import type { RequestListener } from 'node:http';
 import fastifyCompress from '@fastify/compress';
 import { requestAttributes, type RequestAttributes } from '@corral/api-machinery';
 import { KINDS } from '@corral/contracts';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyRequest } from 'fastify';
+import type { ApiConfig } from '../config/api-config.ts';
 import { RequestGate } from '../auth/request-gate.ts';
 import { ANONYMOUS } from '../auth/user.ts';
 import { RequestMetrics } from '../telemetry/request-metrics.ts';
+import type { FastifyRequest } from 'fastify';
+import { loadCertificate } from './certificate.ts';
+import { createDualServer } from './dual-server.ts';
 import { sendStatus, StatusFilter } from './status-reply.ts';
 
 /** Bodies of objects and commands. Uploads are streams and have limits of their own. */
@@ -15,18 +19,22 @@ export const BODY_LIMIT_BYTES = 3 * 1024 * 1024;
 const HEADERS_TIMEOUT_MS = 30_000;
 const COMPRESS_FROM_BYTES = 1024;
 
-/** A route that takes its body as a stream, whatever its Content-Type: `@RouteConfig({ streamsBody: true })`, then `request.raw`. */
+/**
+ * A route that takes its body as a stream, whatever its Content-Type: `@RouteConfig({ streamsBody: true })`; `request.body`
+ * is then the Readable, and `request.headers['content-type']` says application/octet-stream.
+ */
 export interface RouteOptions {
   readonly streamsBody?: boolean;
 }
 
-export function createHttpAdapter(): FastifyAdapter {
+export async function createHttpAdapter(config: ApiConfig): Promise<FastifyAdapter> {
+  const certificate = config.tlsDir === undefined ? undefined : await loadCertificate(config.tlsDir, config.host);
   return new FastifyAdapter({
     bodyLimit: BODY_LIMIT_BYTES,
     requestIdHeader: false,
     genReqId: () => randomUUID(),
     forceCloseConnections: true,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    serverFactory: (handler: RequestListener) => createDualServer(handler, { headersTimeoutMs: HEADERS_TIMEOUT_MS, certificate }),
     routerOptions: { maxParamLength: 512 },
     frameworkErrors: sendStatus,
   });
