@@ -114,7 +114,9 @@ const elapsedMs = ({ run }: LiveMachine, at: Date): number => Math.max(0, at.get
 
 function endOf(machine: LiveMachine, event: Extract<MachineEvent, { type: 'Exited' }>): MachineState {
   if (machine.phase === 'Panicked') return { phase: 'Ended', termination: panicTermination(machine) };
-  const { exitCode, signal, ended, failure } = event;
+  const { ended, failure } = event;
+  // How a process ends that has nothing left to do says nothing about its machine.
+  const { exitCode, signal } = machine.phase === 'Suspending' ? {} : event;
   const termination: VmTermination = {
     ...reasonOf(machine, event),
     ...(exitCode === undefined ? {} : { exitCode }),

@@ -16,6 +16,7 @@ export interface ConvergenceOptions {
 
 /** More steps in one go than any plan needs: beyond it something is wrong, and the queue's back-off is the right place to wait. */
 const MAX_STEPS = 20;
+const KILL_RECHECK_MS = 1_000;
 
 /** Performs, one machine at a time, what `planMachine` decides. */
 export class Convergence {
@@ -54,6 +55,8 @@ export class Convergence {
         await this.#refresh(machine);
       }
       if (action.type === 'Forget') return undefined;
+      // Its end is told when it comes; looking again at once would only kill it again.
+      if (action.type === 'Kill') return new Date(this.#options.clock.now().getTime() + KILL_RECHECK_MS);
     }
     throw new Error(`Machine ${machine.uid} did not converge within ${MAX_STEPS} steps`);
   }
