@@ -70,7 +70,8 @@ export class ObjectStore {
       credentials: { accessKeyId, secretAccessKey },
       forcePathStyle: true,
       maxAttempts: 3,
-      requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, socketTimeout: timeoutMs },
+      // No socket timeout: it takes a slow reader for a stalled store. ProgressDeadline knows the difference.
+      requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, socketTimeout: 0 },
       // Digests are checked here, over all bytes, with a failure that says so.
       responseChecksumValidation: 'WHEN_REQUIRED',
       requestChecksumCalculation: 'WHEN_REQUIRED',
