@@ -1,2 +1,3 @@
 /** What several packages' tests share. Product code never imports it. */
 export { S3FaultProxy, type S3Fault, type S3Request } from './s3-faults.ts';
+export { guestImages, type BuiltGuestImage, type GuestImages } from './guest-images.ts';
