@@ -73,6 +73,22 @@ export class MachineFolder {
     await rm(this.suspendedPath, { recursive: true, force: true });
   }
 
+  /**
+   * Moves what the guest wrote to its disk out of the way of a snapshot, which brings its own. It is not removed until the
+   * snapshot runs: should that fail, it is all there is.
+   */
+  async setDiskAside(): Promise<void> {
+    for (const name of DISK_OVERLAY_FILES) await rename(join(this.path, name), join(this.path, `${name}.aside`)).catch(ignoreMissing);
+  }
+
+  async putDiskBack(): Promise<void> {
+    for (const name of DISK_OVERLAY_FILES) await rename(join(this.path, `${name}.aside`), join(this.path, name)).catch(ignoreMissing);
+  }
+
+  async dropDiskAside(): Promise<void> {
+    for (const name of DISK_OVERLAY_FILES) await rm(join(this.path, `${name}.aside`), { force: true });
+  }
+
   /** Whether the guest has written to its disk. */
   async hasWrittenDisk(): Promise<boolean> {
     const overlay = await stat(join(this.path, DISK_OVERLAY_FILE)).catch(() => undefined);
@@ -80,8 +96,13 @@ export class MachineFolder {
   }
 }
 
-/** Where the VM process keeps the clusters its guest wrote. */
-export const DISK_OVERLAY_FILE = 'disk.overlay';
+/** Where the VM process keeps the clusters its guest wrote, and their index. */
+const DISK_OVERLAY_FILE = 'disk.overlay';
+const DISK_OVERLAY_FILES = [DISK_OVERLAY_FILE, `${DISK_OVERLAY_FILE}.index`];
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
+}
 
 /** Uids of the machines that have a folder. */
 export async function machineFolders(root: string): Promise<string[]> {

@@ -95,6 +95,7 @@ export class Machine {
 
   /** Reads what an earlier node agent left in the folder. */
   async load(): Promise<void> {
+    await this.folder.putDiskBack();
     [this.suspended, this.diskWritten] = await Promise.all([this.folder.hasSuspended(), this.folder.hasWrittenDisk()]);
   }
 
@@ -206,8 +207,10 @@ export class Machine {
         onEvent: (event) => this.#hear(event),
         onExit: (exit) => void this.#onExit(process, config.socketPath, exit),
       });
+      if (preparation.from.type === 'Snapshot') await this.folder.setDiskAside();
       await process.request({ type: 'Start', config, from: preparation.from }, START_DEADLINE_MS);
       this.#endpoint = { incarnation: run.incarnation, socketPath: config.socketPath };
+      await this.folder.dropDiskAside();
       if (preparation.origin === 'Suspended') await this.discardSuspended();
       this.#noticeStart(preparation);
       this.#applyIfAccepted({ type: 'Started', at: this.#around.clock.now() });
@@ -274,6 +277,7 @@ export class Machine {
     this.#process = undefined;
     this.#endpoint = undefined;
     await rm(socketPath, { force: true }).catch(() => undefined);
+    if (this.#state.phase === 'Starting') await this.folder.putDiskBack();
     this.diskWritten = await this.folder.hasWrittenDisk();
     this.#exited(exit);
   }
