@@ -1,0 +1,117 @@
+import { execFile, spawn, type ChildProcessByStdio } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import type { Readable } from 'node:stream';
+
+const PACKAGE = 'kubernetes-client';
+const DOWNLOAD_TIMEOUT_MS = 120_000;
+const COMMAND_TIMEOUT_MS = 60_000;
+
+export interface KubectlTarget {
+  /** HTTPS: kubectl sends a token over TLS only. */
+  readonly server: string;
+  /** PEM of the certificate that verifies the server. */
+  readonly certificate: string;
+  readonly token: string;
+  readonly namespace: string;
+}
+
+export interface KubectlResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The real kubectl, with a home and a kubeconfig of its own. */
+export class Kubectl {
+  readonly #program: string;
+  readonly #env: NodeJS.ProcessEnv;
+
+  constructor(program: string, home: string, target: KubectlTarget) {
+    this.#program = program;
+    const kubeconfig = join(home, 'kubeconfig');
+    mkdirSync(home, { recursive: true });
+    writeFileSync(kubeconfig, JSON.stringify(kubeconfigOf(target)), { mode: 0o600 });
+    this.#env = { PATH: process.env['PATH'] ?? '', HOME: home, KUBECONFIG: kubeconfig };
+  }
+
+  /** Runs to the end, whatever its exit code. */
+  run(args: readonly string[], stdin = ''): Promise<KubectlResult> {
+    return new Promise((resolve, reject) => {
+      const child = execFile(this.#program, args, { env: this.#env, timeout: COMMAND_TIMEOUT_MS, maxBuffer: 16 * 1024 * 1024 }, (error, stdout, stderr) => {
+        if (error && typeof error.code !== 'number') reject(new Error(`kubectl ${args.join(' ')} did not end by itself: ${stderr}`, { cause: error }));
+        else resolve({ exitCode: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
+      });
+      child.stdin?.end(stdin);
+    });
+  }
+
+  /** Runs and expects success; answers what it printed. */
+  async ok(args: readonly string[], stdin = ''): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.run(args, stdin);
+    if (exitCode !== 0) throw new Error(`kubectl ${args.join(' ')} ended with ${exitCode}: ${stderr}${stdout}`);
+    return stdout;
+  }
+
+  /** A command that goes on, such as `get -w`. Kill it. */
+  start(args: readonly string[]): ChildProcessByStdio<null, Readable, Readable> {
+    return spawn(this.#program, args, { env: this.#env, stdio: ['ignore', 'pipe', 'pipe'] });
+  }
+}
+
+/**
+ * A kubectl program: the one on PATH, or Debian's, downloaded once into `cache` through the machine's own apt and unpacked
+ * there (no root, nothing installed). Throws with what to do when neither can be had: tests must not pass by not running.
+ */
+export async function obtainKubectl(cache: string): Promise<string> {
+  const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'kubectl')).find((file) => existsSync(file));
+  if (onPath) return onPath;
+  const unpacked = join(cache, 'kubectl');
+  const program = join(unpacked, 'usr', 'bin', 'kubectl');
+  if (existsSync(program)) return program;
+
+  const work = join(cache, `kubectl.${process.pid}`);
+  mkdirSync(work, { recursive: true });
+  try {
+    await execute('apt-get', [...(await privateLists(work)), 'download', PACKAGE], work);
+    const archive = readdirSync(work).find((file) => file.endsWith('.deb'));
+    if (!archive) throw new Error('apt-get download left no package');
+    await execute('dpkg-deb', ['-x', join(work, archive), join(work, 'root')], work);
+    if (!existsSync(program)) renameSync(join(work, 'root'), unpacked);
+    return program;
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`These tests drive a real kubectl, and none could be had: put one on PATH, or let apt reach the package "${PACKAGE}". ${why}`, { cause });
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** Package lists of our own: the machine's may be missing, and are not ours to write. */
+async function privateLists(work: string): Promise<string[]> {
+  const state = join(work, 'apt');
+  for (const folder of ['lists/partial', 'cache/archives/partial']) mkdirSync(join(state, folder), { recursive: true });
+  const options = [`Dir::State::Lists=${join(state, 'lists')}`, `Dir::Cache=${join(state, 'cache')}`, 'APT::Sandbox::User=', 'Debug::NoLocking=1'].flatMap((option) => ['-o', option]);
+  await execute('apt-get', [...options, '-qq', 'update'], work);
+  return options;
+}
+
+function execute(program: string, args: readonly string[], cwd: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    execFile(program, args, { cwd, timeout: DOWNLOAD_TIMEOUT_MS }, (error, _stdout, stderr) => {
+      if (error) reject(new Error(`${program} failed: ${stderr.trim() || error.message}`));
+      else resolve();
+    });
+  });
+}
+
+function kubeconfigOf({ server, certificate, token, namespace }: KubectlTarget): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'corral', cluster: { server, 'certificate-authority-data': Buffer.from(certificate).toString('base64') } }],
+    users: [{ name: 'test', user: { token } }],
+    contexts: [{ name: 'corral', context: { cluster: 'corral', user: 'test', namespace } }],
+    'current-context': 'corral',
+  };
+}
