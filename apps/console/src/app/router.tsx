@@ -1,0 +1,107 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
+import { MachinesPage } from '../features/machines/machines-page.tsx';
+import { currentSession } from './session.ts';
+import { Shell } from './shell.tsx';
+import { BrokenPage, MissingPage } from './trouble.tsx';
+
+/** What every page keeps in its URL: whose objects are shown, and whether the New machine dialog is open, and from what. */
+export interface AppSearch {
+  /** A namespace, or `*` for all; the default namespace when absent. */
+  readonly ns?: string | undefined;
+  readonly new?: 'machine' | undefined;
+  readonly image?: string | undefined;
+  readonly snapshot?: string | undefined;
+}
+
+export interface ListSearch {
+  readonly q?: string | undefined;
+  readonly status?: string | undefined;
+}
+
+const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : typeof value === 'number' ? String(value) : undefined);
+const listSearch = (search: Record<string, unknown>): ListSearch => ({ q: text(search['q']), status: text(search['status']) });
+
+const root = createRootRoute({ notFoundComponent: MissingPage });
+
+export interface SignInSearch {
+  readonly next?: string | undefined;
+  readonly link?: string | undefined;
+}
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  validateSearch: (search: Record<string, unknown>): SignInSearch => ({ next: text(search['next']), link: text(search['link']) }),
+  component: lazyRouteComponent(() => import('../features/sign-in/sign-in-page.tsx'), 'SignInPage'),
+});
+
+const app = createRoute({
+  getParentRoute: () => root,
+  id: 'app',
+  validateSearch: (search: Record<string, unknown>): AppSearch => ({
+    ns: text(search['ns']), new: search['new'] === 'machine' ? 'machine' : undefined, image: text(search['image']), snapshot: text(search['snapshot']),
+  }),
+  beforeLoad: async ({ location }) => {
+    if ((await currentSession()).state !== 'SignedIn') throw redirect({ to: '/sign-in', search: { next: location.href } });
+  },
+  component: Shell,
+  errorComponent: BrokenPage,
+});
+
+const home = createRoute({
+  getParentRoute: () => app,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect({ to: '/machines', replace: true });
+  },
+});
+
+const machines = createRoute({ getParentRoute: () => app, path: '/machines', validateSearch: listSearch, component: MachinesPage, errorComponent: BrokenPage });
+
+const machine = createRoute({
+  getParentRoute: () => app,
+  path: '/machines/$namespace/$name/$tab',
+  component: lazyRouteComponent(() => import('../features/machine/machine-page.tsx'), 'MachinePage'),
+  errorComponent: BrokenPage,
+});
+
+const machineHome = createRoute({
+  getParentRoute: () => app,
+  path: '/machines/$namespace/$name',
+  beforeLoad: ({ params }) => {
+    throw redirect({ to: '/machines/$namespace/$name/$tab', params: { ...params, tab: 'screen' }, replace: true });
+  },
+});
+
+const snapshots = createRoute({
+  getParentRoute: () => app,
+  path: '/snapshots',
+  validateSearch: listSearch,
+  component: lazyRouteComponent(() => import('../features/snapshots/snapshots-page.tsx'), 'SnapshotsPage'),
+  errorComponent: BrokenPage,
+});
+
+const images = createRoute({
+  getParentRoute: () => app,
+  path: '/images',
+  component: lazyRouteComponent(() => import('../features/images/images-page.tsx'), 'ImagesPage'),
+  errorComponent: BrokenPage,
+});
+
+const nodes = createRoute({
+  getParentRoute: () => app,
+  path: '/nodes',
+  component: lazyRouteComponent(() => import('../features/nodes/nodes-page.tsx'), 'NodesPage'),
+  errorComponent: BrokenPage,
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([signIn, app.addChildren([home, machines, machineHome, machine, snapshots, images, nodes])]),
+  defaultPreload: 'intent',
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}

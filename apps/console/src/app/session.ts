@@ -1,0 +1,62 @@
+import { useSyncExternalStore } from 'react';
+import { asRefusal } from '../api/refusal.ts';
+import { onSignedOut, request, send } from '../api/request.ts';
+import { forgetEverything } from '../live/live.ts';
+
+export type Session = { readonly state: 'Unknown' } | { readonly state: 'SignedOut' } | { readonly state: 'SignedIn'; readonly user: string };
+
+let session: Session = { state: 'Unknown' };
+const listeners = new Set<() => void>();
+
+function set(next: Session): void {
+  session = next;
+  listeners.forEach((listener) => listener());
+}
+
+onSignedOut(() => {
+  if (session.state === 'SignedOut') return;
+  forgetEverything();
+  set({ state: 'SignedOut' });
+});
+
+interface SessionBody {
+  readonly user: string | { readonly username?: string; readonly name?: string };
+}
+
+const nameOf = ({ user }: SessionBody): string => (typeof user === 'string' ? user : (user.username ?? user.name ?? ''));
+
+/** Who is signed in, asked once; throws only when the API cannot be reached. */
+export async function currentSession(): Promise<Session> {
+  if (session.state === 'Unknown') {
+    try {
+      set({ state: 'SignedIn', user: nameOf(await request<SessionBody>('/auth/session')) });
+    } catch (error) {
+      if (asRefusal(error).code !== 401) throw error;
+      set({ state: 'SignedOut' });
+    }
+  }
+  return session;
+}
+
+/** Trades a token for the HttpOnly cookie; script does not keep the token. */
+export async function signIn(token: string): Promise<void> {
+  await send('/auth/sessions', { method: 'POST', body: { token } });
+  session = { state: 'Unknown' };
+  await currentSession();
+}
+
+export async function signOut(): Promise<void> {
+  await send('/auth/sessions', { method: 'DELETE' });
+  forgetEverything();
+  set({ state: 'SignedOut' });
+}
+
+export function useSession(): Session {
+  return useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    () => session,
+  );
+}

@@ -1,0 +1,195 @@
+import type { Condition, VirtualMachine, VirtualMachineSnapshot } from '@corral/contracts';
+import { classNames, formatAge, formatSize, Meter, snapshotStatus, splitSize, StatusGlyph, type StatusShape, type StatusTone } from '@corral/ui';
+import { Link } from '@tanstack/react-router';
+import { RotateCcw } from 'lucide-react';
+import type { ReactElement, ReactNode } from 'react';
+import { CopyButton } from '../../app/copy.tsx';
+import { useNow } from '../../live/now.ts';
+import { en } from '../../messages/en.ts';
+import { Labels } from '../machines/machine-table.tsx';
+import { newestFirst, SnapshotWords, useRestore } from '../snapshots/snapshot-table.tsx';
+
+const MIB = 2 ** 20;
+const SHOWN_SNAPSHOTS = 3;
+
+/** The machine's whole story, beside whatever else is open. */
+export function Inspector({ vm, snapshots }: { readonly vm: VirtualMachine; readonly snapshots: readonly VirtualMachineSnapshot[] }): ReactElement {
+  return (
+    <div className="divide-y divide-line">
+      <Memory vm={vm} />
+      {snapshots.length > 0 && <RecentSnapshots vm={vm} snapshots={snapshots} />}
+      <Conditions conditions={vm.status?.conditions ?? []} />
+      <Details vm={vm} />
+    </div>
+  );
+}
+
+function Section({ title, aside, children }: { readonly title: string; readonly aside?: ReactNode; readonly children: ReactNode }): ReactElement {
+  return (
+    <section className="flex flex-col gap-2.5 p-4">
+      <div className="flex items-center justify-between gap-2">
+        <h2 className="text-13">{title}</h2>
+        {aside}
+      </div>
+      {children}
+    </section>
+  );
+}
+
+function Memory({ vm }: { readonly vm: VirtualMachine }): ReactElement {
+  const total = vm.status?.memoryMiB === undefined ? undefined : vm.status.memoryMiB * MIB;
+  const held = vm.status?.residentBytes;
+  const { value, unit } = splitSize(held);
+  return (
+    <Section title={en.machine.memory} aside={<span className="text-12 text-ink2">{formatSize(total)}</span>}>
+      <p className="flex items-baseline gap-2">
+        {held === undefined ? (
+          <span className="text-ink2">{en.machine.notHeld}</span>
+        ) : (
+          <>
+            <span className="text-22 font-strong tracking-tight">
+              {value} {unit}
+            </span>
+            <span className="text-ink2">{en.machine.heldOn(vm.status?.nodeName ?? en.none)}</span>
+          </>
+        )}
+      </p>
+      {total !== undefined && held !== undefined && (
+        <>
+          <Meter label={en.machines.heldLabel(formatSize(held), formatSize(total))} total={Math.max(total, held)} parts={[{ label: en.machine.heldPart, value: held, className: 'bg-memory-private' }]} className="h-3" />
+          <dl className="flex flex-col gap-1 text-12">
+            <MemoryLine swatch="bg-memory-private" name={en.machine.heldPart} value={formatSize(held)} />
+            <MemoryLine swatch="bg-memory-zero" name={en.machine.restPart} value={formatSize(Math.max(0, total - held))} />
+          </dl>
+        </>
+      )}
+    </Section>
+  );
+}
+
+function MemoryLine({ swatch, name, value }: { readonly swatch: string; readonly name: string; readonly value: string }): ReactElement {
+  return (
+    <div className="flex items-center gap-2">
+      <span aria-hidden className={classNames('size-2.5 rounded-[3px]', swatch)} />
+      <dt className="flex-1 text-ink2">{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}
+
+function RecentSnapshots({ vm, snapshots }: { readonly vm: VirtualMachine; readonly snapshots: readonly VirtualMachineSnapshot[] }): ReactElement {
+  const now = useNow();
+  const restore = useRestore();
+  return (
+    <Section
+      title={en.snapshots.title}
+      aside={
+        <Link to="/machines/$namespace/$name/$tab" params={{ namespace: vm.metadata.namespace ?? '', name: vm.metadata.name, tab: 'snapshots' }} search={(previous) => ({ ns: previous.ns })} className="text-12 text-accent hover:underline">
+          {snapshots.length}
+        </Link>
+      }
+    >
+      <ul className="flex flex-col gap-2.5">
+        {newestFirst(snapshots).slice(0, SHOWN_SNAPSHOTS).map((snapshot) => (
+          <li key={snapshot.metadata.uid} className="flex items-center gap-2">
+            <span className="flex min-w-0 flex-1 flex-col gap-0.5">
+              <span className="truncate font-medium" title={snapshot.metadata.name}>
+                {snapshot.metadata.name}
+              </span>
+              <span className="flex gap-2 text-12 text-ink2">
+                {snapshotStatus(snapshot).says === 'Verified' ? (
+                  <span className="truncate">{[en.ago(formatAge(snapshot.metadata.creationTimestamp, now)), formatSize(snapshot.status?.sizeBytes)].join(', ')}</span>
+                ) : (
+                  <SnapshotWords snapshot={snapshot} />
+                )}
+              </span>
+            </span>
+            {snapshotStatus(snapshot).says === 'Verified' && (
+              <button type="button" aria-label={en.snapshots.restoreFrom(snapshot.metadata.name)} title={en.snapshots.restoreFrom(snapshot.metadata.name)} onClick={() => restore(snapshot)} className="grid size-7 shrink-0 place-items-center rounded-control border border-line2 text-ink2 hover:bg-hover hover:text-ink">
+                <RotateCcw aria-hidden size={13} />
+              </button>
+            )}
+          </li>
+        ))}
+      </ul>
+    </Section>
+  );
+}
+
+/** Types for which True is the bad answer. */
+const BAD_WHEN_TRUE = /Pressure$|^GuestPanicked$|^Failed$/;
+
+export function conditionLook({ type, status }: Pick<Condition, 'type' | 'status'>): { readonly shape: StatusShape | 'Check'; readonly tone: StatusTone; readonly rank: number } {
+  if (status === 'Unknown') return { shape: 'Dashed', tone: 'Unknown', rank: 1 };
+  const bad = BAD_WHEN_TRUE.test(type) ? status === 'True' : status === 'False';
+  return bad ? { shape: 'Triangle', tone: 'Attention', rank: 0 } : { shape: 'Check', tone: 'Good', rank: 2 };
+}
+
+export function Conditions({ conditions }: { readonly conditions: readonly Condition[] }): ReactElement {
+  const now = useNow();
+  const sorted = [...conditions].sort((a, b) => conditionLook(a).rank - conditionLook(b).rank || (a.type < b.type ? -1 : 1));
+  return (
+    <Section title={en.machine.conditions}>
+      {sorted.length === 0 && <p className="text-ink2">{en.machine.noConditions}</p>}
+      <ul className="flex flex-col gap-2">
+        {sorted.map((condition) => {
+          const { shape, tone } = conditionLook(condition);
+          return (
+            <li key={condition.type} className="flex items-baseline gap-2.5">
+              <span className="translate-y-0.5">{shape === 'Check' ? <CheckGlyph /> : <StatusGlyph shape={shape} tone={tone} />}</span>
+              <span className="min-w-0 flex-1 break-words" title={condition.message}>
+                <span className="font-medium">{condition.type}</span> <span className="text-ink2">{condition.reason}</span>
+                {shape !== 'Check' && condition.message !== '' && <span className="block text-12 text-ink2">{condition.message}</span>}
+              </span>
+              <time dateTime={condition.lastTransitionTime} title={en.moment(condition.lastTransitionTime)} className="shrink-0 text-12 text-ink3">
+                {formatAge(condition.lastTransitionTime, now)}
+              </time>
+            </li>
+          );
+        })}
+      </ul>
+    </Section>
+  );
+}
+
+function CheckGlyph(): ReactElement {
+  return (
+    <svg aria-hidden viewBox="0 0 12 12" width={12} height={12} className="text-good">
+      <path d="m2 6.5 2.8 2.8L10.2 3" fill="none" stroke="currentColor" strokeWidth="1.75" strokeLinecap="round" strokeLinejoin="round" />
+    </svg>
+  );
+}
+
+function Details({ vm }: { readonly vm: VirtualMachine }): ReactElement {
+  const now = useNow();
+  const { spec, status, metadata } = vm;
+  const fields = en.machine.fields;
+  const rows: readonly (readonly [string, ReactNode])[] = [
+    spec?.source.image
+      ? [fields.image, <Link key="image" to="/images" search={(previous) => ({ ns: previous.ns })} className="text-accent hover:underline">{spec.source.image}</Link>]
+      : [fields.snapshot, <Link key="snapshot" to="/snapshots" search={(previous) => ({ ns: previous.ns, q: spec?.source.snapshot })} className="break-all text-accent hover:underline">{spec?.source.snapshot}</Link>],
+    [fields.node, status?.nodeName ? <Link key="node" to="/nodes" search={(previous) => ({ ns: previous.ns })} className="text-accent hover:underline">{status.nodeName}</Link> : en.none],
+    [fields.incarnation, status?.incarnation ?? en.none],
+    [fields.startedFrom, status?.startedFrom ? en.machine.startedFromName(en.machine.startedFrom[status.startedFrom.type], status.startedFrom.type === 'Boot' ? '' : status.startedFrom.name) : en.none],
+    [fields.startTime, status?.startMilliseconds === undefined ? en.none : en.machine.milliseconds(status.startMilliseconds)],
+    [fields.restartPolicy, spec?.restartPolicy ?? en.none],
+    ...(status?.restartCount ? [[fields.restarts, status.restartCount] as const] : []),
+    ...(status?.lastTermination ? [[fields.lastEnd, en.machine.ended(status.lastTermination.reason, formatAge(status.lastTermination.finishedAt, now))] as const] : []),
+    [fields.v86, status?.v86Build ? <code key="v86" className="break-all font-mono text-12">{status.v86Build.slice(0, 20)}</code> : en.none],
+    [fields.created, <time key="created" dateTime={metadata.creationTimestamp} title={en.moment(metadata.creationTimestamp)}>{en.ago(formatAge(metadata.creationTimestamp, now))}</time>],
+    [fields.uid, <span key="uid" className="flex min-w-0 items-center gap-1"><code className="truncate font-mono text-12">{metadata.uid}</code><CopyButton text={metadata.uid} /></span>],
+    ...(metadata.labels && Object.keys(metadata.labels).length > 0 ? [[fields.labels, <Labels key="labels" labels={metadata.labels} />] as const] : []),
+  ];
+  return (
+    <Section title={en.machine.details}>
+      <dl className="grid grid-cols-[96px_minmax(0,1fr)] gap-x-3 gap-y-2">
+        {rows.map(([name, value]) => (
+          <div key={name} className="contents">
+            <dt className="text-ink2">{name}</dt>
+            <dd className="min-w-0">{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </Section>
+  );
+}

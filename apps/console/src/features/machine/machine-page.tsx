@@ -1,0 +1,323 @@
+import { apiPath, type VirtualMachine, type VirtualMachineSnapshot } from '@corral/contracts';
+import { Button, classNames, formatLongDuration, Kbd, Skeleton, type DisplayStatus, type MachineSays } from '@corral/ui';
+import { Link, useNavigate, useParams } from '@tanstack/react-router';
+import { Camera, ChevronLeft, Files, Gauge, Monitor, Network, ScrollText, SquareTerminal, type LucideIcon } from 'lucide-react';
+import { lazy, Suspense, useEffect, useRef, useState, type ReactElement } from 'react';
+import { asRefusal, type Refusal } from '../../api/refusal.ts';
+import { MACHINES, SNAPSHOTS } from '../../api/resources.ts';
+import { ActionsMenu } from '../../app/actions-menu.tsx';
+import { CopyButton } from '../../app/copy.tsx';
+import { useKeys } from '../../app/keys.ts';
+import { usePhone, useWide } from '../../app/media.ts';
+import { ListTrouble, Trouble } from '../../app/trouble.tsx';
+import { dismissIntent, useIntents } from '../../live/intents.ts';
+import { useCollection } from '../../live/live.ts';
+import { useNow } from '../../live/now.ts';
+import { en } from '../../messages/en.ts';
+import { askPower, machineActions, VERB_ICONS } from '../machines/machine-actions.ts';
+import { rowOf } from '../machines/machine-rows.ts';
+import { canSnapshot, powerVerbs, type PowerVerb } from '../machines/machine-verbs.ts';
+import { reasonText, StatusChip } from '../machines/status-words.tsx';
+import { useNodesByName } from '../machines/use-machines.ts';
+import { SnapshotTable } from '../snapshots/snapshot-table.tsx';
+import { snapshotNow } from '../snapshots/take-snapshot.ts';
+import { EventList } from './events-tab.tsx';
+import { FilesTab } from './files-tab.tsx';
+import { Inspector } from './inspector.tsx';
+import { ScreenTab } from './screen-tab.tsx';
+import { TerminalTab } from './terminal-tab.tsx';
+
+const DeleteDialog = lazy(async () => ({ default: (await import('../machines/delete-dialog.tsx')).DeleteDialog }));
+
+const TABS = ['screen', 'terminal', 'files', 'snapshots', 'events', 'overview'] as const;
+type Tab = (typeof TABS)[number];
+const TAB_ICONS: Readonly<Record<Tab, LucideIcon>> = { screen: Monitor, terminal: SquareTerminal, files: Files, snapshots: Network, events: ScrollText, overview: Gauge };
+
+interface Loaded {
+  readonly vm: VirtualMachine;
+  readonly status: DisplayStatus<MachineSays>;
+  readonly snapshots: readonly VirtualMachineSnapshot[];
+}
+
+export function MachinePage(): ReactElement {
+  const { namespace, name } = useParams({ from: '/app/machines/$namespace/$name/$tab' });
+  const machines = useCollection<VirtualMachine>(apiPath(MACHINES, namespace));
+  const snapshots = useCollection<VirtualMachineSnapshot>(apiPath(SNAPSHOTS, namespace));
+  const nodes = useNodesByName();
+  const intents = useIntents();
+  const now = useNow();
+  const found = machines.items.find(({ metadata }) => metadata.name === name);
+  // Its events outlive it: they are what one comes back for.
+  const [lastUid, setLastUid] = useState<string>();
+  if (found && found.metadata.uid !== lastUid) setLastUid(found.metadata.uid);
+  const row = found && rowOf(found, nodes, intents.get(found.metadata.uid), now);
+  const intent = found && intents.get(found.metadata.uid);
+  const own = snapshots.items.filter(({ spec }) => spec?.virtualMachine === name);
+
+  useEffect(() => {
+    document.title = en.pageTitle(name, row?.status.says === 'Failed' ? 1 : 0);
+  }, [name, row?.status.says]);
+
+  if (!row) {
+    return (
+      <main id="content" tabIndex={-1} className="flex min-h-0 flex-1 flex-col gap-4 overflow-y-auto p-5 outline-none">
+        {machines.failure && <ListTrouble what={en.machines.what} failure={machines.failure} onRetry={machines.retry} />}
+        {machines.loaded ? <Gone namespace={namespace} name={name} uid={lastUid} snapshots={own} /> : <Skeleton className="h-[60vh] w-full" />}
+      </main>
+    );
+  }
+  return <MachineView vm={row.vm} status={row.status} snapshots={own} refusal={intent?.refusal} />;
+}
+
+function Gone({ namespace, name, uid, snapshots }: { readonly namespace: string; readonly name: string; readonly uid: string | undefined; readonly snapshots: readonly VirtualMachineSnapshot[] }): ReactElement {
+  return (
+    <>
+      <h1 className="text-17">{en.machine.gone(name)}</h1>
+      <p className="text-ink2">
+        {en.machine.goneHint}{' '}
+        <Link to="/machines" search={(previous) => ({ ns: previous.ns })} className="text-accent hover:underline">
+          {en.machine.back}
+        </Link>
+      </p>
+      {snapshots.length > 0 && (
+        <>
+          <h2 className="text-15">{en.machine.previous}</h2>
+          <SnapshotTable snapshots={snapshots} showMachine={false} />
+        </>
+      )}
+      {uid && (
+        <>
+          <h2 className="text-15">{en.machine.goneEvents}</h2>
+          <EventList namespace={namespace} uid={uid} />
+        </>
+      )}
+    </>
+  );
+}
+
+function MachineView({ vm, status, snapshots, refusal }: Loaded & { readonly refusal: Refusal | undefined }): ReactElement {
+  const navigate = useNavigate();
+  const { tab: asked } = useParams({ from: '/app/machines/$namespace/$name/$tab' });
+  const phone = usePhone();
+  const wide = useWide();
+  const now = useNow();
+  const [deleting, setDeleting] = useState(false);
+  const [snapshotRefusal, setSnapshotRefusal] = useState<Refusal>();
+  const { namespace = '', name, uid } = vm.metadata;
+
+  const known = (TABS as readonly string[]).includes(asked) ? (asked as Tab) : 'screen';
+  const tab = known === 'overview' && wide ? 'screen' : known;
+  const tabs = TABS.filter((one) => one !== 'overview' || !wide);
+  const open = (next: Tab): void => void navigate({ to: '/machines/$namespace/$name/$tab', params: { namespace, name, tab: next }, search: (previous) => ({ ns: previous.ns }) });
+
+  const verbs = powerVerbs(vm, status);
+  const first = verbs[0];
+  const snapshot = (): void => {
+    setSnapshotRefusal(undefined);
+    void snapshotNow(vm).then(
+      // Where the inspector does not show it appear, its own tab does.
+      () => (wide ? undefined : open('snapshots')),
+      (error: unknown) => setSnapshotRefusal(asRefusal(error)),
+    );
+  };
+  useKeys({
+    s: () => canSnapshot(status) && snapshot(),
+    p: () => first && (first.verb === 'pause' || first.verb === 'resume') && askPower(vm, first.powerState),
+    t: () => open('terminal'),
+    Delete: () => setDeleting(true),
+    Escape: () => void navigate({ to: '/machines', search: (previous) => ({ ns: previous.ns }) }),
+  });
+
+  const reason = reasonText(status, now);
+  const where = vm.status?.nodeName && vm.status.startedAt ? en.machine.on(formatLongDuration(now.getTime() - Date.parse(vm.status.startedAt)), vm.status.nodeName) : (vm.status?.nodeName ?? '');
+  return (
+    <main id="content" tabIndex={-1} className="flex min-h-0 flex-1 flex-col outline-none">
+      <div className="flex min-h-[51px] shrink-0 items-center gap-3 border-b border-line px-5 py-2 max-phone:px-3">
+        {phone ? (
+          <Link to="/machines" search={(previous) => ({ ns: previous.ns })} aria-label={en.machine.back} className="grid size-9 shrink-0 place-items-center rounded-control text-ink2">
+            <ChevronLeft aria-hidden size={18} />
+          </Link>
+        ) : (
+          <span className="flex items-center gap-2 text-ink2">
+            <Link to="/machines" search={(previous) => ({ ns: previous.ns })} className="rounded-tag hover:text-ink">
+              {en.machines.title}
+            </Link>
+            <span aria-hidden>/</span>
+          </span>
+        )}
+        <span className={classNames('flex min-w-0 items-center gap-2', phone && 'flex-1 flex-wrap gap-y-0')}>
+          <h1 className="truncate text-15">{name}</h1>
+          {!phone && <CopyButton text={name} label={en.machine.copyName} />}
+          <StatusChip status={status} label={en.machineSays[status.says]} />
+        </span>
+        {!phone && (
+          <span className="min-w-0 flex-1 truncate text-ink2" title={[reason, where].filter(Boolean).join(', ')}>
+            {[reason, where].filter(Boolean).join(', ')}
+          </span>
+        )}
+        {first && !phone && (
+          <Button icon={<VerbIcon verb={first.verb} />} onClick={() => askPower(vm, first.powerState)}>
+            {first.label}
+          </Button>
+        )}
+        {!phone && (
+          <Button look="Primary" icon={<Camera aria-hidden size={15} />} disabled={!canSnapshot(status)} onClick={snapshot}>
+            {en.verbs.snapshot}
+            <Kbd>S</Kbd>
+          </Button>
+        )}
+        <ActionsMenu
+          label={en.verbs.more}
+          className="border border-line2 !size-8"
+          actions={() => machineActions(vm, status, { snapshot, remove: () => setDeleting(true), withoutFirst: !phone })}
+        />
+      </div>
+
+      {(refusal ?? snapshotRefusal) && (
+        <div className="border-b border-line px-5 py-3 max-phone:px-3">
+          <Trouble
+            title={en.verbs.refused(refusal ? (first?.label ?? en.verbs.deleteNow) : en.verbs.snapshot)}
+            detail={(refusal ?? snapshotRefusal)?.message}
+            code={(refusal ?? snapshotRefusal)?.reason}
+          >
+            <Button
+              size="Small"
+              className="mt-2"
+              onClick={() => {
+                dismissIntent(uid);
+                setSnapshotRefusal(undefined);
+              }}
+            >
+              {en.close}
+            </Button>
+          </Trouble>
+        </div>
+      )}
+
+      <div className="flex min-h-0 flex-1">
+        <div className="flex min-h-0 min-w-0 flex-1 flex-col">
+          {!phone && <MachineTabs tabs={tabs} tab={tab} snapshots={snapshots.length} onOpen={open} />}
+          <section aria-label={en.machine.tabs[tab]} className="flex min-h-0 flex-1 flex-col">
+            {tab === 'screen' && <ScreenTab key={uid} vm={vm} status={status} />}
+            {tab === 'terminal' && <TerminalTab key={uid} vm={vm} status={status} />}
+            {tab === 'files' && <FilesTab key={uid} vm={vm} status={status} />}
+            {tab === 'snapshots' && (
+              <div className="min-h-0 flex-1 overflow-y-auto p-5 max-phone:px-4">
+                {snapshots.length === 0 ? (
+                  <p className="py-8 text-center text-ink2">
+                    {en.snapshots.none} {en.snapshots.noneHint}
+                  </p>
+                ) : (
+                  <SnapshotTable snapshots={snapshots} showMachine={false} />
+                )}
+              </div>
+            )}
+            {tab === 'events' && (
+              <div className="min-h-0 flex-1 overflow-y-auto p-5 max-phone:px-4">
+                <EventList namespace={namespace} uid={uid} />
+              </div>
+            )}
+            {tab === 'overview' && (
+              <div className="min-h-0 flex-1 overflow-y-auto">
+                <Inspector vm={vm} snapshots={snapshots} />
+              </div>
+            )}
+          </section>
+        </div>
+        {wide && (
+          <aside aria-label={en.machine.details} className="w-[316px] shrink-0 overflow-y-auto border-l border-line">
+            <Inspector vm={vm} snapshots={snapshots} />
+          </aside>
+        )}
+      </div>
+      {phone && tab === 'overview' && first && (
+        <div className="flex gap-2 border-t border-line p-3">
+          <Button size="Touch" className="flex-1" onClick={() => askPower(vm, first.powerState)}>
+            {first.label}
+          </Button>
+          <Button size="Touch" look="Primary" className="flex-1" disabled={!canSnapshot(status)} onClick={snapshot}>
+            {en.verbs.snapshot}
+          </Button>
+        </div>
+      )}
+      {phone && <PhoneTabs tab={tab} namespace={namespace} name={name} />}
+      <Suspense>
+        {deleting && (
+          <DeleteDialog
+            machines={[vm]}
+            snapshottable={canSnapshot(status)}
+            onClose={() => setDeleting(false)}
+            onDeleted={() => void navigate({ to: '/machines', search: (previous) => ({ ns: previous.ns }) })}
+          />
+        )}
+      </Suspense>
+    </main>
+  );
+}
+
+function VerbIcon({ verb }: { readonly verb: PowerVerb['verb'] }): ReactElement {
+  const Icon = VERB_ICONS[verb];
+  return <Icon aria-hidden size={14} />;
+}
+
+function MachineTabs({ tabs, tab, snapshots, onOpen }: { readonly tabs: readonly Tab[]; readonly tab: Tab; readonly snapshots: number; readonly onOpen: (tab: Tab) => void }): ReactElement {
+  const bar = useRef<HTMLDivElement>(null);
+  const step = (by: number): void => {
+    const next = tabs[(tabs.indexOf(tab) + by + tabs.length) % tabs.length];
+    if (!next) return;
+    onOpen(next);
+    bar.current?.querySelector<HTMLElement>(`[data-tab="${next}"]`)?.focus();
+  };
+  return (
+    <div
+      ref={bar}
+      role="tablist"
+      aria-label={en.machine.tabsLabel}
+      className="flex h-12 shrink-0 items-center gap-1 border-b border-line px-4"
+      onKeyDown={({ key }) => {
+        if (key === 'ArrowRight') step(1);
+        if (key === 'ArrowLeft') step(-1);
+      }}
+    >
+      {tabs.map((one) => (
+        <button
+          key={one}
+          type="button"
+          role="tab"
+          data-tab={one}
+          aria-selected={tab === one}
+          tabIndex={tab === one ? 0 : -1}
+          onClick={() => onOpen(one)}
+          className="flex h-8 items-center gap-2 rounded-control px-3 font-medium text-ink2 transition-colors duration-80 hover:text-ink aria-selected:bg-hover aria-selected:text-ink"
+        >
+          {en.machine.tabs[one]}
+          {one === 'snapshots' && snapshots > 0 && <span className="text-12 text-ink3">{snapshots}</span>}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function PhoneTabs({ tab, namespace, name }: { readonly tab: Tab; readonly namespace: string; readonly name: string }): ReactElement {
+  return (
+    <nav aria-label={en.machine.tabsLabel} className="flex shrink-0 border-t border-line bg-panel pb-[env(safe-area-inset-bottom)]">
+      {TABS.map((one) => {
+        const Icon = TAB_ICONS[one];
+        return (
+          <Link
+            key={one}
+            to="/machines/$namespace/$name/$tab"
+            params={{ namespace, name, tab: one }}
+            search={(previous) => ({ ns: previous.ns })}
+            replace
+            aria-current={tab === one ? 'page' : undefined}
+            className={classNames('flex min-w-0 flex-1 flex-col items-center gap-1 pt-2 pb-1 text-11 font-medium', tab === one ? 'text-accent' : 'text-ink2')}
+          >
+            <Icon aria-hidden size={18} />
+            <span className="max-w-full truncate">{en.machine.tabs[one]}</span>
+          </Link>
+        );
+      })}
+    </nav>
+  );
+}

@@ -1,0 +1,43 @@
+import type { VirtualMachine } from '@corral/contracts';
+import { classNames } from '@corral/ui';
+import { useEffect, useRef, type ReactElement } from 'react';
+import { machinePath } from '../../api/resources.ts';
+import { fetchStill } from './still.ts';
+
+const REFRESH_MS = 5000;
+
+/** A small still of a machine's screen, fetched only while it is in view. Black when there is nothing to show. */
+export function Thumbnail({ vm, live, className }: { readonly vm: VirtualMachine; readonly live: boolean; readonly className?: string }): ReactElement {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const path = machinePath(vm.metadata.namespace ?? '', vm.metadata.name, 'screenshot');
+  useEffect(() => {
+    const element = canvas.current;
+    if (!element || !live) return undefined;
+    const abort = new AbortController();
+    let visible = false;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const refresh = async (): Promise<void> => {
+      if (!visible || document.hidden) return;
+      const still = await fetchStill(path, abort.signal).catch(() => undefined);
+      if (still) {
+        element.width = still.width;
+        element.height = still.height;
+        element.getContext('2d')?.drawImage(still, 0, 0);
+        still.close();
+      }
+      if (!abort.signal.aborted) timer = setTimeout(() => void refresh(), REFRESH_MS);
+    };
+    const observer = new IntersectionObserver(([entry]) => {
+      visible = entry?.isIntersecting ?? false;
+      clearTimeout(timer);
+      void refresh();
+    });
+    observer.observe(element);
+    return () => {
+      abort.abort();
+      clearTimeout(timer);
+      observer.disconnect();
+    };
+  }, [path, live]);
+  return <canvas ref={canvas} aria-hidden width={320} height={200} className={classNames('shrink-0 rounded-tag border border-line2 bg-glass object-cover object-left-top', !live && 'opacity-60', className)} />;
+}

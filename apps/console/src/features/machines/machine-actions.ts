@@ -1,0 +1,41 @@
+import type { DisplayStatus, MachineSays } from '@corral/ui';
+import type { VirtualMachine } from '@corral/contracts';
+import { Camera, Pause, Play, Square, SquareTerminal, Trash2, type LucideIcon } from 'lucide-react';
+import { MACHINES } from '../../api/resources.ts';
+import { copyText } from '../../app/copy.tsx';
+import type { MenuAction } from '../../app/menu-popup.tsx';
+import { ask } from '../../live/intents.ts';
+import { en } from '../../messages/en.ts';
+import { canSnapshot, powerVerbs, type PowerVerb } from './machine-verbs.ts';
+
+export const VERB_ICONS: Readonly<Record<PowerVerb['verb'], LucideIcon>> = { pause: Pause, resume: Play, stop: Square, start: Play };
+
+/** Asks; a refusal stands beside the machine until it is closed, so it is not thrown further. */
+export const askPower = (vm: VirtualMachine, powerState: PowerVerb['powerState']): void =>
+  void ask(vm, { type: 'Power', powerState }).catch(() => undefined);
+
+/** All one can do with a machine, for its "…" menus. */
+export function machineActions(
+  vm: VirtualMachine,
+  status: DisplayStatus<MachineSays>,
+  on: { readonly snapshot: () => void; readonly remove: () => void; readonly withoutFirst?: boolean },
+): readonly MenuAction[] {
+  const verbs = powerVerbs(vm, status);
+  const first = verbs[0];
+  const copy = async (form: 'kubectl' | 'curl', powerState: PowerVerb['powerState']): Promise<void> => {
+    const { patchCommand } = await import('../../api/commands.ts');
+    const target = { resource: MACHINES, namespace: vm.metadata.namespace, name: vm.metadata.name };
+    await copyText(patchCommand(target, { spec: { powerState } }, location.origin)[form]);
+  };
+  return [
+    ...verbs.slice(on.withoutFirst ? 1 : 0).map((verb) => ({ label: verb.label, icon: VERB_ICONS[verb.verb], onSelect: () => askPower(vm, verb.powerState) })),
+    ...(on.withoutFirst ? [] : [{ label: en.verbs.snapshot, icon: Camera, disabled: !canSnapshot(status), onSelect: on.snapshot }]),
+    ...(first
+      ? [
+          { label: en.copyVerbKubectl(first.label), icon: SquareTerminal, separated: true, onSelect: () => void copy('kubectl', first.powerState) },
+          { label: en.copyVerbCurl(first.label), icon: SquareTerminal, onSelect: () => void copy('curl', first.powerState) },
+        ]
+      : []),
+    { label: en.verbs.delete, icon: Trash2, danger: true, separated: true, disabled: status.says === 'Terminating', onSelect: on.remove },
+  ];
+}
