@@ -5,7 +5,7 @@ const project = (displayName, testMatch, extra = {}) => ({
   testMatch,
   testEnvironment: 'node',
   setupFiles: ['<rootDir>/tools/jest.setup.mjs'],
-  extensionsToTreatAsEsm: ['.ts'],
+  extensionsToTreatAsEsm: ['.ts', '.tsx'],
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',
@@ -19,6 +19,8 @@ const project = (displayName, testMatch, extra = {}) => ({
         sourceMaps: 'inline',
       },
     ],
+    // Pure code of the console and its library shares modules with components.
+    '^.+\\.tsx$': ['@swc/jest', { jsc: { target: 'es2024', parser: { syntax: 'typescript', tsx: true }, transform: { react: { runtime: 'automatic' } } }, module: { type: 'es6' } }],
   },
   testEnvironmentOptions: { customExportConditions: ['@corral/source', 'node', 'node-addons'] },
   modulePathIgnorePatterns: ['<rootDir>/.*/dist/', '<rootDir>/.corral/'],

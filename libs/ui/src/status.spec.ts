@@ -38,6 +38,8 @@ describe('displayStatus', () => {
     ['a node that is not here to ask says nothing', machine({}, { phase: 'Running', conditions: [READY] }), undefined, { says: 'Running' }],
     ['a panic is a failure, whatever the phase says', machine({}, { phase: 'Running', conditions: [READY, condition('GuestPanicked', 'True', 'GuestPanicked', 'cannot mount root')] }), node('True'), { says: 'Failed', shape: 'Diamond', reason: 'GuestPanicked: cannot mount root' }],
     ['Failed gives the reason of its end', machine({}, { phase: 'Failed', lastTermination: { reason: 'StartFailed', message: 'digest differs', incarnation: 1, finishedAt: secondsAgo(1) } }), node('True'), { says: 'Failed', reason: 'StartFailed: digest differs' }],
+    ['a panic it was stopped after is over', machine({ powerState: 'Stopped' }, { phase: 'Stopped', conditions: [condition('GuestPanicked', 'True', 'KernelPanic')] }), node('True'), { says: 'Stopped' }],
+    ['a failure that is tried again says when', machine({}, { phase: 'Failed', nextStartTime: '2026-03-01T12:00:04Z' }), node('True'), { says: 'Failed', dueAt: '2026-03-01T12:00:04Z' }],
     ['no room is Pending with the scheduler’s words', machine({}, { phase: 'Pending', conditions: [condition('Scheduled', 'False', 'Unschedulable', '0/5 nodes: 5 cordoned')] }), undefined, { says: 'Pending', shape: 'Arc', reason: '0/5 nodes: 5 cordoned', needsAttention: false }],
     ['no room for long needs a look', machine({}, { phase: 'Pending', conditions: [condition('Scheduled', 'False', 'Unschedulable')] }, { creationTimestamp: secondsAgo(11) }), undefined, { says: 'Pending', shape: 'Triangle', needsAttention: true }],
     ['a new machine is Pending', { apiVersion: 'corral.dev/v1', kind: 'VirtualMachine', metadata: meta }, undefined, { says: 'Pending', shape: 'Arc' }],
@@ -97,7 +99,7 @@ describe('imageStatus', () => {
     ['with bytes that differ', image(true, condition('Fetched', 'False', 'DigestMismatch')), 'Failed'],
     ['booting for its golden snapshot', image(true, fetched, condition('Baked', 'False', 'Baking'), condition('Ready', 'True', 'Fetched')), 'Baking'],
     ['that cannot boot', image(true, fetched, condition('Baked', 'False', 'BakeFailed')), 'Failed'],
-    ['without an agent, which has nothing to bake', image(false, fetched, condition('Baked', 'False', 'NoGuestAgent'), condition('Ready', 'True', 'Fetched')), 'Ready'],
+    ['without an agent, which has nothing to bake', image(false, fetched, condition('Ready', 'True', 'ArtifactsVerified')), 'Ready'],
     ['baked', image(true, fetched, condition('Baked', 'True', 'Baked'), condition('Ready', 'True', 'Baked')), 'Ready'],
   ])('an image %s says so', (_title, of, says) => {
     expect(imageStatus(of).says).toBe(says);

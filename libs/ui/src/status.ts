@@ -51,10 +51,13 @@ export function displayStatus(vm: VirtualMachine, node: Node | undefined, now: D
   }
 
   const panicked = findCondition(status?.conditions, 'GuestPanicked');
-  if (phase === 'Failed' || panicked?.status === 'True') {
+  if (phase === 'Failed' || (panicked?.status === 'True' && wanted !== 'Stopped')) {
     const reason = panicked?.status === 'True' ? panicked.reason : (status?.lastTermination?.reason ?? ready?.reason ?? '');
     const message = panicked?.status === 'True' ? panicked.message : (status?.lastTermination?.message ?? ready?.message ?? '');
-    return { says: 'Failed', shape: 'Diamond', tone: 'Bad', reason: explain(reason, message), needsAttention: true };
+    return {
+      says: 'Failed', shape: 'Diamond', tone: 'Bad', reason: explain(reason, message), needsAttention: true,
+      ...(status?.nextStartTime === undefined ? {} : { dueAt: status.nextStartTime }),
+    };
   }
 
   if (scheduled?.status === 'False' && wanted !== 'Stopped') {
@@ -120,7 +123,7 @@ export function snapshotStatus(snapshot: VirtualMachineSnapshot): DisplayStatus<
   const ready = findCondition(snapshot.status?.conditions, 'Ready');
   if (snapshot.metadata.deletionTimestamp !== undefined) return moving('Terminating', '');
   if (ready?.status === 'True') return still('Verified', 'Disc', 'Good', '');
-  if (findCondition(snapshot.status?.conditions, 'Failed')?.status === 'True' || (ready?.status === 'False' && snapshot.status?.completedAt !== undefined)) {
+  if (ready?.status === 'False' && snapshot.status?.completedAt !== undefined) {
     return { says: 'Failed', shape: 'Diamond', tone: 'Bad', reason: explain(ready?.reason ?? '', ready?.message ?? ''), needsAttention: true };
   }
   return snapshot.status?.totalBytes === undefined ? moving('Taking', ready?.reason ?? '') : moving('Uploading', '');
@@ -140,7 +143,7 @@ export function imageStatus(image: VirtualMachineImage): DisplayStatus<ImageSays
 }
 
 /** Reasons that say "not yet" rather than "no". */
-const IMAGE_PROGRESS = new Set(['Pending', 'Fetching', 'Baking', 'Booting', 'WaitingForMachine', 'TakingSnapshot', 'NotBaked', 'InProgress', 'NoGuestAgent', 'NotApplicable']);
+const IMAGE_PROGRESS = new Set(['Fetching', 'Baking']);
 
 function moving<Says extends string>(says: Says, reason: string, overdue = false): DisplayStatus<Says> {
   return overdue

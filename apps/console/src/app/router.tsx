@@ -28,9 +28,13 @@ export interface SignInSearch {
   readonly link?: string | undefined;
 }
 
+/** The API sends here who follows a one-time link a second time. */
+const hasStaleLink = (search: object): boolean => 'sign-in' in search;
+
 const signIn = createRoute({
   getParentRoute: () => root,
-  path: '/sign-in',
+  // Not /sign-in: that is where the API redeems one-time links.
+  path: '/signed-out',
   validateSearch: (search: Record<string, unknown>): SignInSearch => ({ next: text(search['next']), link: text(search['link']) }),
   component: lazyRouteComponent(() => import('../features/sign-in/sign-in-page.tsx'), 'SignInPage'),
 });
@@ -42,7 +46,7 @@ const app = createRoute({
     ns: text(search['ns']), new: search['new'] === 'machine' ? 'machine' : undefined, image: text(search['image']), snapshot: text(search['snapshot']),
   }),
   beforeLoad: async ({ location }) => {
-    if ((await currentSession()).state !== 'SignedIn') throw redirect({ to: '/sign-in', search: { next: location.href } });
+    if ((await currentSession()).state !== 'SignedIn') throw redirect({ to: '/signed-out', search: hasStaleLink(location.search) ? { link: 'expired' } : { next: location.href } });
   },
   component: Shell,
   errorComponent: BrokenPage,

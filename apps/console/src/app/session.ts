@@ -20,16 +20,14 @@ onSignedOut(() => {
 });
 
 interface SessionBody {
-  readonly user: string | { readonly username?: string; readonly name?: string };
+  readonly user: { readonly name: string };
 }
-
-const nameOf = ({ user }: SessionBody): string => (typeof user === 'string' ? user : (user.username ?? user.name ?? ''));
 
 /** Who is signed in, asked once; throws only when the API cannot be reached. */
 export async function currentSession(): Promise<Session> {
   if (session.state === 'Unknown') {
     try {
-      set({ state: 'SignedIn', user: nameOf(await request<SessionBody>('/auth/session')) });
+      set({ state: 'SignedIn', user: (await request<SessionBody>('/auth/session')).user.name });
     } catch (error) {
       if (asRefusal(error).code !== 401) throw error;
       set({ state: 'SignedOut' });

@@ -42,7 +42,7 @@ export function Shell(): ReactElement {
   });
 
   useEffect(() => {
-    if (session.state === 'SignedOut') void navigate({ to: '/sign-in', search: { next: location.href } });
+    if (session.state === 'SignedOut') void navigate({ to: '/signed-out', search: { next: location.href } });
   }, [session.state, navigate, location.href]);
 
   useEffect(() => {

@@ -29,4 +29,4 @@ export function powerVerbs(vm: VirtualMachine, { says }: DisplayStatus<MachineSa
 }
 
 /** A snapshot is of a running or paused machine. */
-export const canSnapshot = ({ says }: DisplayStatus<MachineSays>): boolean => says === 'Running' || says === 'NotReady' || says === 'Paused' || says === 'Failed';
+export const canSnapshot = ({ says }: DisplayStatus<MachineSays>): boolean => says === 'Running' || says === 'NotReady' || says === 'Paused';

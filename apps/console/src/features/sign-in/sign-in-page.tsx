@@ -8,7 +8,7 @@ import { en } from '../../messages/en.ts';
 
 export function SignInPage(): ReactElement {
   const navigate = useNavigate();
-  const { next, link } = useSearch({ from: '/sign-in' });
+  const { next, link } = useSearch({ from: '/signed-out' });
   const [token, setToken] = useState('');
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | undefined>(link === undefined ? undefined : en.signIn.linkUsed);
