@@ -2,6 +2,8 @@ import { Inject, Injectable, Logger, type BeforeApplicationShutdown, type OnAppl
 import { ObjectStore } from '@corral/object-store';
 import { Backoff, pause, systemTimers } from '@corral/reconcile';
 
+const PATIENCE_MS = 3_000;
+
 /** Makes the bucket as soon as the object store answers, and lets its connections go at the end. */
 @Injectable()
 export class BucketSetup implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -11,9 +13,12 @@ export class BucketSetup implements OnApplicationBootstrap, BeforeApplicationShu
 
   constructor(@Inject(ObjectStore) private readonly store: ObjectStore) {}
 
-  onApplicationBootstrap(): void {
-    // Not awaited: without the object store the API still serves everything that needs no bytes.
+  /** Waits a moment, so that the first upload finds a bucket; without the object store the API still serves all that needs no bytes. */
+  async onApplicationBootstrap(): Promise<void> {
     this.#running = this.#ensure(this.#abort.signal);
+    const patience = new AbortController();
+    await Promise.race([this.#running, pause(systemTimers, PATIENCE_MS, patience.signal)]);
+    patience.abort();
   }
 
   async beforeApplicationShutdown(): Promise<void> {

@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { Problem, type KindDefinition, type KubeObject, type ObjectKey } from '@corral/contracts';
-import { Controller, type ReconcileResult } from '@corral/reconcile';
+import { Controller, EventRecorder, type ReconcileResult } from '@corral/reconcile';
 import { Informers } from './informers.ts';
 
 export const DONE: ReconcileResult = { type: 'Done' };
@@ -37,7 +37,10 @@ export class Reconcilers implements OnApplicationBootstrap, BeforeApplicationShu
   readonly #controllers: Controller[] = [];
   #stopped = false;
 
-  constructor(@Inject(Informers) private readonly informers: Informers) {}
+  constructor(
+    @Inject(Informers) private readonly informers: Informers,
+    @Inject(EventRecorder) private readonly events: EventRecorder,
+  ) {}
 
   /** Call from a provider's constructor. The controller returned takes keys from elsewhere too. */
   add(reconciler: Reconciler): Controller {
@@ -68,6 +71,7 @@ export class Reconcilers implements OnApplicationBootstrap, BeforeApplicationShu
   async beforeApplicationShutdown(): Promise<void> {
     this.#stopped = true;
     await Promise.all(this.#controllers.map((controller) => controller.stop()));
+    await this.events.flushed();
   }
 
   #report(name: string, { namespace, name: object }: ObjectKey, error: unknown): void {

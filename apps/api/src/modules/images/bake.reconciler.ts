@@ -20,10 +20,11 @@ import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { Informers } from '../controllers/informers.ts';
 import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
 import { writeStatus } from '../controllers/write-status.ts';
-import { V86_BUILD_ANNOTATION } from '../scheduler/v86-build.annotation.ts';
 import { isBakeable, planBake, type BakePlan, type BakeStep, type WantedBake } from './bake.plan.ts';
 import { BAKING_NAMESPACE, imageOwnerOf, ownedBy } from './owned-by-image.ts';
 
+/** Nodes carry their build as a label; a golden snapshot is tied to one. */
+const V86_BUILD_LABEL = 'corral.dev/v86-build';
 const BACKOFF = { baseMs: 15_000, maxMs: 10 * 60_000 };
 
 /**
@@ -113,14 +114,14 @@ export class BakeReconciler implements Reconciler {
   async #createMachine(image: VirtualMachineImage, { name, memoryMiB, v86Build }: WantedBake): Promise<void> {
     await created(
       this.objects.create(virtualMachines, {
-        metadata: { name, namespace: BAKING_NAMESPACE, ownerReferences: [ownedBy(image)], annotations: { [V86_BUILD_ANNOTATION]: v86Build } },
+        metadata: { name, namespace: BAKING_NAMESPACE, ownerReferences: [ownedBy(image)] },
         spec: {
           source: { image: image.metadata.name },
           memory: formatBytes(memoryMiB * MIB),
           powerState: 'Running',
           restartPolicy: 'Never',
           bootPolicy: 'Cold',
-          nodeSelector: {},
+          nodeSelector: { [V86_BUILD_LABEL]: v86Build },
         },
       }),
     );

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { type ArtifactRole } from '@corral/contracts';
+import { blank, BOOT_CODE as bootCode, BOOT_SIGNATURE as bootSignature, bzImage, elf, iso, ISO_SECTOR as SECTOR, multiboot, u32 } from '../../../test/boot-bytes.ts';
 import { formatProblem, type ArtifactBytes } from './image-format.ts';
 
 const bytesOf = (buffer: Buffer): ArtifactBytes => ({
@@ -8,50 +9,11 @@ const bytesOf = (buffer: Buffer): ArtifactBytes => ({
 });
 const problem = (role: ArtifactRole, buffer: Buffer, besideKernel = false): Promise<string | undefined> => formatProblem(role, bytesOf(buffer), { besideKernel });
 
-interface Patch { readonly at: number; readonly bytes: Buffer | string }
-function blank(sizeBytes: number, ...patches: Patch[]): Buffer {
-  const buffer = Buffer.alloc(sizeBytes);
-  for (const { at, bytes } of patches) Buffer.from(bytes as string, 'latin1').copy(buffer, at);
-  return buffer;
-}
-const u16 = (value: number): Buffer => Buffer.from([value & 255, value >> 8]);
-const u32 = (value: number): Buffer => {
-  const buffer = Buffer.alloc(4);
-  buffer.writeUInt32LE(value >>> 0);
-  return buffer;
-};
-const bootSignature: Patch = { at: 510, bytes: u16(0xaa55) };
-const bootCode: Patch = { at: 0, bytes: '\xeb\x63\x90' };
-
-const bzImage = (version = 0x20f, xloadflags = 0, loadflags = 1): Buffer =>
-  blank(4096, { at: 0x1fe, bytes: u16(0xaa55) }, { at: 0x202, bytes: 'HdrS' }, { at: 0x206, bytes: u16(version) }, { at: 0x211, bytes: Buffer.from([loadflags]) }, { at: 0x236, bytes: u16(xloadflags) });
-
-const multiboot = (at: number, flags: number, ...patches: Patch[]): Buffer =>
-  blank(16384, { at, bytes: Buffer.concat([u32(0x1badb002), u32(flags), u32(-(0x1badb002 + flags))]) }, ...patches);
-const elf = (bits: 32 | 64): Patch => ({ at: 0, bytes: Buffer.from([0x7f, 0x45, 0x4c, 0x46, bits / 32]) });
-
-const SECTOR = 2048;
-function iso({ label = 'CORRAL', elTorito = true, platform = 0, section }: { label?: string; elTorito?: boolean; platform?: number; section?: number } = {}): Buffer {
-  const buffer = blank(40 * SECTOR, { at: 16 * SECTOR, bytes: '\x01CD001\x01' }, { at: 16 * SECTOR + 40, bytes: label.padEnd(32) });
-  if (elTorito) {
-    Buffer.from('\x00CD001\x01EL TORITO SPECIFICATION', 'latin1').copy(buffer, 17 * SECTOR);
-    u32(20).copy(buffer, 17 * SECTOR + 0x47);
-    Buffer.from([1, platform]).copy(buffer, 20 * SECTOR);
-    buffer[20 * SECTOR + 32] = 0x88;
-    if (section !== undefined) {
-      Buffer.from([0x91, section, 1, 0]).copy(buffer, 20 * SECTOR + 64);
-      buffer[20 * SECTOR + 96] = 0x88;
-    }
-  }
-  Buffer.from('\xffCD001\x01', 'latin1').copy(buffer, 18 * SECTOR);
-  return buffer;
-}
-
 describe('formatProblem accepts what v86 boots', () => {
   it.each<[string, ArtifactRole, Buffer, boolean?]>([
     ['a bzImage', 'kernel', bzImage()],
-    ['a bzImage of the oldest protocol v86 loads', 'kernel', bzImage(0x202)],
-    ['an old bzImage with rubbish where newer ones have xloadflags', 'kernel', bzImage(0x20b, 1)],
+    ['a bzImage of the oldest protocol v86 loads', 'kernel', bzImage({ version: 0x202 })],
+    ['an old bzImage with rubbish where newer ones have xloadflags', 'kernel', bzImage({ version: 0x20b, xloadflags: 1 })],
     ['a plain cpio', 'initrd', blank(512, { at: 0, bytes: '070701' })],
     ['a gzipped cpio', 'initrd', blank(512, { at: 0, bytes: '\x1f\x8b' })],
     ['a zstd cpio', 'initrd', blank(512, { at: 0, bytes: '\x28\xb5\x2f\xfd' })],
@@ -80,9 +42,9 @@ describe('formatProblem says what is wrong with', () => {
     ['a file too short to be a kernel', 'kernel', blank(100), /no bzImage header/],
     ['a kernel without the boot flag', 'kernel', blank(4096, { at: 0x202, bytes: 'HdrS' }), /no bzImage header/],
     ['a vmlinux', 'kernel', blank(4096, elf(32)), /ELF file such as vmlinux/],
-    ['a 64-bit kernel', 'kernel', bzImage(0x20f, 1), /64-bit/],
-    ['a kernel of an old protocol', 'kernel', bzImage(0x201), /older/],
-    ['a zImage', 'kernel', bzImage(0x20f, 0, 0), /zImage/],
+    ['a 64-bit kernel', 'kernel', bzImage({ xloadflags: 1 }), /64-bit/],
+    ['a kernel of an old protocol', 'kernel', bzImage({ version: 0x201 }), /older/],
+    ['a zImage', 'kernel', bzImage({ loadflags: 0 }), /zImage/],
     ['a compressed kernel', 'kernel', blank(4096, { at: 0, bytes: '\x1f\x8b' }), /gzip/],
     ['rubbish as initrd', 'initrd', blank(4096), /none of them/],
     ['no multiboot header', 'multiboot', blank(16384, elf(32)), /none was found/],

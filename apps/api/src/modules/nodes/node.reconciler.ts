@@ -1,8 +1,10 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Optional } from '@nestjs/common';
 import { systemClock } from '@corral/base';
-import { leases, NODE_LEASE_NAMESPACE, nodes, virtualMachines, type Lease, type Node, type ObjectClient, type ObjectKey } from '@corral/contracts';
-import { EventRecorder, systemTimers, type ReconcileResult } from '@corral/reconcile';
+import { leases, NODE_LEASE_NAMESPACE, nodes, virtualMachines, type Lease, type Node, type ObjectClient, type ObjectKey, type VirtualMachine } from '@corral/contracts';
+import { EventRecorder, systemTimers, type ReconcileResult, type Timers } from '@corral/reconcile';
+import { MACHINE_FINALIZER } from '@corral/vm-lifecycle';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
+import { withoutFinalizer } from '../admission/finalizers.ts';
 import { Informers } from '../controllers/informers.ts';
 import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
 import { lostMachineStatus, NODE_GRACE_MS, silentNodeStatus } from './node-health.ts';
@@ -26,6 +28,7 @@ export class NodeReconciler implements Reconciler {
     @Inject(Informers) private readonly informers: Informers,
     @Inject(EventRecorder) private readonly events: EventRecorder,
     @Inject(Reconcilers) reconcilers: Reconcilers,
+    @Optional() private readonly timers: Pick<Timers, 'now'> = systemTimers,
   ) {
     reconcilers.add(this);
   }
@@ -34,6 +37,7 @@ export class NodeReconciler implements Reconciler {
     const node = this.informers.of(nodes).get(undefined, name);
     if (!node) {
       this.#seen.delete(name);
+      await this.#releaseMachines(name);
       return DONE;
     }
     const ageMs = this.#ageMs(name, this.informers.of(leases).get(NODE_LEASE_NAMESPACE, name));
@@ -43,11 +47,26 @@ export class NodeReconciler implements Reconciler {
     return DONE;
   }
 
+  /** Nobody else would let go of machines that are deleted after their node was. */
+  async #releaseMachines(nodeName: string): Promise<void> {
+    for (const vm of this.#boundTo(nodeName)) {
+      if (vm.metadata.deletionTimestamp === undefined || !vm.metadata.finalizers?.includes(MACHINE_FINALIZER)) continue;
+      await this.objects.replace(virtualMachines, withoutFinalizer(vm, MACHINE_FINALIZER));
+    }
+  }
+
+  #boundTo(nodeName: string): VirtualMachine[] {
+    return this.informers
+      .of(virtualMachines)
+      .list()
+      .filter(({ spec }) => spec?.nodeName === nodeName);
+  }
+
   #ageMs(name: string, lease: Lease | undefined): number {
     const renewal = lease?.spec?.renewTime ?? '';
     const seen = this.#seen.get(name);
-    if (seen?.renewal === renewal) return systemTimers.now() - seen.at;
-    this.#seen.set(name, { renewal, at: systemTimers.now() });
+    if (seen?.renewal === renewal) return this.timers.now() - seen.at;
+    this.#seen.set(name, { renewal, at: this.timers.now() });
     return 0;
   }
 
@@ -61,7 +80,7 @@ export class NodeReconciler implements Reconciler {
 
   async #reportMachinesLost(nodeName: string): Promise<void> {
     const machines = this.informers.of(virtualMachines);
-    for (const vm of machines.list().filter(({ spec }) => spec?.nodeName === nodeName)) {
+    for (const vm of this.#boundTo(nodeName)) {
       const status = lostMachineStatus(vm.status, nodeName, systemClock.now());
       if (!status) continue;
       const written = await this.objects.replaceStatus(virtualMachines, { ...vm, status });

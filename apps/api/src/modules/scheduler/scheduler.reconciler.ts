@@ -24,7 +24,6 @@ import { minimumMemoryMiB } from '../images/image-digest.ts';
 import { Informers } from '../controllers/informers.ts';
 import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
 import { writeStatus } from '../controllers/write-status.ts';
-import { V86_BUILD_ANNOTATION } from './v86-build.annotation.ts';
 
 /** Something that frees room may be missed (a node that grew); looking again is cheap. */
 const RETRY_MS = 30_000;
@@ -42,6 +41,8 @@ export class SchedulerReconciler implements Reconciler {
   readonly concurrency = 4;
   readonly triggers: readonly Trigger[];
   readonly #bookings = new Bookings();
+  /** Machines whose binding is being written: they take their room from the moment it is decided. */
+  readonly #assumed = new Map<string, VirtualMachine>();
   readonly #unplaced = new Map<string, ObjectKey>();
 
   constructor(
@@ -53,7 +54,7 @@ export class SchedulerReconciler implements Reconciler {
     this.triggers = [
       on(virtualMachines, (key, vm) => {
         const text = `${key.namespace}/${key.name}`;
-        this.#bookings.update(text, vm);
+        this.#book(text, vm);
         if (vm) return [key];
         // A machine that went left room for those that wait.
         this.#unplaced.delete(text);
@@ -90,9 +91,26 @@ export class SchedulerReconciler implements Reconciler {
 
     const placement = schedule(machineRequest(vm, source.view), nodeViews(this.informers.of(nodes).list(), this.#bookings));
     if (placement.outcome === 'Unschedulable') return this.#refuse(vm, 'Unschedulable', explain(placement.rejections));
-    await this.#bind(vm, placement.nodeName, source.view);
+    await this.#assume(text, vm, placement.nodeName, () => this.#bind(vm, placement.nodeName, source.view));
     this.#unplaced.delete(text);
     return DONE;
+  }
+
+  /** While the writes are under way the machine counts as bound; when they fail it gives its room back. */
+  async #assume(text: string, vm: VirtualMachine, nodeName: string, bind: () => Promise<void>): Promise<void> {
+    if (!vm.spec) return;
+    this.#assumed.set(text, { ...vm, spec: { ...vm.spec, nodeName } });
+    this.#book(text, vm);
+    try {
+      await bind();
+    } finally {
+      this.#assumed.delete(text);
+      this.#book(text, this.#machines.get(vm.metadata.namespace, vm.metadata.name));
+    }
+  }
+
+  #book(text: string, vm: VirtualMachine | undefined): void {
+    this.#bookings.update(text, vm && vm.spec?.nodeName === undefined ? (this.#assumed.get(text) ?? vm) : vm);
   }
 
   #sourceOf(vm: VirtualMachine): Source {
@@ -148,7 +166,7 @@ function imageSource(vm: VirtualMachine, name: string, image: VirtualMachineImag
   if ((parseBytes(vm.spec?.memory ?? '') ?? Infinity) < neededMiB * MIB) {
     return { type: 'Waiting', reason: 'MemoryTooSmall', message: `Image "${name}" needs at least ${neededMiB}Mi; the machine has ${vm.spec?.memory}.` };
   }
-  return { type: 'Known', view: { imageDigest: image.status?.digest, v86Build: vm.metadata.annotations?.[V86_BUILD_ANNOTATION], memoryMiB: mebibytesOf(image) } };
+  return { type: 'Known', view: { imageDigest: image.status?.digest, memoryMiB: mebibytesOf(image) } };
 }
 
 const mebibytesOf = (image: VirtualMachineImage): number | undefined => {

@@ -14,8 +14,8 @@ export interface SnapshotObservation {
 
 export type SnapshotStep =
   | { readonly type: 'Nothing' }
-  /** The machine's node takes it; status first says of which life of the machine. */
-  | { readonly type: 'Bind'; readonly nodeName: string; readonly virtualMachineUid: string; readonly incarnation: number; readonly image: string | undefined }
+  /** The machine's node takes it; status first says of which machine. The node adds of which incarnation. */
+  | { readonly type: 'Bind'; readonly nodeName: string; readonly virtualMachineUid: string }
   /** Look again later. */
   | { readonly type: 'Wait'; readonly delayMs: number }
   | { readonly type: 'Fail'; readonly reason: SnapshotFailure; readonly message: string }
@@ -43,11 +43,11 @@ function planBinding(snapshot: VirtualMachineSnapshot, vm: VirtualMachine | unde
   const name = snapshot.spec?.virtualMachine ?? '';
   if (!vm) return { type: 'Fail', reason: 'VirtualMachineNotFound', message: `Virtual machine "${name}" does not exist.` };
   const phase = vm.metadata.deletionTimestamp === undefined ? (vm.status?.phase ?? 'Pending') : 'Terminating';
-  const { nodeName, incarnation } = vm.status ?? {};
-  if ((phase !== 'Running' && phase !== 'Paused') || nodeName === undefined || incarnation === undefined) {
+  const { nodeName } = vm.status ?? {};
+  if ((phase !== 'Running' && phase !== 'Paused') || nodeName === undefined) {
     return { type: 'Fail', reason: 'VirtualMachineNotRunning', message: `Virtual machine "${name}" is ${phase}; only a machine that runs or is paused has a memory to keep.` };
   }
-  return { type: 'Bind', nodeName, virtualMachineUid: vm.metadata.uid, incarnation, image: vm.spec?.source.image };
+  return { type: 'Bind', nodeName, virtualMachineUid: vm.metadata.uid };
 }
 
 function planTaking(snapshot: VirtualMachineSnapshot, nodeName: string, node: Node | undefined, now: Date): SnapshotStep {

@@ -76,9 +76,8 @@ export class SnapshotReconciler implements Reconciler {
     }
   }
 
-  async #bind(snapshot: VirtualMachineSnapshot, { nodeName, virtualMachineUid, incarnation, image }: Extract<SnapshotStep, { type: 'Bind' }>): Promise<void> {
-    const of = { virtualMachineUid, incarnation, ...(image === undefined ? {} : { image }) };
-    const told = await this.#report(snapshot, { type: 'Ready', status: 'False', reason: 'Taking', message: `Node ${nodeName} takes it.` }, of);
+  async #bind(snapshot: VirtualMachineSnapshot, { nodeName, virtualMachineUid }: Extract<SnapshotStep, { type: 'Bind' }>): Promise<void> {
+    const told = await this.#report(snapshot, { type: 'Ready', status: 'False', reason: 'Taking', message: `Node ${nodeName} takes it.` }, { virtualMachineUid });
     if (!told.spec) return;
     const bound = await this.objects.replace(virtualMachineSnapshots, { ...told, spec: { ...told.spec, nodeName } });
     this.informers.of(virtualMachineSnapshots).observe(bound);

@@ -1,0 +1,99 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { HttpObjectClient } from '@corral/client';
+import { startObjectStore, startPostgres, startRedis, type EmbeddedObjectStore, type EmbeddedRedis } from '@corral/embedded';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { ApiConfig } from '../src/platform/config/api-config.ts';
+import { createApplication, startApplication } from '../src/roles/application.ts';
+
+const ROOT = join(import.meta.dirname, '../../..');
+export const DATA_PLANE_SECRET = 'data-plane-secret-of-tests';
+const ADMIN_TOKEN = 'admin-token-of-tests';
+const NODE_TOKEN = 'node-token-of-tests';
+
+/** The API server on real, embedded PostgreSQL, Redis and S3, in the test's own process. */
+export interface ApiStack {
+  readonly url: string;
+  readonly app: NestFastifyApplication;
+  readonly config: ApiConfig;
+  readonly redis: EmbeddedRedis;
+  readonly objectStore: EmbeddedObjectStore;
+  /** As an administrator, over HTTP. */
+  readonly admin: HttpObjectClient;
+  /** As a node agent, over HTTP. */
+  readonly agent: HttpObjectClient;
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+  stop(): Promise<void>;
+}
+
+export const authorization = { authorization: `Bearer ${ADMIN_TOKEN}` };
+
+export async function startApi(env: Readonly<Record<string, string>> = {}): Promise<ApiStack> {
+  const home = mkdtempSync(join(tmpdir(), 'corral-api-'));
+  const [postgres, redis, objectStore] = await Promise.all([
+    startPostgres({ home, durability: 'Test' }),
+    startRedis({ home }),
+    startObjectStore({ home, durability: 'Test' }),
+  ]);
+  await migrate(postgres.url);
+  const config = ApiConfig.parse({
+    DATABASE_URL: postgres.url,
+    REDIS_URL: redis.url,
+    S3_ENDPOINT: objectStore.url,
+    S3_REGION: objectStore.region,
+    S3_ACCESS_KEY_ID: objectStore.accessKeyId,
+    S3_SECRET_ACCESS_KEY: objectStore.secretAccessKey,
+    CORRAL_PORT: '0',
+    CORRAL_ADMIN_TOKEN: ADMIN_TOKEN,
+    CORRAL_NODE_TOKEN: NODE_TOKEN,
+    CORRAL_DATA_PLANE_SECRET: DATA_PLANE_SECRET,
+    ...env,
+  });
+  const app = await createApplication(config);
+  app.useLogger(process.env['CORRAL_TEST_LOG'] ? ['log', 'warn', 'error'] : false);
+  const url = await startApplication(app, config);
+  return {
+    url,
+    app,
+    config,
+    redis,
+    objectStore,
+    admin: new HttpObjectClient({ baseUrl: url, token: ADMIN_TOKEN }),
+    agent: new HttpObjectClient({ baseUrl: url, token: NODE_TOKEN }),
+    fetch: (path, init = {}) => fetch(`${url}${path}`, { ...init, headers: { ...authorization, ...init.headers } }),
+    async stop() {
+      await app.close();
+      await Promise.all([postgres.stop(), redis.stop(), objectStore.stop()]);
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Migrations run in a process of their own, as in production: their pool would keep this one alive. */
+async function migrate(databaseUrl: string): Promise<void> {
+  await promisify(execFile)(process.execPath, ['--conditions=@corral/source', '--disable-warning=ExperimentalWarning', 'prisma/migrate.ts'], {
+    cwd: ROOT,
+    env: { ...process.env, NODE_OPTIONS: '', DATABASE_URL: databaseUrl },
+  });
+}
+
+/** Polls until there is a value; what was last seen is told when there never is. */
+export async function eventually<T>(look: () => Promise<T | undefined | false>, what: string, deadlineMs = 15_000): Promise<T> {
+  const until = Date.now() + deadlineMs;
+  let lastError: unknown;
+  for (;;) {
+    try {
+      const found = await look();
+      if (found !== undefined && found !== false) return found;
+      lastError = undefined;
+    } catch (error) {
+      lastError = error;
+    }
+    if (Date.now() > until) throw new Error(`not within ${deadlineMs} ms: ${what}`, { cause: lastError });
+    await delay(20);
+  }
+}
