@@ -1,0 +1,148 @@
+import { jest } from '@jest/globals';
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { MachineConfig, SnapshotTaken } from '@corral/contracts';
+import { guestImages } from '@corral/testing';
+import { eventually, ForkedVm } from './forked-vm.testing.ts';
+
+jest.setTimeout(120_000);
+
+type Config = Omit<MachineConfig, 'directory' | 'socketPath'>;
+let config: Config;
+let source: ForkedVm;
+let folder: string;
+let taken: SnapshotTaken;
+
+beforeAll(async () => {
+  const images = await guestImages();
+  const image = await images.image('linux-minimal');
+  config = {
+    uid: 'source', incarnation: 1, hostname: 'source', macAddress: '02:00:00:00:00:01', memoryMiB: 128,
+    commandLine: image.commandLine,
+    artifacts: Object.fromEntries(Object.entries(image.artifacts).map(([role, { file }]) => [role, join(image.directory, file)])),
+    firmware: { biosPath: join(images.firmwareDirectory, 'bios.bin'), vgaBiosPath: join(images.firmwareDirectory, 'vgabios.bin') },
+    imageDigest: image.digest, guestAgent: image.guestAgent, acpi: image.acpi,
+  };
+  source = await ForkedVm.fork(config);
+  await source.start({ type: 'Boot' });
+  await source.until('AgentAnswered');
+  await source.exec('(n=0; while :; do n=$((n+1)); echo $n > /tmp/count; usleep 50000; done) > /dev/null 2>&1 & echo kept > /tmp/kept');
+  await eventually('the counter counts', async () => (await count(source)) > 3);
+  folder = await source.emptyFolder('snapshot');
+  const reply = await source.send({ type: 'Snapshot', directory: folder });
+  if (!reply.ok || !reply.snapshot) throw new Error(JSON.stringify(reply));
+  taken = reply.snapshot;
+});
+afterAll(() => source.dispose());
+
+async function count(vm: ForkedVm): Promise<number> {
+  return Number((await vm.exec('cat /tmp/count')).stdout);
+}
+
+async function restored(changes: Partial<Config>, directory = folder): Promise<ForkedVm> {
+  const vm = await ForkedVm.fork({ ...config, ...changes });
+  await vm.start({ type: 'Snapshot', directory });
+  await vm.until('AgentAnswered');
+  return vm;
+}
+
+/** The snapshot again, with one file changed. */
+async function damaged(file: string, change: (bytes: Buffer) => Buffer): Promise<string> {
+  const copy = await source.emptyFolder(`damaged-${Math.random().toString(36).slice(2)}`);
+  for (const { name } of taken.files) {
+    const bytes = await readFile(join(folder, name));
+    await writeFile(join(copy, name), name === file ? change(bytes) : bytes);
+  }
+  return copy;
+}
+
+async function refusal(directory: string, changes: Partial<Config> = {}): Promise<{ reason: string; message: string }> {
+  const vm = await ForkedVm.fork({ ...config, ...changes });
+  const reply = await vm.send({ type: 'Start', config: vm.config, from: { type: 'Snapshot', directory } });
+  await vm.dispose();
+  if (reply.ok) throw new Error('it started');
+  return reply;
+}
+
+it('stops the guest for a moment only, and the guest goes on', async () => {
+  expect(taken.pauseMs).toBeLessThan(2000);
+  const before = await count(source);
+  await eventually('the counter goes on', async () => (await count(source)) > before + 3);
+});
+
+it('names every file by size and digest, the manifest among them', async () => {
+  expect(taken.files.map(({ name }) => name)).toEqual(['memory.pack', 'devices.bin', 'manifest.json']);
+  for (const { name, sha256, sizeBytes } of taken.files) {
+    const bytes = await readFile(join(folder, name));
+    expect([bytes.length, createHash('sha256').update(bytes).digest('hex')]).toEqual([sizeBytes, sha256]);
+  }
+  expect(taken.manifest).toEqual(taken.files.at(-1));
+});
+
+it('continues in other processes where it was: processes, files, and none is the other’s twin', async () => {
+  const [first, second] = await Promise.all([
+    restored({ uid: 'first', hostname: 'first', macAddress: '02:00:00:00:00:02' }),
+    restored({ uid: 'second', hostname: 'second', macAddress: '02:00:00:00:00:03' }),
+  ]);
+  for (const vm of [first, second]) {
+    expect((await vm.exec('cat /tmp/kept')).stdout).toBe('kept\n');
+    const before = await count(vm);
+    await eventually('the counter goes on', async () => (await count(vm)) > before + 3);
+  }
+  const identity = 'hostname; cat /sys/class/net/eth0/address /etc/machine-id /proc/sys/kernel/random/uuid; head -c 16 /dev/urandom | hexdump';
+  const [one, two] = await Promise.all([first, second].map(async (vm) => (await vm.exec(identity)).stdout.split('\n')));
+  expect(one?.slice(0, 2)).toEqual(['first', '02:00:00:00:00:02']);
+  expect(two?.slice(0, 2)).toEqual(['second', '02:00:00:00:00:03']);
+  for (let line = 0; line < 5; line += 1) expect(one?.[line]).not.toBe(two?.[line]);
+  expect(Math.abs(Number((await first.exec('date +%s')).stdout) - Date.now() / 1000)).toBeLessThan(5);
+  await Promise.all([first.dispose(), second.dispose()]);
+});
+
+it('can be taken of a machine that came from one, and of one that is paused', async () => {
+  const vm = await restored({ uid: 'third' });
+  await vm.exec('echo third > /tmp/kept');
+  await vm.send({ type: 'Pause' });
+  const directory = await vm.emptyFolder('again');
+  expect(await vm.send({ type: 'Snapshot', directory })).toMatchObject({ ok: true });
+  const fourth = await restored({ uid: 'fourth' }, directory);
+  expect((await fourth.exec('cat /tmp/kept')).stdout).toBe('third\n');
+  await Promise.all([vm.dispose(), fourth.dispose()]);
+});
+
+it('boots again by itself when a restored guest restarts', async () => {
+  const vm = await restored({ uid: 'fifth' });
+  const before = vm.told.length;
+  void vm.exec('reboot').catch(() => undefined);
+  await vm.until('AgentAnswered', before + 1);
+  await expect(vm.exec('cat /tmp/kept')).resolves.toMatchObject({ exitCode: 1 });
+  await vm.dispose();
+});
+
+it.each(['memory.pack', 'devices.bin'])('refuses one flipped bit in %s', async (file) => {
+  const directory = await damaged(file, (bytes) => {
+    const middle = bytes.length >> 1;
+    bytes[middle] = (bytes[middle] ?? 0) ^ 4;
+    return bytes;
+  });
+  expect(await refusal(directory)).toMatchObject({ reason: 'SnapshotCorrupt' });
+});
+
+it('refuses a file that ends early, and one that is missing', async () => {
+  expect(await refusal(await damaged('memory.pack', (bytes) => bytes.subarray(0, -1)))).toMatchObject({ reason: 'SnapshotCorrupt' });
+  expect(await refusal(join(folder, 'no-such-folder'))).toMatchObject({ reason: 'SnapshotUnreadable' });
+});
+
+it('refuses a machine of another size or another image, and names both', async () => {
+  const size = await refusal(folder, { memoryMiB: 256 });
+  expect(size.reason).toBe('SnapshotIncompatible');
+  expect(size.message).toMatch(/128Mi.*256Mi/);
+  expect(await refusal(folder, { imageDigest: 'another' })).toMatchObject({ reason: 'SnapshotIncompatible' });
+});
+
+it('refuses a snapshot of another v86 build, and names both', async () => {
+  const directory = await damaged('manifest.json', (bytes) => Buffer.from(bytes.toString().replace(/"v86Build": "[^"]+"/, '"v86Build": "0.5.461-deadbeef"')));
+  const { reason, message } = await refusal(directory);
+  expect(reason).toBe('SnapshotIncompatible');
+  expect(message).toMatch(/0\.5\.461-deadbeef.*0\.5\.462-[0-9a-f]{8}/);
+});
