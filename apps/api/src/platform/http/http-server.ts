@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import fastifyCompress from '@fastify/compress';
+import fastifyCookie from '@fastify/cookie';
 import { requestAttributes, type RequestAttributes } from '@corral/api-machinery';
 import { KINDS } from '@corral/contracts';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -61,6 +62,10 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
     metrics.observe(attributes, isServed(attributes), reply.statusCode, reply.elapsedTime / 1000);
     done();
   });
+  // Loads what its parse and serialize need.
+  await fastify.register(fastifyCookie);
+  // What a hook refuses never reaches Nest's filter.
+  fastify.setErrorHandler((error, request, reply) => sendStatus(error, request, reply));
   await fastify.register(fastifyCompress, { encodings: ['gzip', 'identity'], threshold: COMPRESS_FROM_BYTES });
   app.useGlobalFilters(new StatusFilter());
 }
