@@ -35,8 +35,8 @@ export type BakeStep =
   | { readonly type: 'DeleteMachine'; readonly name: string }
   | { readonly type: 'DeleteSnapshot'; readonly name: string }
   | { readonly type: 'Wait'; readonly delayMs: number }
-  /** This attempt is over: its machine and snapshot go, and another follows after a back-off. */
-  | { readonly type: 'Fail'; readonly bake: WantedBake; readonly message: string };
+  /** This attempt, named by the uid of what failed, is over: its machine and snapshot go, and another follows after a back-off. */
+  | { readonly type: 'Fail'; readonly bake: WantedBake; readonly attempt: string; readonly message: string };
 
 export interface BakePlan {
   /** What status.goldenSnapshots should be now. */
@@ -110,19 +110,19 @@ function planOne(bake: WantedBake, machine: VirtualMachine | undefined, snapshot
   if (snapshot) {
     if (snapshot.status?.completedAt === undefined) return [];
     const ready = findCondition(snapshot.status.conditions, 'Ready');
-    return [{ type: 'Fail', bake, message: `The snapshot failed: ${ready?.reason ?? 'Unknown'}: ${ready?.message ?? ''}` }];
+    return [{ type: 'Fail', bake, attempt: snapshot.metadata.uid, message: `The snapshot failed: ${ready?.reason ?? 'Unknown'}: ${ready?.message ?? ''}` }];
   }
   // A build whose nodes are all away stays wanted, but nobody could bake it now.
   if (!machine) return nodes.some((node) => isReadyWith(node, bake.v86Build)) ? [{ type: 'CreateMachine', bake }] : [];
 
   const end = machine.status?.lastTermination;
-  if (end) return [{ type: 'Fail', bake, message: `The machine ended: ${end.reason}: ${end.message}` }];
+  if (end) return [{ type: 'Fail', bake, attempt: machine.metadata.uid, message: `The machine ended: ${end.reason}: ${end.message}` }];
   if (findCondition(machine.status?.conditions, 'Ready')?.status === 'True') return [{ type: 'TakeSnapshot', bake, machine: machine.metadata.name }];
   const leftMs = Date.parse(machine.metadata.creationTimestamp) + BAKE_DEADLINE_MS - now.getTime();
   if (leftMs > 0) return [{ type: 'Wait', delayMs: leftMs }];
   const scheduled = findCondition(machine.status?.conditions, 'Scheduled');
   const why = scheduled?.status === 'False' ? `it was not placed: ${scheduled.message}` : 'its guest agent never answered';
-  return [{ type: 'Fail', bake, message: `The machine was not Ready within ${BAKE_DEADLINE_MS / 60_000} minutes: ${why}.` }];
+  return [{ type: 'Fail', bake, attempt: machine.metadata.uid, message: `The machine was not Ready within ${BAKE_DEADLINE_MS / 60_000} minutes: ${why}.` }];
 }
 
 const isReadyWith = ({ status }: Node, v86Build: string): boolean =>

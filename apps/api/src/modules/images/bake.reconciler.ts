@@ -38,7 +38,7 @@ export class BakeReconciler implements Reconciler {
   readonly triggers: readonly Trigger[];
   readonly #backoff = new Backoff({ ...BACKOFF, random: Math.random });
   /** Image name → when, on the monotonic clock, a failed bake may be tried again, and what went wrong. */
-  readonly #failures = new Map<string, { readonly retryAt: number; readonly message: string }>();
+  readonly #failures = new Map<string, { readonly attempt: string; readonly retryAt: number; readonly message: string }>();
 
   constructor(
     @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
@@ -105,7 +105,7 @@ export class BakeReconciler implements Reconciler {
       case 'Wait':
         return step.delayMs;
       case 'Fail':
-        return this.#fail(image, step.bake, step.message);
+        return this.#fail(image, step);
       default:
         return assertNever(step, 'bake step');
     }
@@ -127,10 +127,13 @@ export class BakeReconciler implements Reconciler {
     );
   }
 
-  async #fail(image: VirtualMachineImage, bake: WantedBake, message: string): Promise<number> {
+  async #fail(image: VirtualMachineImage, { bake, attempt, message }: Extract<BakeStep, { type: 'Fail' }>): Promise<number> {
     const { name } = image.metadata;
+    const told = this.#failures.get(name);
+    // Seen once more, before the copy has heard of its deletion.
+    if (told?.attempt === attempt) return Math.max(1, told.retryAt - systemTimers.now());
     const delayMs = this.#backoff.next(name);
-    this.#failures.set(name, { retryAt: systemTimers.now() + delayMs, message });
+    this.#failures.set(name, { attempt, retryAt: systemTimers.now() + delayMs, message });
     await this.objects.delete(virtualMachineSnapshots, BAKING_NAMESPACE, bake.name);
     await this.objects.delete(virtualMachines, BAKING_NAMESPACE, bake.name);
     this.events.record(image, 'Warning', 'BakeFailed', message);

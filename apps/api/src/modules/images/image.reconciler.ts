@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { systemClock } from '@corral/base';
 import {
   ARTIFACT_ROLES,
+  findCondition,
   virtualMachineImages,
   virtualMachines,
   virtualMachineSnapshots,
@@ -14,7 +15,7 @@ import {
   type VirtualMachineImage,
   type VirtualMachineImageStatus,
 } from '@corral/contracts';
-import { Backoff, EventRecorder, type ReconcileResult } from '@corral/reconcile';
+import { Backoff, EventRecorder, systemTimers, type ReconcileResult } from '@corral/reconcile';
 import { ObjectStoreFailure } from '@corral/object-store';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { withoutFinalizer } from '../admission/finalizers.ts';
@@ -31,6 +32,8 @@ import { formatProblem } from './image-format.ts';
 import { imageOwnerOf } from './owned-by-image.ts';
 
 const BACKOFF = { baseMs: 2_000, maxMs: 5 * 60_000 };
+/** Whoever waits for an upload is told soon after it came; asking is one small request. */
+const UPLOAD_POLL_MS = 5_000;
 
 /** Brings the bytes of images into the object store, looks at what they are, and says whether machines can start from them. */
 @Injectable()
@@ -41,6 +44,8 @@ export class ImageReconciler implements Reconciler {
   readonly #backoff = new Backoff({ ...BACKOFF, random: Math.random });
   /** What an attempt brought in before another artifact failed, so that the next need not: image, generation and role → artifact. */
   readonly #fetched = new Map<string, StoredArtifact>();
+  /** Image name → until when, on the monotonic clock, its spec of this generation is not tried again. */
+  readonly #waits = new Map<string, { readonly spec: string; readonly until: number }>();
 
   constructor(
     @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
@@ -66,8 +71,11 @@ export class ImageReconciler implements Reconciler {
     }
     if (image.metadata.deletionTimestamp !== undefined) return this.#delete(image, signal);
     if (isSettled(image)) return DONE;
+    // Our own status writes call here too: only a change of the spec may cut a wait short.
+    const wait = this.#waits.get(name);
+    if (wait?.spec === specOf(image) && wait.until > systemTimers.now()) return after(wait.until - systemTimers.now());
 
-    const told = await this.#report(image, { type: 'Ready', status: 'False', reason: 'Fetching', message: 'Artifacts are being fetched and checked.' }, { Fetched: ['False', 'Fetching'] });
+    const told = await this.#reportFetching(image, wait?.spec === specOf(image));
     const watch = this.#untilChanged(told, signal);
     try {
       const artifacts = await this.#fetchAll(told, watch.signal);
@@ -83,12 +91,18 @@ export class ImageReconciler implements Reconciler {
     }
   }
 
+  /** A failure that is being tried again stays to be read until there is something newer to say. */
+  async #reportFetching(image: VirtualMachineImage, isRetry: boolean): Promise<VirtualMachineImage> {
+    if (isRetry) return image;
+    return this.#report(image, { type: 'Ready', status: 'False', reason: 'Fetching', message: 'Artifacts are being fetched and checked.' }, { Fetched: ['False', 'Fetching'] });
+  }
+
   async #fetchAll(image: VirtualMachineImage, signal: AbortSignal): Promise<StoredArtifacts> {
     const found: Partial<Record<ArtifactRole, StoredArtifact>> = {};
     for (const role of ARTIFACT_ROLES) {
       const wanted = image.spec?.[role];
       if (!wanted) continue;
-      const key = `${image.metadata.name}/${image.metadata.uid}/${image.metadata.generation}/${role}`;
+      const key = `${image.metadata.name}/${specOf(image)}/${role}`;
       const artifact = this.#fetched.get(key) ?? (await this.fetcher.fetch(wanted, signal));
       this.#fetched.set(key, artifact);
       found[role] = artifact;
@@ -113,10 +127,15 @@ export class ImageReconciler implements Reconciler {
     const { name } = image.metadata;
     const isStored = reason === 'UnsupportedFormat';
     const written = await this.#report(image, { type: 'Ready', status: 'False', reason, message }, { Fetched: isStored ? ['True', 'Stored'] : ['False', reason] });
-    this.events.record(written, 'Warning', reason, message);
-    if (!hasFailedForGood({ status: 'False', reason })) return after(this.#backoff.next(name));
-    this.#forget(name);
-    return DONE;
+    if (findCondition(image.status?.conditions, 'Ready')?.message !== message) this.events.record(written, 'Warning', reason, message);
+    if (hasFailedForGood({ status: 'False', reason })) {
+      this.#forget(name);
+      return DONE;
+    }
+    const backoffMs = this.#backoff.next(name);
+    const delayMs = reason === 'ArtifactMissing' ? Math.min(backoffMs, UPLOAD_POLL_MS) : backoffMs;
+    this.#waits.set(name, { spec: specOf(image), until: systemTimers.now() + delayMs });
+    return after(delayMs);
   }
 
   #report(
@@ -167,9 +186,13 @@ export class ImageReconciler implements Reconciler {
 
   #forget(name: string): void {
     this.#backoff.forget(name);
+    this.#waits.delete(name);
     for (const key of this.#fetched.keys()) if (key.startsWith(`${name}/`)) this.#fetched.delete(key);
   }
 }
+
+/** Changes with what is wished of the image, and with nothing else. */
+const specOf = ({ metadata }: VirtualMachineImage): string => `${metadata.uid}/${metadata.generation}`;
 
 function faultOf(error: unknown): ImageFault {
   if (error instanceof ImageFault) return error;
