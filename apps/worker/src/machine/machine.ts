@@ -202,6 +202,7 @@ export class Machine {
       }
       this.#process = process;
       process.log.writeTo(this.folder.logPath);
+      this.#log.info({ incarnation: run.incarnation, pid: process.pid, from: preparation.startedFrom.type }, 'Starting');
       const config = this.#configOf(vm, run, preparation);
       process.listen({
         onEvent: (event) => this.#hear(event),

@@ -1,0 +1,233 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { createReadStream, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { HttpObjectClient } from '@corral/client';
+import {
+  type Condition, DATA_PLANE_AUDIENCE, type DataPlaneOperation, dataPlanePath, type ExecResult, findCondition, nodes, Problem, type VirtualMachine,
+  virtualMachineImages, virtualMachines, type VirtualMachineSnapshot, virtualMachineSnapshots, type VirtualMachineSpec,
+} from '@corral/contracts';
+import { type EmbeddedRedis, startObjectStore, startPostgres, startRedis } from '@corral/embedded';
+import { guestImages, S3FaultProxy, until } from '@corral/testing';
+import getPort from 'get-port';
+import { SignJWT } from 'jose';
+
+const ROOT = resolve(import.meta.dirname, '../../..');
+export const NODE_NAME = 'worker-1';
+export const IMAGE = 'linux-minimal';
+const ADMIN_TOKEN = 'admin-token-of-the-tests';
+const DATA_PLANE_SECRET = 'data-plane-secret-of-the-tests';
+
+export type Wish = Pick<VirtualMachineSpec, 'source'> & Partial<VirtualMachineSpec>;
+
+/** A whole Corral of real processes: PostgreSQL, Redis, S3 behind a proxy that can fail, the API, and one worker. */
+export class Corral {
+  readonly client: HttpObjectClient;
+  readonly s3: S3FaultProxy;
+  readonly redis: EmbeddedRedis;
+  readonly home: string;
+  readonly #url: string;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #stops: (() => Promise<unknown>)[];
+  #worker: ChildProcess;
+
+  private constructor(parts: { url: string; home: string; env: NodeJS.ProcessEnv; s3: S3FaultProxy; redis: EmbeddedRedis; stops: (() => Promise<unknown>)[] }) {
+    this.#url = parts.url;
+    this.#env = parts.env;
+    this.#stops = parts.stops;
+    this.home = parts.home;
+    this.s3 = parts.s3;
+    this.redis = parts.redis;
+    this.client = new HttpObjectClient({ baseUrl: parts.url, token: ADMIN_TOKEN });
+    this.#worker = this.#spawnWorker();
+  }
+
+  /** Up, with the default image baked. */
+  static async start(): Promise<Corral> {
+    await promisify(execFile)(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-b', 'apps/api', 'apps/worker'], { cwd: ROOT });
+    const home = mkdtempSync(join(tmpdir(), 'corral-worker-'));
+    const { firmwareDirectory } = await guestImages();
+    const [postgres, redis, store] = await Promise.all([
+      startPostgres({ home, durability: 'Test' }), startRedis({ home }), startObjectStore({ home, durability: 'Test' }),
+    ]);
+    const s3 = await S3FaultProxy.start(store.url);
+    const port = await getPort();
+    const url = `http://127.0.0.1:${port}`;
+    const env: NodeJS.ProcessEnv = {
+      PATH: process.env['PATH'],
+      DATABASE_URL: postgres.url, REDIS_URL: redis.url, S3_ENDPOINT: s3.url, S3_REGION: store.region, S3_ACCESS_KEY_ID: store.accessKeyId,
+      S3_SECRET_ACCESS_KEY: store.secretAccessKey, CORRAL_ADMIN_TOKEN: ADMIN_TOKEN, CORRAL_NODE_TOKEN: 'node-token-of-the-tests',
+      CORRAL_DATA_PLANE_SECRET: DATA_PLANE_SECRET, CORRAL_PORT: String(port), CORRAL_API_URL: url, CORRAL_HOME: home,
+      CORRAL_WORKER_HOME: join(home, 'worker'), CORRAL_FIRMWARE_DIR: firmwareDirectory, CORRAL_NODE_NAME: NODE_NAME, CORRAL_EXIT_ON_STDIN_EOF: '1',
+    };
+    await promisify(execFile)(process.execPath, ['--conditions=@corral/source', join(ROOT, 'prisma/migrate.ts')], { env });
+    const api = launch('api', home, env);
+    await until(async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.ok, { timeoutMs: 60_000, what: 'the API' });
+    const corral = new Corral({ url, home, env, s3, redis, stops: [() => endOf(api, 'SIGTERM'), () => postgres.stop(), () => redis.stop(), () => store.stop(), () => s3.stop()] });
+    await corral.#register();
+    return corral;
+  }
+
+  async stop(): Promise<void> {
+    await this.stopWorker();
+    for (const stop of this.#stops) await stop();
+    rmSync(this.home, { recursive: true, force: true });
+  }
+
+  /** Ends the worker; resolves when it is gone. */
+  stopWorker(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    return endOf(this.#worker, signal);
+  }
+
+  startWorker(): void {
+    this.#worker = this.#spawnWorker();
+  }
+
+  get workerHome(): string {
+    return join(this.home, 'worker');
+  }
+
+  get workerLog(): string {
+    return readFileSync(join(this.home, 'worker.log'), 'utf8');
+  }
+
+  /** Process ids of the VM processes of this worker that live. */
+  vmProcesses(): number[] {
+    return readdirSync('/proc').map(Number).filter((pid) => pid > 0 && isVmProcessOf(pid, this.workerHome));
+  }
+
+  /** The VM process that serves the machine's incarnation. */
+  vmProcessOf(vm: VirtualMachine): number {
+    const log = this.workerLog.trim().split('\n').map((line) => JSON.parse(line) as { msg: string; vm?: string; incarnation?: number; pid?: number });
+    const pid = log.findLast((line) => line.vm === vm.metadata.uid && line.incarnation === vm.status?.incarnation && line.pid !== undefined)?.pid;
+    if (pid === undefined) throw new Error(`The worker has logged no process of ${vm.metadata.name}`);
+    return pid;
+  }
+
+  /** Creates a machine and waits until it is Ready. */
+  async run(name: string, wish: Wish = { source: { image: IMAGE } }): Promise<VirtualMachine> {
+    await this.create(name, wish);
+    return this.ready(name);
+  }
+
+  create(name: string, wish: Wish): Promise<VirtualMachine> {
+    return this.client.create(virtualMachines, { metadata: { name, namespace: 'default' }, spec: wish as VirtualMachineSpec });
+  }
+
+  async get(name: string): Promise<VirtualMachine> {
+    const vm = await this.client.get(virtualMachines, 'default', name);
+    if (!vm) throw new Problem('object.not-found', `VirtualMachine "${name}" is gone`);
+    return vm;
+  }
+
+  /** The machine, once `test` holds. */
+  async when(name: string, what: string, test: (vm: VirtualMachine) => unknown, timeoutMs = 90_000): Promise<VirtualMachine> {
+    let seen: VirtualMachine | undefined;
+    try {
+      return await until(async () => ((seen = await this.get(name)), test(seen) ? seen : undefined), { timeoutMs, what: `${name}: ${what}` });
+    } catch (error) {
+      throw new Error(`${(error as Error).message}; seen last: ${JSON.stringify(seen?.status)}`, { cause: error });
+    }
+  }
+
+  ready(name: string, incarnation?: number): Promise<VirtualMachine> {
+    return this.when(name, 'Ready', (vm) => readyOf(vm)?.status === 'True' && (incarnation === undefined || vm.status?.incarnation === incarnation));
+  }
+
+  /** Changes the machine's spec, whoever else writes it meanwhile. */
+  async want(name: string, change: Partial<VirtualMachineSpec>): Promise<void> {
+    for (;;) {
+      const vm = await this.get(name);
+      try {
+        await this.client.replace(virtualMachines, { ...vm, spec: { ...(vm.spec as VirtualMachineSpec), ...change } });
+        return;
+      } catch (error) {
+        if (!(error instanceof Problem && error.code === 'object.conflict')) throw error;
+      }
+    }
+  }
+
+  takeSnapshot(name: string, virtualMachine: string): Promise<VirtualMachineSnapshot> {
+    return this.client.create(virtualMachineSnapshots, { metadata: { name, namespace: 'default' }, spec: { virtualMachine } });
+  }
+
+  async snapshotWhen(name: string, what: string, test: (snapshot: VirtualMachineSnapshot) => unknown, timeoutMs = 90_000): Promise<VirtualMachineSnapshot> {
+    return until(
+      async () => {
+        const snapshot = await this.client.get(virtualMachineSnapshots, 'default', name);
+        return snapshot && test(snapshot) ? snapshot : undefined;
+      },
+      { timeoutMs, what: `${name}: ${what}` },
+    );
+  }
+
+  /** A request to the node's data plane, with a token for exactly that unless another is given. */
+  async dataPlane(vm: VirtualMachine, operation: DataPlaneOperation, init: RequestInit = {}, token?: string): Promise<Response> {
+    const incarnation = vm.status?.incarnation ?? 0;
+    const node = await this.client.get(nodes, undefined, NODE_NAME);
+    const bearer = token ?? (await signToken({ uid: vm.metadata.uid, incarnation, operation }));
+    return fetch(`${node?.status?.corral?.dataPlaneUrl ?? ''}${dataPlanePath(vm.metadata.uid, incarnation, operation)}`, {
+      ...init, headers: { ...(init.headers as Record<string, string>), authorization: `Bearer ${bearer}` },
+    });
+  }
+
+  async exec(name: string, command: string): Promise<ExecResult> {
+    const answer = await this.dataPlane(await this.get(name), 'exec', {
+      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ command: ['sh', '-c', command] }),
+    });
+    if (!answer.ok) throw new Error(`exec: ${answer.status} ${await answer.text()}`);
+    return (await answer.json()) as ExecResult;
+  }
+
+  #spawnWorker(): ChildProcess {
+    return launch('worker', this.home, this.#env);
+  }
+
+  /** What the launcher does on a first start. */
+  async #register(): Promise<void> {
+    const image = await (await guestImages()).image(IMAGE);
+    const artifacts: Record<string, { url: string }> = {};
+    for (const [role, { file, sha256 }] of Object.entries(image.artifacts)) {
+      const answer = await fetch(`${this.#url}/apis/corral.dev/v1/artifacts?sha256=${sha256}`, {
+        method: 'POST', duplex: 'half', body: createReadStream(join(image.directory, file)),
+        headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/octet-stream' },
+      } as unknown as RequestInit);
+      if (!answer.ok) throw new Error(`artifact: ${answer.status} ${await answer.text()}`);
+      artifacts[role] = { url: `artifact:${sha256}` };
+    }
+    const { commandLine, memory, guestAgent, acpi } = image;
+    await this.client.create(virtualMachineImages, { metadata: { name: IMAGE }, spec: { commandLine, memory, guestAgent, acpi, ...artifacts } });
+    await until(async () => (await this.client.get(virtualMachineImages, undefined, IMAGE))?.status?.goldenSnapshots?.length, { timeoutMs: 120_000, what: 'the golden snapshot' });
+  }
+}
+
+export const readyOf = (object: { readonly status?: { readonly conditions?: readonly Condition[] | undefined } }): Condition | undefined =>
+  findCondition(object.status?.conditions, 'Ready');
+
+export function signToken(claims: { readonly uid: string; readonly incarnation: number; readonly operation: string }, secret = DATA_PLANE_SECRET, lifetime = '60s'): Promise<string> {
+  return new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).setAudience(DATA_PLANE_AUDIENCE).setIssuedAt().setExpirationTime(lifetime)
+    .sign(new TextEncoder().encode(secret));
+}
+
+function launch(app: 'api' | 'worker', home: string, env: NodeJS.ProcessEnv): ChildProcess {
+  const log = openSync(join(home, `${app}.log`), 'a');
+  return spawn(process.execPath, [join(ROOT, `apps/${app}/dist/main.js`)], { env, stdio: ['pipe', log, log] });
+}
+
+async function endOf(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((done) => child.once('exit', done));
+  child.kill(signal);
+  await ended;
+}
+
+/** A VM process works in a folder of its own below its worker's home. */
+function isVmProcessOf(pid: number, workerHome: string): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return !/\) Z /.test(stat) && readlinkSync(`/proc/${pid}/cwd`).startsWith(join(workerHome, 'processes'));
+  } catch {
+    return false;
+  }
+}
