@@ -54,3 +54,14 @@ export function busyboxApplets(binary: Buffer): string[] {
     throw new Problem('dependency.unavailable', 'this busybox has no list of applets with sh and init in it');
   return names;
 }
+
+/** Adds a folder entry for every folder on the way to an entry; of entries with one path the last wins. */
+export function withParents(entries: readonly CpioEntry[]): CpioEntry[] {
+  const byPath = new Map(entries.map((entry) => [entry.path, entry]));
+  for (const { path: file } of entries) {
+    for (let parent = path.dirname(file); parent !== '.'; parent = path.dirname(parent)) {
+      if (!byPath.has(parent)) byPath.set(parent, { type: 'directory', path: parent, mode: 0o755 });
+    }
+  }
+  return [...byPath.values()];
+}

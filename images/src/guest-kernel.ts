@@ -22,7 +22,7 @@ export interface GuestKernel {
 
 /** `panic=0`: a panic stops the machine and stays on its screen, rather than rebooting unseen. */
 export const COMMON_COMMAND_LINE =
-  'console=tty0 console=ttyS0 tsc=reliable mitigations=off random.trust_cpu=on panic=0 loglevel=1';
+  'console=tty0 console=ttyS0 tsc=reliable mitigations=off edd=off random.trust_cpu=on panic=0 loglevel=1';
 
 /** Initialisers that cost a stock kernel seconds of emulated work and do nothing for such a machine. */
 const SKIPPED_INITCALLS = [

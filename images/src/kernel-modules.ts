@@ -1,6 +1,7 @@
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Problem } from '@corral/contracts';
+import type { CpioEntry } from './cpio.ts';
 
 /** A module file, and what must be loaded before it. */
 export interface KernelModule {
@@ -112,4 +113,32 @@ export function modulesDep(modules: readonly KernelModule[], release: string): s
           .join('')}\n`,
     )
     .join('');
+}
+
+/** A release's modules as files, with `/etc/modules.early` and `/etc/modules.late`: what an init script loads, in order. */
+export async function moduleEntries(
+  tree: string,
+  release: string,
+  wanted: { readonly early: readonly string[]; readonly late: readonly string[] },
+): Promise<CpioEntry[]> {
+  const early = await modulesInLoadOrder(tree, release, wanted.early);
+  const all = await modulesInLoadOrder(tree, release, [...wanted.early, ...wanted.late]);
+  const isEarly = new Set(early.map(({ name }) => name));
+  const list = (modules: readonly KernelModule[]) => Buffer.from(modules.map((module) => `/${module.path}\n`).join(''));
+  return [
+    ...all.map((module) => ({ type: 'file' as const, path: module.path, mode: 0o644, content: module.content })),
+    {
+      type: 'file',
+      path: `lib/modules/${release}/modules.dep`,
+      mode: 0o644,
+      content: Buffer.from(modulesDep(all, release)),
+    },
+    { type: 'file', path: 'etc/modules.early', mode: 0o644, content: list(early) },
+    {
+      type: 'file',
+      path: 'etc/modules.late',
+      mode: 0o644,
+      content: list(all.filter(({ name }) => !isEarly.has(name))),
+    },
+  ];
 }

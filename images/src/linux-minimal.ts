@@ -2,10 +2,10 @@ import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { cpioArchive, type CpioEntry } from './cpio.ts';
 import { GUEST_AGENT } from './guest-agent.ts';
-import { busyboxApplets, digestOfSources, readTree } from './guest-files.ts';
+import { busyboxApplets, digestOfSources, readTree, withParents } from './guest-files.ts';
 import { resolveStockKernel, stockKernel, type GuestKernel } from './guest-kernel.ts';
 import { digestOfInputs, type CurrentImage } from './image-store.ts';
-import { modulesDep, modulesInLoadOrder, type KernelModule } from './kernel-modules.ts';
+import { moduleEntries } from './kernel-modules.ts';
 import type { ImageBuild } from './recipe.ts';
 
 /** What this image is made of besides packages and kernel. */
@@ -84,7 +84,8 @@ export async function buildLinuxMinimal(
     {
       name: 'linux-minimal',
       description: 'Linux and busybox in memory, with a root shell',
-      commandLine: kernel.commandLine,
+      // Text mode: a picture of it is cheaper to make, and no cursor blinks by timer.
+      commandLine: `${kernel.commandLine} nomodeset`,
       memory: '128Mi',
       // v86 puts the initrd at 64 MiB, so the machine needs that and the initrd's own size.
       minimumMemory: '96Mi',
@@ -135,41 +136,9 @@ async function initramfs(
     ...applets.map((name) => ({ type: 'symlink' as const, path: `bin/${name}`, target: 'busybox' })),
     ...overlay,
     { type: 'file', path: 'usr/sbin/corral-guest-agent', mode: 0o755, content: agent },
-    ...(kernel.modulesTree === undefined ? [] : await moduleEntries(kernel.modulesTree, kernel.release)),
+    ...(kernel.modulesTree === undefined
+      ? []
+      : await moduleEntries(kernel.modulesTree, kernel.release, { early: EARLY_MODULES, late: LATE_MODULES })),
   ];
   return withParents(entries);
-}
-
-async function moduleEntries(tree: string, release: string): Promise<CpioEntry[]> {
-  const early = await modulesInLoadOrder(tree, release, EARLY_MODULES);
-  const all = await modulesInLoadOrder(tree, release, [...EARLY_MODULES, ...LATE_MODULES]);
-  const isEarly = new Set(early.map(({ name }) => name));
-  const list = (modules: readonly KernelModule[]) => Buffer.from(modules.map((module) => `/${module.path}\n`).join(''));
-  return [
-    ...all.map((module) => ({ type: 'file' as const, path: module.path, mode: 0o644, content: module.content })),
-    {
-      type: 'file',
-      path: `lib/modules/${release}/modules.dep`,
-      mode: 0o644,
-      content: Buffer.from(modulesDep(all, release)),
-    },
-    { type: 'file', path: 'etc/modules.early', mode: 0o644, content: list(early) },
-    {
-      type: 'file',
-      path: 'etc/modules.late',
-      mode: 0o644,
-      content: list(all.filter(({ name }) => !isEarly.has(name))),
-    },
-  ];
-}
-
-/** Every folder on the way to an entry has an entry too, and each path stands once; the later one wins. */
-function withParents(entries: readonly CpioEntry[]): CpioEntry[] {
-  const byPath = new Map(entries.map((entry) => [entry.path, entry]));
-  for (const { path: file } of entries) {
-    for (let parent = path.dirname(file); parent !== '.'; parent = path.dirname(parent)) {
-      if (!byPath.has(parent)) byPath.set(parent, { type: 'directory', path: parent, mode: 0o755 });
-    }
-  }
-  return [...byPath.values()];
 }

@@ -1,12 +1,14 @@
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { Problem } from '@corral/contracts';
+import { buildDebianImage, DEBIAN_DESKTOP, DEBIAN_DEV } from './debian-image.ts';
 import { buildGuestAgent, GUEST_AGENT } from './guest-agent.ts';
 import { ImageStore, type CurrentImage } from './image-store.ts';
 import { buildLinuxMinimal } from './linux-minimal.ts';
 import { PrivateApt } from './private-apt.ts';
 import { barProgress, jsonProgress, lineProgress, type Progress } from './progress.ts';
 import type { ImageBuild } from './recipe.ts';
+import { buildTicklessKernel, ticklessKernel } from './tickless-kernel.ts';
 
 const USAGE = `Usage: npm run images -- <name> [options]
 
@@ -14,6 +16,9 @@ Builds guest images of Debian packages, and only when something they are made of
 
 Names:
   linux-minimal    Linux and busybox in memory (the default image), and the BIOS files
+  debian-dev       Debian with python3, gcc, make, git, curl, nodejs and vim, on a disk
+  debian-desktop   Debian with X, a window manager, a terminal and a browser, on a disk
+  kernel           our own kernel without an idle tick (minutes, once); the other images are then built on it
   agent            compiles the guest agent into the repository, after its source was changed (needs gcc)
 
 Options:
@@ -25,6 +30,9 @@ Options:
 
 const RECIPES: Readonly<Record<string, (build: ImageBuild, force: boolean) => Promise<CurrentImage>>> = {
   'linux-minimal': buildLinuxMinimal,
+  kernel: buildTicklessKernel,
+  'debian-dev': (build, force) => buildDebianImage(DEBIAN_DEV, build, force),
+  'debian-desktop': (build, force) => buildDebianImage(DEBIAN_DESKTOP, build, force),
 };
 
 async function main(): Promise<void> {
@@ -61,7 +69,7 @@ async function build(name: string, store: ImageStore, progress: Progress, force:
   if (name === 'agent') return buildGuestAgent(store, apt, base, path.join(base, GUEST_AGENT));
   const recipe = RECIPES[name];
   if (!recipe) throw new Problem('request.malformed', `there is no image ${name}; npm run images -- --help names them`);
-  const image = await recipe({ store, apt, progress, base, tickless: undefined }, force);
+  const image = await recipe({ store, apt, progress, base, tickless: await ticklessKernel(store) }, force);
   const bytes = Object.values(image.artifacts).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   progress.note(
     `${name} ${image.digest.slice(0, 12)}, ${(bytes / 2 ** 20).toFixed(1)} MiB, ${image.kernelFlavor} kernel: ${image.directory}`,

@@ -20,17 +20,25 @@ export interface DebianPackage {
 
 const LISTS_FRESH_FOR_MS = 24 * 3600_000;
 const ATTEMPTS = 4;
-/** `'uri' file size SHA256:hex`. Source: apt-get(8), --print-uris. */
-const URI_LINE = /^'[^']*' (\S+) (\d+) SHA256:([0-9a-f]{64})$/;
+/** `'uri' file size algorithm:hex`. Source: apt-get(8), --print-uris. */
+const URI_LINE = /^'[^']*' (\S+) (\d+) (\w+):([0-9a-f]+)$/;
 
+function parseLine(line: string): (Omit<DebianPackage, 'sha256'> & { algorithm: string; digest: string }) | undefined {
+  const [, fileName, size, algorithm, digest] = URI_LINE.exec(line) ?? [];
+  if (fileName === undefined || size === undefined || algorithm === undefined || digest === undefined) return undefined;
+  const [name = '', version = '', architecture = ''] = decodeURIComponent(fileName)
+    .replace(/\.deb$/, '')
+    .split('_');
+  return { name, version, architecture, fileName, sizeBytes: Number(size), algorithm, digest };
+}
+
+/** The packages in what `--print-uris` prints; without a SHA-256 a line names no package that could be trusted. */
 export function parsePrintedUris(text: string): DebianPackage[] {
   return text.split('\n').flatMap((line) => {
-    const [, fileName, size, sha256] = URI_LINE.exec(line) ?? [];
-    if (fileName === undefined || size === undefined || sha256 === undefined) return [];
-    const [name = '', version = '', architecture = ''] = decodeURIComponent(fileName)
-      .replace(/\.deb$/, '')
-      .split('_');
-    return [{ name, version, architecture, fileName, sizeBytes: Number(size), sha256 }];
+    const parsed = parseLine(line);
+    if (parsed?.algorithm !== 'SHA256') return [];
+    const { digest, name, version, architecture, fileName, sizeBytes } = parsed;
+    return [{ name, version, architecture, fileName, sizeBytes, sha256: digest }];
   });
 }
 
@@ -64,14 +72,15 @@ export class PrivateApt {
   /** The packages and everything they need on an empty i386 system, recommendations aside. */
   async resolveClosure(names: readonly string[]): Promise<DebianPackage[]> {
     await this.#open();
-    const text = await run('apt-get', [
-      ...(await this.#options('i386')),
-      'install',
-      '--print-uris',
-      '--yes',
-      '--no-install-recommends',
-      ...names,
-    ]);
+    const options = await this.#options('i386');
+    const command = ['install', '--print-uris', '--yes', '--no-install-recommends', ...names];
+    const chosen = (await run('apt-get', [...options, ...command])).toString().split('\n');
+    // `install` prints MD5 sums; `download` prints the SHA-256 of the same files.
+    const exact = chosen.flatMap((line) => {
+      const parsed = parseLine(line);
+      return parsed ? [`${parsed.name}=${parsed.version}`] : [];
+    });
+    const text = await run('apt-get', [...options, 'download', '--print-uris', ...exact]);
     return this.#complete(names, parsePrintedUris(text.toString()));
   }
 
@@ -87,24 +96,18 @@ export class PrivateApt {
     return line.slice(field.length + 2);
   }
 
-  /** Names of packages whose Priority is one of those given; `required` and `important` make a minimal system. */
-  async namesOfPriority(architecture: string, priorities: readonly string[]): Promise<string[]> {
+  /** Names of the packages every Debian system of that architecture has. */
+  async essentialNames(architecture: string): Promise<string[]> {
     await this.#open();
     const text = await run('apt-cache', [...(await this.#options(architecture)), 'dumpavail']);
     const names = new Set<string>();
     for (const stanza of text.toString().split('\n\n')) {
       const value = (field: string) => new RegExp(`^${field}: (.*)$`, 'm').exec(stanza)?.[1];
-      const priority = value('Priority');
-      const name = value('Package');
-      if (
-        name !== undefined &&
-        priority !== undefined &&
-        priorities.includes(priority) &&
-        ['all', architecture].includes(value('Architecture') ?? '')
-      )
-        names.add(name);
+      if (!stanza.includes('\nEssential: yes') || ![architecture, 'all'].includes(value('Architecture') ?? ''))
+        continue;
+      names.add(value('Package') ?? '');
     }
-    return [...names].sort();
+    return [...names].filter(Boolean).sort();
   }
 
   /** Downloads what is not yet here, and answers with the folder that holds every file by its name. */
