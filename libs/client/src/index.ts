@@ -2,3 +2,4 @@
 export * from './status-problem.ts';
 export * from './ndjson.ts';
 export * from './http-object-client.ts';
+export * from './image-registration.ts';

@@ -42,7 +42,8 @@ export function spawnLeashed(command: readonly string[], options: LeashOptions):
   }
 }
 
-function leash(command: readonly string[], signal: LeashOptions['deathSignal']): readonly string[] {
+/** The command line that runs another one which is told `signal` when we are gone. It needs a pipe from us on its stdin. */
+export function leash(command: readonly string[], signal: LeashOptions['deathSignal']): readonly string[] {
   const name = signal.slice('SIG'.length);
   const setpriv = findProgram('setpriv');
   if (setpriv) return [setpriv, '--pdeathsig', name, '--', ...command];

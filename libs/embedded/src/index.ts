@@ -5,4 +5,5 @@
 export { startPostgres, type EmbeddedPostgres, type PostgresOptions } from './postgres.ts';
 export { startRedis, type EmbeddedRedis, type RedisOptions } from './redis.ts';
 export { startObjectStore, type EmbeddedObjectStore, type ObjectStoreOptions } from './object-store.ts';
-export { StartFailure } from './child.ts';
+export { leash, StartFailure } from './child.ts';
+export { findProgram } from './program.ts';

@@ -20,6 +20,8 @@ export interface EmbeddedObjectStore {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   stop(): Promise<void>;
+  /** Ends it at once. */
+  kill(): void;
   /** Resolves when the server has ended, whoever ended it. */
   readonly ended: Promise<void>;
 }
@@ -44,6 +46,7 @@ export async function startObjectStore(options: ObjectStoreOptions): Promise<Emb
     accessKeyId,
     secretAccessKey,
     stop: () => stopChild(child, 'SIGTERM'),
+    kill: () => void child.kill('SIGKILL'),
     ended: child.exitCode === null ? new Promise((done) => child.once('exit', () => done())) : Promise.resolve(),
   };
 }

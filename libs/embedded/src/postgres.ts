@@ -38,6 +38,8 @@ export interface EmbeddedPostgres {
   /** Makes another database, empty, and answers its URL. */
   createDatabase(name: string): Promise<string>;
   stop(): Promise<void>;
+  /** Ends it at once. */
+  kill(): void;
   /** Resolves when the server has ended, whoever ended it. */
   readonly ended: Promise<void>;
 }
@@ -85,6 +87,7 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
       return urlOf(name);
     },
     stop: () => stopChild(child, 'SIGINT'),
+    kill: () => void child.kill('SIGKILL'),
     ended,
   };
 }

@@ -21,6 +21,8 @@ export interface EmbeddedRedis {
   readonly url: string;
   readonly engine: 'Native' | 'Bundled';
   stop(): Promise<void>;
+  /** Ends it at once. */
+  kill(): void;
   /** Resolves when the server has ended, whoever ended it. */
   readonly ended: Promise<void>;
 }
@@ -52,7 +54,7 @@ export async function startRedis(options: RedisOptions): Promise<EmbeddedRedis> 
     await stop();
     throw error;
   }
-  return { url, engine: native ? 'Native' : 'Bundled', stop, ended };
+  return { url, engine: native ? 'Native' : 'Bundled', stop, kill: () => void child.kill('SIGKILL'), ended };
 }
 
 /** In a file, so that the password is not in `ps`. */
