@@ -4,6 +4,7 @@ import { Problem, Sha256, virtualMachineImages, type FieldProblem } from '@corra
 import { ObjectStoreFailure } from '@corral/object-store';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type RouteOptions } from '../../platform/http/http-server.ts';
+import { streamedBody } from '../../platform/http/streamed-body.ts';
 import { MAX_ARTIFACT_BYTES } from './artifact-limits.ts';
 import { ArtifactStore } from './artifact.store.ts';
 
@@ -27,7 +28,7 @@ export class ArtifactsController {
     if (sha256 !== undefined && !Sha256.safeParse(sha256).success) throw invalid({ field: 'sha256', reason: 'FieldValueInvalid', message: 'must be 64 lower case hexadecimal digits' });
     const abort = new AbortController();
     reply.raw.once('close', () => abort.abort());
-    const intake = await this.artifacts.take(request.raw, { expectedSha256: sha256, maxBytes: MAX_ARTIFACT_BYTES, signal: abort.signal });
+    const intake = await this.artifacts.take(streamedBody(request, reply), { expectedSha256: sha256, maxBytes: MAX_ARTIFACT_BYTES, signal: abort.signal });
     switch (intake.type) {
       case 'Stored': {
         void reply.code(201);

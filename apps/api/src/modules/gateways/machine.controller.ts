@@ -5,6 +5,7 @@ import { ExecRequest, InputRequest, Problem, virtualMachines, type DataPlaneOper
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type z } from 'zod';
 import { type RouteOptions } from '../../platform/http/http-server.ts';
+import { streamedBody } from '../../platform/http/streamed-body.ts';
 import { DataPlaneClient, endToEndHeaders, type DataPlaneRequest } from './data-plane.client.ts';
 import { readJson } from './json-body.ts';
 
@@ -45,7 +46,7 @@ export class MachineController {
   @Put('files')
   @RouteConfig(STREAMED)
   writeFile(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
-    return this.#carryFile(request, reply, { headers: contentHeadersOf(request), body: request.raw });
+    return this.#carryFile(request, reply, { headers: contentHeadersOf(request), body: streamedBody(request, reply) });
   }
 
   @Delete('files')
@@ -55,7 +56,7 @@ export class MachineController {
 
   /** For bodies that are small and whose every wrong field is to be named: checked here, then carried. */
   async #carryJson(request: MachineRequest, reply: FastifyReply, operation: DataPlaneOperation, schema: z.ZodType): Promise<void> {
-    const body = JSON.stringify(await readJson(request.raw, schema));
+    const body = JSON.stringify(await readJson(streamedBody(request, reply), schema));
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
     await this.#carry(request, reply, operation, { headers, body }, RUNNING);
   }
