@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { decodePack, encodePack, PIECE_BYTES, type Piece } from './pack.ts';
+import { encodePack, PackReader, PIECE_BYTES, type Piece } from './pack.ts';
 import { SnapshotError } from './snapshot.error.ts';
 
 /** Pieces that are cheap to make and differ from one another. */
@@ -15,7 +15,8 @@ async function encode(content: readonly Piece[]): Promise<Uint8Array> {
 
 async function decode(pack: Uint8Array): Promise<Piece[]> {
   const found: Piece[] = [];
-  for await (const { numbers, bytes } of decodePack(pack)) {
+  const source = { sizeBytes: pack.length, read: (offset: number, length: number) => Promise.resolve(pack.subarray(offset, offset + length)) };
+  for await (const { numbers, bytes } of (await PackReader.open(source)).runs()) {
     numbers.forEach((number, at) => found.push({ number, bytes: Uint8Array.from(bytes.subarray(at * PIECE_BYTES, (at + 1) * PIECE_BYTES)) }));
   }
   return found;

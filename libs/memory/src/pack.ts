@@ -55,13 +55,61 @@ export async function* encodePack(pieces: Iterable<Piece>): AsyncGenerator<Uint8
   yield footer;
 }
 
-/** The runs of a pack in order. Throws SnapshotError where the bytes are no whole pack. */
-export async function* decodePack(pack: Uint8Array): AsyncGenerator<PieceRun> {
-  const frames = readIndex(pack);
-  for await (const run of mapOrdered(frames, expandFrame)) yield run;
+/** Bytes by position: a file, or a buffer. */
+export interface PackSource {
+  readonly sizeBytes: number;
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+/** A pack whose index has been read. */
+export class PackReader {
+  /** Which pieces it holds, in order. */
+  readonly numbers: Uint32Array;
+  readonly #source: PackSource;
+  readonly #lengths: Uint32Array;
+
+  private constructor(source: PackSource, lengths: Uint32Array, numbers: Uint32Array) {
+    this.#source = source;
+    this.#lengths = lengths;
+    this.numbers = numbers;
+  }
+
+  /** Throws SnapshotError where the bytes are no whole pack. */
+  static async open(source: PackSource): Promise<PackReader> {
+    const corrupt = (what: string): SnapshotError => new SnapshotError('SnapshotCorrupt', `a pack’s ${what} is damaged`);
+    const footerAt = source.sizeBytes - FOOTER_BYTES;
+    if (footerAt < 0) throw corrupt('footer');
+    const footer = await source.read(footerAt, FOOTER_BYTES);
+    if (!MAGIC.every((byte, at) => footer[FOOTER_BYTES - MAGIC.length + at] === byte)) throw corrupt('footer');
+    const [pieceCount = 0, frameCount = 0, pieceBytes, perFrame] = words(footer.subarray(0, 16));
+    if (pieceBytes !== PIECE_BYTES || perFrame !== PIECES_PER_FRAME || pieceCount > MAX_PIECES) throw corrupt('footer');
+    if (frameCount !== Math.ceil(pieceCount / PIECES_PER_FRAME)) throw corrupt('footer');
+    const indexBytes = (frameCount + pieceCount) * 4;
+    if (indexBytes > footerAt) throw corrupt('index');
+    const index = words(await source.read(footerAt - indexBytes, indexBytes));
+    const lengths = index.subarray(0, frameCount);
+    if (lengths.reduce((sum, length) => sum + length, 0) !== footerAt - indexBytes) throw corrupt('index');
+    return new PackReader(source, lengths, index.subarray(frameCount));
+  }
+
+  /** The pieces in order. Throws SnapshotError where a frame is damaged. */
+  runs(): AsyncGenerator<PieceRun> {
+    return mapOrdered(this.#frames(), async (frame) => expandFrame(frame.numbers, await this.#source.read(frame.offset, frame.length)));
+  }
+
+  *#frames(): Generator<{ readonly offset: number; readonly length: number; readonly numbers: Uint32Array }> {
+    let offset = 0;
+    for (const [frame, length] of this.#lengths.entries()) {
+      const first = frame * PIECES_PER_FRAME;
+      yield { offset, length, numbers: this.numbers.subarray(first, first + PIECES_PER_FRAME) };
+      offset += length;
+    }
+  }
 }
 
 const compressionOptions = {
+  // One trip through libuv's threads a frame; the default makes sixteen.
+  chunkSize: PIECES_PER_FRAME * PIECE_BYTES,
   params: {
     [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL,
     // A flipped bit is found even where nobody looked at the file's digest.
@@ -69,15 +117,10 @@ const compressionOptions = {
   },
 };
 
-interface PackedFrame {
-  readonly numbers: Uint32Array;
-  readonly compressed: Uint8Array;
-}
-
-async function expandFrame({ numbers, compressed }: PackedFrame): Promise<PieceRun> {
+async function expandFrame(numbers: Uint32Array, compressed: Uint8Array): Promise<PieceRun> {
   const expected = numbers.length * PIECE_BYTES;
   try {
-    const bytes = await expand(compressed, { maxOutputLength: expected });
+    const bytes = await expand(compressed, { maxOutputLength: expected, chunkSize: expected });
     if (bytes.length === expected) return { numbers, bytes };
   } catch (error) {
     throw new SnapshotError('SnapshotCorrupt', 'a frame of a pack does not decompress', { cause: error });
@@ -85,30 +128,10 @@ async function expandFrame({ numbers, compressed }: PackedFrame): Promise<PieceR
   throw new SnapshotError('SnapshotCorrupt', 'a frame of a pack holds fewer pieces than its index says');
 }
 
-function readIndex(pack: Uint8Array): PackedFrame[] {
-  const corrupt = (what: string): SnapshotError => new SnapshotError('SnapshotCorrupt', `a pack’s ${what} is damaged`);
-  const footerAt = pack.length - FOOTER_BYTES;
-  if (footerAt < 0 || !MAGIC.every((byte, at) => pack[pack.length - MAGIC.length + at] === byte)) throw corrupt('footer');
-  const view = new DataView(pack.buffer, pack.byteOffset, pack.byteLength);
-  const [pieceCount = 0, frameCount = 0, pieceBytes, perFrame] = [0, 4, 8, 12].map((at) => view.getUint32(footerAt + at, true));
-  if (pieceBytes !== PIECE_BYTES || perFrame !== PIECES_PER_FRAME || pieceCount > MAX_PIECES) throw corrupt('footer');
-  if (frameCount !== Math.ceil(pieceCount / PIECES_PER_FRAME)) throw corrupt('footer');
-  const indexAt = footerAt - (frameCount + pieceCount) * 4;
-  if (indexAt < 0) throw corrupt('index');
-  const frames: PackedFrame[] = [];
-  let offset = 0;
-  for (let frame = 0; frame < frameCount; frame += 1) {
-    const length = view.getUint32(indexAt + frame * 4, true);
-    if (offset + length > indexAt) throw corrupt('index');
-    const first = frame * PIECES_PER_FRAME;
-    const count = Math.min(PIECES_PER_FRAME, pieceCount - first);
-    const numbersAt = indexAt + (frameCount + first) * 4;
-    const numbers = Uint32Array.from({ length: count }, (_, at) => view.getUint32(numbersAt + at * 4, true));
-    frames.push({ numbers, compressed: pack.subarray(offset, offset + length) });
-    offset += length;
-  }
-  if (offset !== indexAt) throw corrupt('index');
-  return frames;
+/** Little-endian numbers, whatever their alignment. */
+function words(bytes: Uint8Array): Uint32Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Uint32Array.from({ length: bytes.byteLength / 4 }, (_, at) => view.getUint32(at * 4, true));
 }
 
 function* runsOf(pieces: Iterable<Piece>): Generator<PieceRun> {

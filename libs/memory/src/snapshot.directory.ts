@@ -1,5 +1,6 @@
-import { createHash, webcrypto } from 'node:crypto';
-import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readSync } from 'node:fs';
+import { mkdir, open, readFile, rename, rm, stat, writeFile as writeWholeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
@@ -12,16 +13,23 @@ import {
   type SnapshotMachine,
   type SnapshotManifest,
 } from './manifest.ts';
-import { decodePack, encodePack, type Piece, type PieceRun } from './pack.ts';
+import { encodePack, PackReader, PIECE_BYTES, type Piece, type PieceRun } from './pack.ts';
 import { SnapshotError } from './snapshot.error.ts';
 
 const MEMORY_FILE = 'memory.pack';
 const DISK_FILE = 'disk.pack';
 const DEVICES_FILE = 'devices.bin';
-/** Holds the SHA-256 of the manifest whose files this node has verified in this directory already. */
+/** Holds the SHA-256 of the manifest whose files were verified in this directory already, as they were fetched. */
 export const VERIFIED_FILE = 'verified';
+/** What a node that uses a snapshot again and again keeps beside it: see expandSnapshot. */
+const EXPANDED_FOLDER = 'expanded';
+const EXPANDED_MEMORY = 'memory';
+const EXPANDED_DEVICES = 'devices';
+const EXPANDED_MARKER = 'manifest.sha256';
+const HASH_CHUNK_BYTES = 1024 * 1024;
 /** Device state is 1 MB and 8 MB of screen memory. */
 const MAX_DEVICES_BYTES = 512 * 1024 * 1024;
+const DEVICES_CHUNK_BYTES = 16 * 1024 * 1024;
 
 const compress = promisify(zstdCompress);
 const expand = promisify(zstdDecompress);
@@ -61,85 +69,249 @@ export async function writeSnapshot(directory: string, content: SnapshotContent)
   return { files, manifest: manifestFile };
 }
 
-/** A snapshot's content, while its digests are still being computed: nothing may run before `verified` resolves. */
+/** Where `count` pages from a number on are to be put. Asked anew for every run, and written to at once. */
+export type PagePlace = (number: number, count: number) => Uint8Array;
+
+/** A snapshot whose manifest was read. Its digests are still being computed: nothing may run before `verified` resolves. */
 export interface OpenedSnapshot {
   readonly manifest: SnapshotManifest;
   /** Resolves when every file is what the manifest says; rejects with SnapshotError. */
   readonly verified: Promise<void>;
-  pages(): AsyncGenerator<PieceRun>;
+  readMemory(place: PagePlace): Promise<void>;
   devices(): Promise<Uint8Array<ArrayBuffer>>;
   clusters(): AsyncGenerator<PieceRun>;
+  close(): Promise<void>;
 }
 
-/** Opens a directory that holds a snapshot's files. Throws SnapshotError. */
+/**
+ * Opens a directory that holds a snapshot's files. Throws SnapshotError. Digests are not computed where the marker
+ * VERIFIED_FILE says that they were, or where `expandSnapshot` was called before: then what that wrote is read.
+ */
 export async function openSnapshot(directory: string): Promise<OpenedSnapshot> {
-  const manifestBytes = await read(directory, MANIFEST_FILE);
+  const manifestBytes = await readSmall(directory, MANIFEST_FILE);
   const manifest = decodeManifest(manifestBytes);
-  const { memory, devices, disk } = manifest.files;
-  const [memoryBytes, deviceBytes, diskBytes] = await Promise.all([
-    readWhole(directory, memory),
-    readWhole(directory, devices),
-    disk ? readWhole(directory, disk) : undefined,
-  ]);
-  const verified = verify(directory, manifestBytes, [
-    [memory, memoryBytes],
-    [devices, deviceBytes],
-    ...(disk && diskBytes ? [[disk, diskBytes] as const] : []),
-  ]);
-  // Whoever opened it awaits this when the rest is done.
-  verified.catch(() => undefined);
-  return {
-    manifest,
-    verified,
-    pages: () => decodePack(memoryBytes),
-    devices: async () => {
-      try {
-        return await expandExactly(deviceBytes);
-      } catch (error) {
-        throw new SnapshotError('SnapshotCorrupt', `${DEVICES_FILE} does not decompress`, { cause: error });
-      }
-    },
-    clusters: async function* () {
-      if (diskBytes) yield* decodePack(diskBytes);
-    },
-  };
-}
-
-async function expandExactly(compressed: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = await expand(compressed, { maxOutputLength: MAX_DEVICES_BYTES });
-  return new Uint8Array(bytes);
-}
-
-async function verify(
-  directory: string,
-  manifestBytes: Uint8Array,
-  files: readonly (readonly [SnapshotFileEntry, Uint8Array<ArrayBuffer>])[],
-): Promise<void> {
-  const marker = await readFile(join(directory, VERIFIED_FILE), 'utf8').catch(() => '');
-  if (marker.trim() === createHash('sha256').update(manifestBytes).digest('hex')) return;
-  await Promise.all(
-    files.map(async ([{ name, sha256 }, bytes]) => {
-      // Web Crypto hashes in another thread, while this one builds the machine.
-      const digest = Buffer.from(await webcrypto.subtle.digest('SHA-256', bytes)).toString('hex');
-      if (digest !== sha256) throw new SnapshotError('SnapshotCorrupt', `${name} is not what was saved: its SHA-256 is ${digest}, not ${sha256}`);
-    }),
-  );
-}
-
-async function readWhole(directory: string, { name, sizeBytes }: SnapshotFileEntry): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = await read(directory, name);
-  if (bytes.length !== sizeBytes) {
-    throw new SnapshotError('SnapshotCorrupt', `${name} has ${bytes.length} bytes; the manifest says ${sizeBytes}`);
+  const files = new SnapshotFiles(directory, manifest);
+  try {
+    await files.open();
+    const expanded = await isExpanded(directory, manifestBytes, manifest);
+    const verified = expanded || (await isMarkedVerified(directory, manifestBytes)) ? Promise.resolve() : files.verify();
+    // Whoever opened it awaits this when the rest is done.
+    verified.catch(() => undefined);
+    return {
+      manifest,
+      verified,
+      readMemory: (place) => (expanded ? files.readExpandedMemory(place) : files.readPackedMemory(place)),
+      devices: () => (expanded ? files.expandedDevices() : files.packedDevices()),
+      clusters: () => files.clusters(),
+      close: async () => {
+        await verified.catch(() => undefined);
+        await files.close();
+      },
+    };
+  } catch (error) {
+    await files.close();
+    throw error;
   }
-  return bytes;
 }
 
-async function read(directory: string, name: string): Promise<Uint8Array<ArrayBuffer>> {
+/**
+ * Verifies a snapshot and keeps its memory and devices uncompressed beside it, so that opening it again costs a copy.
+ * Throws SnapshotError. The files named by the manifest stay as they are.
+ */
+export async function expandSnapshot(directory: string): Promise<void> {
+  const manifestBytes = await readSmall(directory, MANIFEST_FILE);
+  const manifest = decodeManifest(manifestBytes);
+  if (await isExpanded(directory, manifestBytes, manifest)) return;
+  const files = new SnapshotFiles(directory, manifest);
+  const folder = join(directory, `${EXPANDED_FOLDER}.${process.pid}`);
+  try {
+    await files.open();
+    if (!(await isMarkedVerified(directory, manifestBytes))) await files.verify();
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder);
+    await files.writeExpandedMemory(join(folder, EXPANDED_MEMORY));
+    await writeWholeFile(join(folder, EXPANDED_DEVICES), await files.packedDevices());
+    await writeWholeFile(join(folder, EXPANDED_MARKER), sha256(manifestBytes));
+    await rm(join(directory, EXPANDED_FOLDER), { recursive: true, force: true });
+    await rename(folder, join(directory, EXPANDED_FOLDER));
+  } finally {
+    await files.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function isMarkedVerified(directory: string, manifestBytes: Uint8Array): Promise<boolean> {
+  const marker = await readFile(join(directory, VERIFIED_FILE), 'utf8').catch(() => '');
+  return marker.trim() === sha256(manifestBytes);
+}
+
+async function isExpanded(directory: string, manifestBytes: Uint8Array, { files }: SnapshotManifest): Promise<boolean> {
+  const folder = join(directory, EXPANDED_FOLDER);
+  const marker = await readFile(join(folder, EXPANDED_MARKER), 'utf8').catch(() => undefined);
+  if (marker !== sha256(manifestBytes)) return false;
+  const size = await stat(join(folder, EXPANDED_MEMORY)).then(({ size: bytes }) => bytes, () => -1);
+  return size === files.memory.pieces * PIECE_BYTES;
+}
+
+/** The open files of one snapshot. */
+class SnapshotFiles {
+  readonly #directory: string;
+  readonly #manifest: SnapshotManifest;
+  readonly #handles = new Map<string, FileHandle>();
+
+  constructor(directory: string, manifest: SnapshotManifest) {
+    this.#directory = directory;
+    this.#manifest = manifest;
+  }
+
+  /** Opens every file and compares its size. */
+  async open(): Promise<void> {
+    for (const { name, sizeBytes } of this.#entries()) {
+      const handle = await open(join(this.#directory, name)).catch((error: unknown) => {
+        throw unreadable(name, error);
+      });
+      this.#handles.set(name, handle);
+      const { size } = await handle.stat();
+      if (size !== sizeBytes) throw new SnapshotError('SnapshotCorrupt', `${name} has ${size} bytes; the manifest says ${sizeBytes}`);
+    }
+  }
+
+  async verify(): Promise<void> {
+    const chunk = Buffer.allocUnsafe(HASH_CHUNK_BYTES);
+    for (const entry of this.#entries()) {
+      const handle = this.#handle(entry.name);
+      const hash = createHash('sha256');
+      for (let at = 0; at < entry.sizeBytes; ) {
+        const { bytesRead } = await handle.read(chunk, 0, chunk.length, at);
+        if (bytesRead === 0) break;
+        hash.update(chunk.subarray(0, bytesRead));
+        at += bytesRead;
+      }
+      const digest = hash.digest('hex');
+      if (digest === entry.sha256) continue;
+      throw new SnapshotError('SnapshotCorrupt', `${entry.name} is not what was saved: its SHA-256 is ${digest}, not ${entry.sha256}`);
+    }
+  }
+
+  async readPackedMemory(place: PagePlace): Promise<void> {
+    const pack = await this.#pack(this.#manifest.files.memory);
+    for await (const { numbers, bytes } of pack.runs()) {
+      for (const run of contiguous(numbers)) {
+        place(run.number, run.count).set(bytes.subarray(run.at * PIECE_BYTES, (run.at + run.count) * PIECE_BYTES));
+      }
+    }
+  }
+
+  /** Straight from the host's page cache into the guest's RAM; synchronous, because that memory may move in between. */
+  async readExpandedMemory(place: PagePlace): Promise<void> {
+    const pack = await this.#pack(this.#manifest.files.memory);
+    const file = await open(join(this.#directory, EXPANDED_FOLDER, EXPANDED_MEMORY));
+    try {
+      for (const run of contiguous(pack.numbers)) {
+        const bytes = run.count * PIECE_BYTES;
+        const read = readSync(file.fd, place(run.number, run.count), 0, bytes, run.at * PIECE_BYTES);
+        if (read !== bytes) throw new SnapshotError('SnapshotUnreadable', 'the expanded snapshot ends early');
+      }
+    } finally {
+      await file.close();
+    }
+  }
+
+  async writeExpandedMemory(path: string): Promise<void> {
+    const pack = await this.#pack(this.#manifest.files.memory);
+    const file = await open(path, 'wx');
+    try {
+      for await (const { bytes } of pack.runs()) await file.write(bytes);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async packedDevices(): Promise<Uint8Array<ArrayBuffer>> {
+    const { name, sizeBytes } = this.#manifest.files.devices;
+    const compressed = await readAt(this.#handle(name), 0, sizeBytes);
+    try {
+      // With Node's default of 16 KiB, nine megabytes would take six hundred trips through a thread.
+      return new Uint8Array(await expand(compressed, { maxOutputLength: MAX_DEVICES_BYTES, chunkSize: DEVICES_CHUNK_BYTES }));
+    } catch (error) {
+      throw new SnapshotError('SnapshotCorrupt', `${name} does not decompress`, { cause: error });
+    }
+  }
+
+  expandedDevices(): Promise<Uint8Array<ArrayBuffer>> {
+    return readSmall(join(this.#directory, EXPANDED_FOLDER), EXPANDED_DEVICES);
+  }
+
+  async *clusters(): AsyncGenerator<PieceRun> {
+    const { disk } = this.#manifest.files;
+    if (disk) yield* (await this.#pack(disk)).runs();
+  }
+
+  async close(): Promise<void> {
+    const handles = [...this.#handles.values()];
+    this.#handles.clear();
+    await Promise.all(handles.map((handle) => handle.close()));
+  }
+
+  #entries(): SnapshotFileEntry[] {
+    const { memory, devices, disk } = this.#manifest.files;
+    return [memory, devices, ...(disk ? [disk] : [])];
+  }
+
+  async #pack(entry: SnapshotFileEntry & { readonly pieces: number }): Promise<PackReader> {
+    const handle = this.#handle(entry.name);
+    const pack = await PackReader.open({ sizeBytes: entry.sizeBytes, read: (offset, length) => readAt(handle, offset, length) });
+    if (pack.numbers.length !== entry.pieces) {
+      throw new SnapshotError('SnapshotCorrupt', `${entry.name} holds ${pack.numbers.length} pieces; the manifest says ${entry.pieces}`);
+    }
+    return pack;
+  }
+
+  #handle(name: string): FileHandle {
+    const handle = this.#handles.get(name);
+    if (!handle) throw new SnapshotError('SnapshotUnreadable', `${name} is not open`);
+    return handle;
+  }
+}
+
+interface Contiguous {
+  /** Of the first page. */
+  readonly number: number;
+  readonly count: number;
+  /** Position of the first one among the pieces. */
+  readonly at: number;
+}
+
+function* contiguous(numbers: Uint32Array): Generator<Contiguous> {
+  for (let at = 0; at < numbers.length; ) {
+    const number = numbers[at] ?? 0;
+    let count = 1;
+    while (numbers[at + count] === number + count) count += 1;
+    yield { number, count, at };
+    at += count;
+  }
+}
+
+async function readAt(handle: FileHandle, offset: number, length: number): Promise<Uint8Array> {
+  const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(length), 0, length, offset);
+  if (bytesRead !== length) throw new SnapshotError('SnapshotCorrupt', 'a file of the snapshot ends early');
+  return buffer;
+}
+
+async function readSmall(directory: string, name: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return await readFile(join(directory, name));
   } catch (error) {
-    throw new SnapshotError('SnapshotUnreadable', `the snapshot’s ${name} cannot be read`, { cause: error });
+    throw unreadable(name, error);
   }
+}
+
+function unreadable(name: string, cause: unknown): SnapshotError {
+  return new SnapshotError('SnapshotUnreadable', `the snapshot’s ${name} cannot be read`, { cause });
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 async function writePack(directory: string, name: string, pieces: Iterable<Piece>): Promise<SnapshotFileEntry & { readonly pieces: number }> {

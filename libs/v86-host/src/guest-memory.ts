@@ -44,11 +44,10 @@ export class GuestMemory {
     this.#view().fill(0, 0, FIRMWARE_BYTES);
   }
 
-  writePages({ numbers, bytes }: CopiedPages): void {
-    const memory = this.#view();
-    numbers.forEach((page, position) => {
-      memory.set(bytes.subarray(position * PAGE_BYTES, (position + 1) * PAGE_BYTES), page * PAGE_BYTES);
-    });
+  /** The place of some pages. Use it at once: any call into the machine may move its memory. */
+  place(number: number, count: number): Uint8Array {
+    if ((number + count) * PAGE_BYTES > this.sizeBytes) throw new RangeError(`the machine has no page ${number + count - 1}`);
+    return this.#view().subarray(number * PAGE_BYTES, (number + count) * PAGE_BYTES);
   }
 
   /** A fresh view each time: growth of the WebAssembly memory detaches old ones, and v86's own is a Proxy. */

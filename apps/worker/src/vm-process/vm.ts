@@ -115,16 +115,20 @@ export class Vm {
   }
 
   async #restore(directory: string): Promise<void> {
-    const [machine, emulator, snapshot] = await Promise.all([this.#machine(), this.#create({ boot: false }), openSnapshot(directory)]);
-    const difference = incompatibility(snapshot.manifest.machine, machine);
-    if (difference !== undefined) throw new SnapshotError('SnapshotIncompatible', difference);
-    emulator.memory.clear();
-    for await (const run of snapshot.pages()) emulator.memory.writePages(run);
-    for await (const run of snapshot.clusters()) emulator.disk?.writeClusters(run);
-    const devices = await snapshot.devices();
-    await snapshot.verified;
-    emulator.restoreDevices(devices);
-    this.#adopt(emulator);
+    const snapshot = await openSnapshot(directory);
+    try {
+      const difference = incompatibility(snapshot.manifest.machine, await this.#machine());
+      if (difference !== undefined) throw new SnapshotError('SnapshotIncompatible', difference);
+      const [emulator, devices] = await Promise.all([this.#create({ boot: false }), snapshot.devices()]);
+      emulator.memory.clear();
+      await snapshot.readMemory((number, count) => emulator.memory.place(number, count));
+      for await (const run of snapshot.clusters()) emulator.disk?.writeClusters(run);
+      await snapshot.verified;
+      emulator.restoreDevices(devices);
+      this.#adopt(emulator);
+    } finally {
+      await snapshot.close();
+    }
     this.#run();
   }
 
