@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { findProgram, startObjectStore, startPostgres, startRedis, StartFailure } from '@corral/embedded';
+import { findProgram, startObjectStore, startPostgres, startRedis } from '@corral/embedded';
 import { ObjectStore, ObjectStoreFailure } from '@corral/object-store';
 import { Redis } from 'ioredis';
 import pg from 'pg';
@@ -18,7 +18,14 @@ export interface Dependencies {
   readonly objectStore: ObjectStoreSettings;
 }
 
-/** Starts what the environment does not name and checks what it does. Throws LaunchFailure naming the variable. */
+/** Looks at what the environment names, before anything is started. Throws LaunchFailure naming the variable. */
+export async function checkDependencies({ databaseUrl, redisUrl, objectStore, bucket }: LauncherConfig): Promise<void> {
+  if (databaseUrl !== undefined) await checkPostgres(databaseUrl);
+  if (redisUrl !== undefined) await checkRedis(redisUrl);
+  if (objectStore !== undefined) await checkObjectStore(objectStore, bucket);
+}
+
+/** Starts what the environment does not name. */
 export async function openDependencies(
   config: LauncherConfig,
   logs: string,
@@ -49,7 +56,6 @@ async function openDatabase(
 ): Promise<string> {
   const name = 'PostgreSQL';
   if (databaseUrl !== undefined) {
-    await checkPostgres(databaseUrl);
     terminal.done(name, addressOf(databaseUrl));
     return databaseUrl;
   }
@@ -69,7 +75,6 @@ async function openRedis(
 ): Promise<string> {
   const name = 'Redis';
   if (redisUrl !== undefined) {
-    await checkRedis(redisUrl);
     terminal.done(name, addressOf(redisUrl));
     return redisUrl;
   }
@@ -82,14 +87,13 @@ async function openRedis(
 }
 
 async function openObjectStore(
-  { home, objectStore, bucket }: LauncherConfig,
+  { home, objectStore }: LauncherConfig,
   logs: string,
   supervisor: Supervisor,
   terminal: Terminal,
 ): Promise<ObjectStoreSettings> {
   const name = 'Object store';
   if (objectStore !== undefined) {
-    await checkObjectStore(objectStore, bucket);
     terminal.done(name, addressOf(objectStore.endpoint));
     return objectStore;
   }
@@ -197,6 +201,3 @@ export function checkSystem(): void {
     `Programs are missing. Install them with: ${process.getuid?.() === 0 ? '' : 'sudo '}apt-get install -y ${names}`,
   );
 }
-
-export const isStartFailure = (error: unknown): error is Error =>
-  error instanceof StartFailure || error instanceof LaunchFailure;

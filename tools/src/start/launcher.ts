@@ -1,6 +1,5 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { isIPv6 } from 'node:net';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { createServer, isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { HttpObjectClient } from '@corral/client';
 import { z } from 'zod';
@@ -9,7 +8,7 @@ import { showBanner } from './banner.ts';
 import { buildIfStale } from './build.ts';
 import { logTail, rotateLog, runChild, startChild, type Running } from './child.ts';
 import type { LauncherConfig } from './config.ts';
-import { checkSystem, openDependencies, type Dependencies } from './dependencies.ts';
+import { checkDependencies, checkSystem, openDependencies, type Dependencies } from './dependencies.ts';
 import { DEFAULT_IMAGE, ensureDefaultImage, registerImages } from './images.ts';
 import { kubeconfig } from './kubeconfig.ts';
 import { LaunchFailure } from './launch-failure.ts';
@@ -39,6 +38,7 @@ export async function launch(launching: Launch): Promise<void> {
   mkdirSync(logs, { recursive: true });
   checkSystem();
   await checkPort(config);
+  await checkDependencies(config);
   const secrets = loadSecrets(config.home);
   writePrivately(join(config.home, 'admin-token'), secrets.adminToken);
 
@@ -46,7 +46,7 @@ export async function launch(launching: Launch): Promise<void> {
   image.catch(() => undefined); // Awaited below; until then other failures may come first.
   const [, dependencies] = await settleBoth(build(launching), openDependencies(config, logs, supervisor, terminal));
   await migrate(launching, dependencies, logs);
-  const baseUrl = `http://${isIPv6(hostForClients(config)) ? `[${hostForClients(config)}]` : hostForClients(config)}:${config.port}`;
+  const baseUrl = `http://${authority(config)}`;
   await startApi(launching, dependencies, secrets, logs, baseUrl);
   await image;
 
@@ -230,10 +230,8 @@ function writeKubeconfig({ home, host, port }: LauncherConfig, { adminToken }: S
   const file = join(home, 'kubeconfig');
   const certificateFile = join(home, 'tls', 'tls.crt');
   const certificate = existsSync(certificateFile) ? readFileSync(certificateFile, 'utf8') : undefined;
-  const clientHost = hostForClients({ host });
-  const server = `${certificate === undefined ? 'http' : 'https'}://${isIPv6(clientHost) ? `[${clientHost}]` : clientHost}:${port}`;
+  const server = `${certificate === undefined ? 'http' : 'https'}://${authority({ host, port })}`;
   writePrivately(file, kubeconfig({ server, certificate, token: adminToken }));
-  chmodSync(file, 0o600);
 }
 
 const SignInLink = z.object({ url: z.string() });
@@ -248,10 +246,10 @@ async function makeSignInLink(baseUrl: string, token: string): Promise<string> {
   return SignInLink.parse(await response.json()).url;
 }
 
-/** An address that means "all of this machine" is none to connect to. */
-function hostForClients({ host }: Pick<LauncherConfig, 'host'>): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  return host === '::' ? '::1' : host;
+/** Host and port to connect to: an address that means "all of this machine" is none. */
+function authority({ host, port }: Pick<LauncherConfig, 'host' | 'port'>): string {
+  const address = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return `${isIPv6(address) ? `[${address}]` : address}:${port}`;
 }
 
 async function checkPort({ host, port }: LauncherConfig): Promise<void> {

@@ -40,14 +40,15 @@ let unlock: () => void = () => undefined;
 let ending: Promise<never> | undefined;
 
 /** Stops everything in order. The second call does not wait. */
-function end(exitCode: number): Promise<never> {
+function end(exitCode: number, failure?: string): Promise<never> {
   if (ending) {
     supervisor.killAll();
     unlock();
     process.exit(INTERRUPTED);
   }
-  ending = supervisor.stopAll().then(
+  ending = supervisor.stopAll(failure === undefined ? 'EachStep' : 'Nothing').then(
     () => {
+      if (failure !== undefined) terminal.fail(failure);
       unlock();
       process.exit(exitCode);
     },
@@ -104,6 +105,5 @@ function describe(error: unknown): string {
 
 main().catch(async (error: unknown) => {
   if (ending) return;
-  terminal.fail(describe(error));
-  await end(1);
+  await end(1, describe(error));
 });

@@ -72,12 +72,12 @@ export class Supervisor {
   }
 
   /** Stops everything, last started first; a failure to stop one does not keep the others. */
-  async stopAll(): Promise<void> {
+  async stopAll(say: 'EachStep' | 'Nothing'): Promise<void> {
     this.#stopping.abort(new Error('Corral is stopping'));
     for (const { name, running } of this.#members.toReversed()) {
-      this.#terminal.doing(name, 'stopping');
+      if (say === 'EachStep') this.#terminal.doing(name, 'stopping');
       await running.stop();
-      this.#terminal.done(name, 'stopped');
+      if (say === 'EachStep') this.#terminal.done(name, 'stopped');
     }
   }
 
