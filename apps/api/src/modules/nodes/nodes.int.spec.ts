@@ -1,0 +1,157 @@
+import { findCondition, leases, NODE_LEASE_NAMESPACE, nodes, nodeQueueName, toKubeMicroTime, virtualMachineImages, virtualMachines, type ObjectHint, type VirtualMachine } from '@corral/contracts';
+import { EventRecorder } from '@corral/reconcile';
+import { MACHINE_FINALIZER } from '@corral/vm-lifecycle';
+import { Worker } from 'bullmq';
+import { Redis } from 'ioredis';
+import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
+import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
+import { bzImage } from '../../../test/boot-bytes.ts';
+import { registerNode } from '../../../test/fake-node.ts';
+import { anImage, aVm, edit, upload } from '../../../test/wishes.ts';
+import { Informers } from '../controllers/informers.ts';
+import type { Reconcilers } from '../controllers/reconcilers.ts';
+import { NODE_GRACE_MS } from './node-health.ts';
+import { NodeReconciler } from './node.reconciler.ts';
+
+describe('nodes', () => {
+  let stack: ApiStack;
+  beforeAll(async () => {
+    stack = await startApi();
+    const kernel = await upload(stack, bzImage());
+    await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url } }));
+    await registerNode(stack.agent, 'worker-1');
+  }, 60_000);
+  afterAll(() => stack.stop(), 30_000);
+
+  const getVm = (name: string): Promise<VirtualMachine | undefined> => stack.admin.get(virtualMachines, 'default', name);
+  async function bound(name: string, phase: 'Running' | 'Stopped'): Promise<VirtualMachine> {
+    await stack.admin.create(virtualMachines, aVm(name));
+    return eventually(async () => {
+      const vm = await stack.agent.get(virtualMachines, 'default', name);
+      if (vm?.spec?.nodeName === undefined) return undefined;
+      const conditions = [...(vm.status?.conditions ?? []), { type: 'Ready', status: phase === 'Running' ? 'True' : 'False', reason: 'Any', message: '', lastTransitionTime: vm.metadata.creationTimestamp } as const];
+      return stack.agent.replaceStatus(virtualMachines, { ...vm, status: { ...vm.status, phase, nodeName: vm.spec.nodeName, incarnation: 1, conditions } });
+    }, `${name} is bound and ${phase}`);
+  }
+
+  describe('health, on a clock of the test', () => {
+    let now = 0;
+    let reconciler: NodeReconciler;
+    const renew = async (): Promise<void> => {
+      const lease = await stack.agent.get(leases, NODE_LEASE_NAMESPACE, 'worker-1');
+      if (!lease) throw new Error('the lease is gone');
+      const written = await stack.agent.replace(leases, { ...lease, spec: { ...lease.spec, renewTime: toKubeMicroTime(new Date()) } });
+      const copy = stack.app.get(Informers).of(leases);
+      await eventually(async () => copy.get(NODE_LEASE_NAMESPACE, 'worker-1')?.metadata.resourceVersion === written.metadata.resourceVersion, 'the copy has the renewal');
+    };
+    const look = () => reconciler.reconcile({ namespace: '', name: 'worker-1' });
+    const readyOf = async () => findCondition((await stack.admin.get(nodes, undefined, 'worker-1'))?.status?.conditions, 'Ready');
+
+    beforeAll(async () => {
+      // A second one beside the application's own, whose 40 seconds never pass here.
+      const nobody = { add: () => undefined } as unknown as Reconcilers;
+      reconciler = new NodeReconciler(stack.app.get(OBJECT_CLIENT), stack.app.get(Informers), stack.app.get(EventRecorder), nobody, { now: () => now });
+      await bound('runs', 'Running');
+      await bound('rests', 'Stopped');
+      const copy = stack.app.get(Informers).of(virtualMachines);
+      await eventually(async () => copy.get('default', 'rests')?.status?.phase === 'Stopped' && copy.get('default', 'runs')?.status?.phase === 'Running', 'the copy has both');
+    });
+
+    it('looks again when the Lease would be too old', async () => {
+      expect(await look()).toEqual({ type: 'RequeueAfter', delayMs: NODE_GRACE_MS });
+      now = NODE_GRACE_MS - 1;
+      expect(await look()).toEqual({ type: 'RequeueAfter', delayMs: 1 });
+      expect(await readyOf()).toMatchObject({ status: 'True' });
+    });
+
+    it('gives a renewed node its whole grace again', async () => {
+      await renew();
+      now += NODE_GRACE_MS - 1;
+      expect(await look()).toEqual({ type: 'RequeueAfter', delayMs: NODE_GRACE_MS });
+    });
+
+    it('calls a silent node Unknown, and what ran there NodeLost, and leaves what rested alone', async () => {
+      now += NODE_GRACE_MS;
+      expect(await look()).toEqual({ type: 'Done' });
+      expect(await readyOf()).toMatchObject({ status: 'Unknown', reason: 'NodeStatusUnknown' });
+      expect(findCondition((await getVm('runs'))?.status?.conditions, 'Ready')).toMatchObject({ status: 'Unknown', reason: 'NodeLost' });
+      expect(findCondition((await getVm('rests'))?.status?.conditions, 'Ready')).toMatchObject({ status: 'False', reason: 'Any' });
+      // Once is enough.
+      const { resourceVersion } = (await getVm('runs'))?.metadata ?? {};
+      await look();
+      expect((await getVm('runs'))?.metadata.resourceVersion).toBe(resourceVersion);
+    });
+
+    it('takes no new machines there until the node itself says it is back', async () => {
+      await stack.admin.create(virtualMachines, aVm('waits'));
+      await eventually(async () => findCondition((await getVm('waits'))?.status?.conditions, 'Scheduled')?.message === '0/1 nodes: 1 not ready', 'it waits');
+      const node = await stack.agent.get(nodes, undefined, 'worker-1');
+      if (!node) throw new Error('the node is gone');
+      const conditions = (node.status?.conditions ?? []).map((condition) => (condition.type === 'Ready' ? { ...condition, status: 'True' as const, reason: 'AgentReady' } : condition));
+      await renew();
+      await stack.agent.replaceStatus(nodes, { ...node, status: { ...node.status, conditions } });
+      await eventually(async () => (await getVm('waits'))?.spec?.nodeName, 'it is bound');
+      expect(await look()).toMatchObject({ type: 'RequeueAfter' });
+      expect(await readyOf()).toMatchObject({ status: 'True' });
+    });
+  });
+
+  describe('hints', () => {
+    async function collecting(run: (heard: string[]) => Promise<void>): Promise<void> {
+      const heard: string[] = [];
+      const connection = new Redis(stack.redis.url, { maxRetriesPerRequest: null });
+      const worker = new Worker<ObjectHint>(nodeQueueName('worker-1'), async ({ data }) => void heard.push(`${data.resource}/${data.namespace}/${data.name}`), { connection });
+      await worker.waitUntilReady();
+      try {
+        await run(heard);
+      } finally {
+        await worker.close();
+        connection.disconnect();
+      }
+    }
+
+    it('tell a node of machines bound to it and of wishes that changed, not of its own status writes', async () => {
+      await collecting(async (heard) => {
+        const hints = (): number => heard.filter((hint) => hint === 'virtualmachines/default/hinted').length;
+        await bound('hinted', 'Running');
+        await eventually(async () => hints() === 1, 'the binding');
+        await edit(stack, virtualMachines, 'default', 'hinted', (spec) => ({ ...spec, powerState: 'Paused' }));
+        await eventually(async () => hints() === 2, 'the wish to pause');
+        // Another object's hint says that everything before it has been heard.
+        await bound('hinted-2', 'Running');
+        await eventually(async () => heard.includes('virtualmachines/default/hinted-2'), 'the other machine');
+        expect(hints()).toBe(2);
+      });
+    });
+
+    it('collapse while nobody listens', async () => {
+      const connection = new Redis(stack.redis.url);
+      await bound('unheard', 'Running');
+      for (const powerState of ['Paused', 'Running', 'Paused'] as const) await edit(stack, virtualMachines, 'default', 'unheard', (spec) => ({ ...spec, powerState }));
+      const waiting = await eventually(async () => {
+        const ids = await connection.lrange(`bull:${nodeQueueName('worker-1')}:wait`, 0, -1);
+        return ids.includes('virtualmachines.default.unheard') && ids;
+      }, 'the hint');
+      expect(waiting.filter((id) => id === 'virtualmachines.default.unheard')).toHaveLength(1);
+      connection.disconnect();
+    });
+  });
+
+  it('leave no machine behind that nobody could let go', async () => {
+    const vm = await bound('orphan', 'Running');
+    await stack.agent.replace(virtualMachines, { ...vm, metadata: { ...vm.metadata, finalizers: [MACHINE_FINALIZER] } });
+    await stack.admin.delete(virtualMachines, 'default', 'orphan');
+    expect((await getVm('orphan'))?.metadata.deletionTimestamp).toBeDefined();
+    await stack.admin.delete(nodes, undefined, 'worker-1');
+    await eventually(async () => (await getVm('orphan')) === undefined, 'it is gone');
+  });
+
+  it('are bound to without Redis too', async () => {
+    await stack.redis.stop();
+    await registerNode(stack.agent, 'worker-2');
+    await stack.admin.create(virtualMachines, aVm('no-redis', { nodeSelector: {} }));
+    await eventually(async () => (await getVm('no-redis'))?.spec?.nodeName === 'worker-2', 'it is bound');
+    await edit(stack, virtualMachines, 'default', 'no-redis', (spec) => ({ ...spec, powerState: 'Stopped' }));
+    expect((await stack.fetch('/api/v1/nodes')).status).toBe(200);
+  });
+});
