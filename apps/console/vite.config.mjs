@@ -3,7 +3,7 @@ import react from '@vitejs/plugin-react';
 import { gzipSync } from 'node:zlib';
 import { defineConfig } from 'vite';
 
-/** What must arrive before the first view can be used: the entry and all it imports statically, gzipped. */
+/** What must arrive before the first view can be used: the entry, the table of machines, and all they import statically, gzipped. */
 const FIRST_VIEW_BUDGET_BYTES = 135 * 1024;
 /** Room for a release of a library; beyond it the build fails. */
 const TOLERANCE = 1.03;
@@ -13,7 +13,7 @@ const firstViewBudget = {
   name: 'first-view-budget',
   generateBundle(_options, bundle) {
     const chunks = Object.values(bundle).filter(({ type }) => type === 'chunk');
-    const first = new Set(chunks.filter(({ isEntry }) => isEntry).map(({ fileName }) => fileName));
+    const first = new Set(chunks.filter(({ isEntry, facadeModuleId }) => isEntry || facadeModuleId?.endsWith('/machine-table.tsx')).map(({ fileName }) => fileName));
     // A Set grows while it is walked: this reaches imports of imports.
     for (const fileName of first) bundle[fileName].imports.forEach((imported) => bundle[imported] && first.add(imported));
     const bytes = [...first].reduce((sum, fileName) => sum + gzipSync(bundle[fileName].code).length, 0);

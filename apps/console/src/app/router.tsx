@@ -16,10 +16,11 @@ export interface AppSearch {
 export interface ListSearch {
   readonly q?: string | undefined;
   readonly status?: string | undefined;
+  readonly view?: 'wall' | 'table' | undefined;
 }
 
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : typeof value === 'number' ? String(value) : undefined);
-const listSearch = (search: Record<string, unknown>): ListSearch => ({ q: text(search['q']), status: text(search['status']) });
+const listSearch = (search: Record<string, unknown>): ListSearch => ({ q: text(search['q']), status: text(search['status']), view: search['view'] === 'wall' || search['view'] === 'table' ? search['view'] : undefined });
 
 const root = createRootRoute({ notFoundComponent: MissingPage });
 

@@ -1,5 +1,5 @@
 import type { Condition, VirtualMachine, VirtualMachineSnapshot } from '@corral/contracts';
-import { classNames, formatAge, formatSize, Meter, snapshotStatus, splitSize, StatusGlyph, type StatusShape, type StatusTone } from '@corral/ui';
+import { formatAge, formatSize, snapshotStatus, splitSize, StatusGlyph, type StatusShape, type StatusTone } from '@corral/ui';
 import { Link } from '@tanstack/react-router';
 import { RotateCcw } from 'lucide-react';
 import type { ReactElement, ReactNode } from 'react';
@@ -38,42 +38,25 @@ function Section({ title, aside, children }: { readonly title: string; readonly 
 
 function Memory({ vm }: { readonly vm: VirtualMachine }): ReactElement {
   const total = vm.status?.memoryMiB === undefined ? undefined : vm.status.memoryMiB * MIB;
-  const held = vm.status?.residentBytes;
+  const runs = vm.status?.phase === 'Running' || vm.status?.phase === 'Paused';
+  const held = runs ? vm.status?.residentBytes : undefined;
   const { value, unit } = splitSize(held);
   return (
     <Section title={en.machine.memory} aside={<span className="text-12 text-ink2">{formatSize(total)}</span>}>
-      <p className="flex items-baseline gap-2">
-        {held === undefined ? (
-          <span className="text-ink2">{en.machine.notHeld}</span>
-        ) : (
-          <>
-            <span className="text-22 font-strong tracking-tight">
+      {held === undefined ? (
+        <p className="text-ink2">{runs ? en.machine.notMeasured : en.machine.notHeld}</p>
+      ) : (
+        <>
+          <p className="flex items-baseline gap-2">
+            <span className="text-22 font-strong tracking-tight whitespace-nowrap">
               {value} {unit}
             </span>
             <span className="text-ink2">{en.machine.heldOn(vm.status?.nodeName ?? en.none)}</span>
-          </>
-        )}
-      </p>
-      {total !== undefined && held !== undefined && (
-        <>
-          <Meter label={en.machines.heldLabel(formatSize(held), formatSize(total))} total={Math.max(total, held)} parts={[{ label: en.machine.heldPart, value: held, className: 'bg-memory-private' }]} className="h-3" />
-          <dl className="flex flex-col gap-1 text-12">
-            <MemoryLine swatch="bg-memory-private" name={en.machine.heldPart} value={formatSize(held)} />
-            <MemoryLine swatch="bg-memory-zero" name={en.machine.restPart} value={formatSize(Math.max(0, total - held))} />
-          </dl>
+          </p>
+          <p className="text-12 text-ink2">{en.machine.guestSees(formatSize(total))}</p>
         </>
       )}
     </Section>
-  );
-}
-
-function MemoryLine({ swatch, name, value }: { readonly swatch: string; readonly name: string; readonly value: string }): ReactElement {
-  return (
-    <div className="flex items-center gap-2">
-      <span aria-hidden className={classNames('size-2.5 rounded-[3px]', swatch)} />
-      <dt className="flex-1 text-ink2">{name}</dt>
-      <dd>{value}</dd>
-    </div>
   );
 }
 

@@ -4,7 +4,7 @@ import { EXEC_PROTOCOL, readFrame, resizeFrame, stdinFrame } from './exec-channe
 export type TerminalKind = 'serial' | 'shell';
 export type LinkState =
   | { readonly state: 'Connecting' }
-  | { readonly state: 'Connected' }
+  | { readonly state: 'Connected'; readonly silent: boolean }
   | { readonly state: 'Reconnecting'; readonly retryAt: number }
   | { readonly state: 'Ended'; readonly message: string };
 
@@ -61,16 +61,21 @@ export class TerminalLink {
     socket.binaryType = 'arraybuffer';
     this.#socket = socket;
     let opened = false;
+    let silent = true;
     let ended: string | undefined;
     socket.onopen = () => {
       opened = true;
       this.#failures = 0;
       this.#sink.reset();
-      this.#sink.changed({ state: 'Connected' });
+      this.#sink.changed({ state: 'Connected', silent: true });
       this.resize(this.#size.columns, this.#size.rows);
     };
     socket.onmessage = ({ data }: MessageEvent<unknown>) => {
       const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : new Uint8Array(data as ArrayBuffer);
+      if (silent && bytes.length > 0) {
+        silent = false;
+        this.#sink.changed({ state: 'Connected', silent });
+      }
       if (this.#kind === 'serial') return this.#sink.write(bytes);
       const message = readFrame(bytes);
       if (message.type === 'Output') this.#sink.write(message.bytes);

@@ -32,7 +32,7 @@ export function TerminalTab({ vm, status }: { readonly vm: VirtualMachine; reado
             </button>
           ))}
         </div>
-        {running && <LinkLine link={link} onAgain={() => setAttempt((number) => number + 1)} />}
+        {running && <LinkLine link={link} kind={kind} onAgain={() => setAttempt((number) => number + 1)} />}
       </div>
       {running ? (
         <Suspense fallback={<div className="flex-1 bg-glass" />}>
@@ -61,7 +61,7 @@ export function TerminalTab({ vm, status }: { readonly vm: VirtualMachine; reado
   );
 }
 
-function LinkLine({ link, onAgain }: { readonly link: LinkState; readonly onAgain: () => void }): ReactElement {
+function LinkLine({ link, kind, onAgain }: { readonly link: LinkState; readonly kind: TerminalKind; readonly onAgain: () => void }): ReactElement {
   const now = useLocalNow();
   const seconds = link.state === 'Reconnecting' ? Math.max(0, Math.ceil((link.retryAt - now.getTime()) / 1000)) : 0;
   return (
@@ -69,7 +69,7 @@ function LinkLine({ link, onAgain }: { readonly link: LinkState; readonly onAgai
       {link.state === 'Connected' && (
         <>
           <StatusGlyph shape="Disc" tone="Good" size={10} />
-          {en.terminal.connected}
+          {link.silent && kind === 'serial' ? en.terminal.silent : en.terminal.connected}
         </>
       )}
       {link.state === 'Connecting' && (

@@ -6,6 +6,15 @@ import { fetchStill } from './still.ts';
 
 const REFRESH_MS = 5000;
 
+/** A text screen is unreadable when it is small: its top left corner is not. */
+const TEXT_SCREEN_WIDTH = 720;
+const TEXT_SHARE = 0.7;
+
+function cropOf({ width, height }: { readonly width: number; readonly height: number }): { readonly width: number; readonly height: number } {
+  return width === TEXT_SCREEN_WIDTH ? // As wide as it is drawn: 16:9.
+      { width: Math.round(width * TEXT_SHARE), height: Math.round((width * TEXT_SHARE * 9) / 16) } : { width, height };
+}
+
 /** A small still of a machine's screen, fetched only while it is in view. Black when there is nothing to show. */
 export function Thumbnail({ vm, live, className }: { readonly vm: VirtualMachine; readonly live: boolean; readonly className?: string }): ReactElement {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -20,8 +29,9 @@ export function Thumbnail({ vm, live, className }: { readonly vm: VirtualMachine
       if (!visible || document.hidden) return;
       const still = await fetchStill(path, abort.signal).catch(() => undefined);
       if (still) {
-        element.width = still.width;
-        element.height = still.height;
+        const { width, height } = cropOf(still);
+        element.width = width;
+        element.height = height;
         element.getContext('2d')?.drawImage(still, 0, 0);
         still.close();
       }
@@ -39,5 +49,5 @@ export function Thumbnail({ vm, live, className }: { readonly vm: VirtualMachine
       observer.disconnect();
     };
   }, [path, live]);
-  return <canvas ref={canvas} aria-hidden width={320} height={200} className={classNames('shrink-0 rounded-tag border border-line2 bg-glass object-cover object-left-top', !live && 'opacity-60', className)} />;
+  return <canvas ref={canvas} aria-hidden width={320} height={200} className={classNames('shrink-0 rounded-tag border border-line2 bg-glass object-cover object-top-left', !live && 'opacity-60', className)} />;
 }

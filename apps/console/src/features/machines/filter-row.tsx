@@ -1,6 +1,6 @@
 import { classNames, Kbd, StatusGlyph, type StatusShape, type StatusTone } from '@corral/ui';
 import { ListFilter, X } from 'lucide-react';
-import { useRef, type ReactElement } from 'react';
+import { useRef, type ReactElement, type ReactNode } from 'react';
 import { useKeys } from '../../app/keys.ts';
 import { en } from '../../messages/en.ts';
 import { FACETS, type Facet } from './machine-rows.ts';
@@ -53,12 +53,15 @@ interface FilterRowProps {
   readonly facet: string | undefined;
   readonly onFacet: (facet: Facet | undefined) => void;
   readonly counts: ReadonlyMap<Facet, number>;
+  /** Before the filter: how the list is drawn. */
+  readonly children?: ReactNode;
 }
 
 /** Text filter, and the states there are with how many are in each. */
-export function FilterRow({ query, onQuery, facet, onFacet, counts }: FilterRowProps): ReactElement {
+export function FilterRow({ query, onQuery, facet, onFacet, counts, children }: FilterRowProps): ReactElement {
   return (
     <div className="flex flex-wrap items-center gap-2.5 px-5 py-3.5 max-phone:gap-2 max-phone:px-4 max-phone:pt-1">
+      {children}
       <FilterInput value={query} hint={en.machines.filterHint} onChange={onQuery} />
       <div className="flex-1 max-wide:hidden" />
       <div role="group" aria-label={en.machines.facets} className="flex gap-2 overflow-x-auto p-0.5">

@@ -1,4 +1,4 @@
-import { classNames, formatAge, formatSize, Meter } from '@corral/ui';
+import { Checkbox, classNames, formatAge, formatSize } from '@corral/ui';
 import { createColumnHelper, rowSelectionFeature, tableFeatures, useTable, type RowSelectionState } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { Link } from '@tanstack/react-router';
@@ -19,7 +19,7 @@ const helper = createColumnHelper<typeof features, MachineRow>();
 const CELL = 'px-2.5 align-middle';
 const SHY: Readonly<Record<string, string>> = { labels: 'max-[1320px]:hidden', memory: 'max-wide:hidden', source: 'max-[900px]:hidden', node: 'max-[760px]:hidden' };
 const WIDTHS: Readonly<Record<string, string>> = {
-  select: 'w-10', name: 'w-[20%]', namespace: 'w-[11%]', status: '', source: 'w-[13%]', node: 'w-[9%]', memory: 'w-[17%]', labels: 'w-[13%]', age: 'w-[72px] text-right', actions: 'w-11',
+  select: 'w-10', name: 'w-[20%]', namespace: 'w-[11%]', status: '', source: 'w-[13%]', node: 'w-[9%]', memory: 'w-[15%]', labels: 'w-[13%]', age: 'w-[72px] text-right', actions: 'w-11',
 };
 
 interface MachineTableProps {
@@ -97,16 +97,7 @@ export function MachineTable({ rows, showNamespace, selection, onSelection, onOp
               {table.getFlatHeaders().map(({ column: { id } }) => (
                 <th key={id} scope="col" className={classNames('sticky top-0 z-10 bg-panel font-medium', CELL, WIDTHS[id], SHY[id], id === 'select' && 'pl-3.5')}>
                   {id === 'select' ? (
-                    <input
-                      type="checkbox"
-                      aria-label={en.machines.selectAll}
-                      checked={all}
-                      ref={(input) => {
-                        if (input) input.indeterminate = some && !all;
-                      }}
-                      onChange={() => table.toggleAllRowsSelected(!all)}
-                      className="block size-4 accent-accent"
-                    />
+                    <Checkbox aria-label={en.machines.selectAll} checked={all} mixed={some && !all} onChange={() => table.toggleAllRowsSelected(!all)} />
                   ) : id === 'actions' ? (
                     <span className="sr-only">{en.machines.columns.actions}</span>
                   ) : (
@@ -139,13 +130,11 @@ export function MachineTable({ rows, showNamespace, selection, onSelection, onOp
                   {row.getAllCells().map(({ column: { id } }) => (
                     <td key={id} className={classNames(CELL, WIDTHS[id], SHY[id], id === 'select' && 'pl-3.5')}>
                       {id === 'select' ? (
-                        <input
-                          type="checkbox"
+                        <Checkbox
                           aria-label={en.machines.select(row.original.vm.metadata.name)}
                           checked={selected}
                           onClick={(event) => event.stopPropagation()}
                           onChange={() => row.toggleSelected()}
-                          className="block size-4 accent-accent"
                         />
                       ) : id === 'actions' ? (
                         <ActionsMenu label={en.machines.actionsFor(row.original.vm.metadata.name)} actions={() => actionsOf(row.original)} />
@@ -183,7 +172,7 @@ function MachineCell({ id, row, now }: { readonly id: string; readonly row: Mach
     case 'status':
       return <StatusWords status={row.status} now={now} />;
     case 'memory':
-      return <HeldMemory row={row} />;
+      return <Memory row={row} />;
     case 'labels':
       return <Labels labels={metadata.labels ?? {}} />;
     case 'age':
@@ -203,14 +192,11 @@ function MachineCell({ id, row, now }: { readonly id: string; readonly row: Mach
   }
 }
 
-function HeldMemory({ row: { heldBytes, memoryBytes } }: { readonly row: MachineRow }): ReactElement {
+function Memory({ row: { heldBytes, memoryBytes } }: { readonly row: MachineRow }): ReactElement {
   if (memoryBytes === undefined) return <span className="text-ink3">{en.none}</span>;
-  if (heldBytes === undefined) return <span className="text-ink2">{formatSize(memoryBytes)}</span>;
-  const [held, of] = [formatSize(heldBytes), formatSize(memoryBytes)];
   return (
-    <span className="flex items-center gap-2.5">
-      <Meter label={en.machines.heldLabel(held, of)} total={Math.max(memoryBytes, heldBytes)} parts={[{ label: en.machine.heldPart, value: heldBytes, className: 'bg-memory-private' }]} className="w-16 shrink-0" />
-      <span className="truncate text-ink2">{en.machines.held(held, of)}</span>
+    <span className="block truncate">
+      {formatSize(memoryBytes)} {heldBytes !== undefined && <span className="text-12 text-ink2">{en.machines.held(formatSize(heldBytes))}</span>}
     </span>
   );
 }

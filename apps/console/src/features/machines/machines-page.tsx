@@ -1,7 +1,7 @@
 import { Button, Kbd, Skeleton } from '@corral/ui';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import type { RowSelectionState } from '@tanstack/react-table';
-import { Plus } from 'lucide-react';
+import { LayoutGrid, Plus, Rows3 } from 'lucide-react';
 import { lazy, Suspense, useCallback, useMemo, useState, type ReactElement } from 'react';
 import { asRefusal } from '../../api/refusal.ts';
 import { useKeys } from '../../app/keys.ts';
@@ -15,21 +15,27 @@ import { snapshotNow } from '../snapshots/take-snapshot.ts';
 import { FilterRow } from './filter-row.tsx';
 import { machineActions } from './machine-actions.ts';
 import { compareRows, countFacets, facetOf, filterRows, settleOrder, type MachineRow } from './machine-rows.ts';
-import { MachineTable } from './machine-table.tsx';
 import { canSnapshot } from './machine-verbs.ts';
 import { useMachineRows } from './use-machines.ts';
 
 // Not before the first paint: what only some first views need.
+const loadWall = () => import('./machine-wall.tsx');
+const MachineWall = lazy(async () => ({ default: (await loadWall()).MachineWall }));
+const FleetSummary = lazy(async () => ({ default: (await loadWall()).FleetSummary }));
+const MachineTable = lazy(async () => ({ default: (await import('./machine-table.tsx')).MachineTable }));
 const BulkBar = lazy(async () => ({ default: (await import('./bulk-bar.tsx')).BulkBar }));
 const FirstMachine = lazy(async () => ({ default: (await import('./first-machine.tsx')).FirstMachine }));
 const MachineList = lazy(async () => ({ default: (await import('./machine-list.tsx')).MachineList }));
 const DeleteDialog = lazy(async () => ({ default: (await import('./delete-dialog.tsx')).DeleteDialog }));
 
+const VIEW_KEY = 'corral.machines-view';
+
 export function MachinesPage(): ReactElement {
   const navigate = useNavigate();
   const phone = usePhone();
   const namespace = useNamespace();
-  const { q = '', status: facet } = useSearch({ from: '/app/machines' });
+  const { q = '', status: facet, view: asked } = useSearch({ from: '/app/machines' });
+  const view = asked ?? (localStorage.getItem(VIEW_KEY) === 'table' ? 'table' : 'wall');
   const { rows: all, loaded, failure, retry } = useMachineRows();
   const [selection, setSelection] = useState<RowSelectionState>({});
   const [reading, setReading] = useState(false);
@@ -44,7 +50,7 @@ export function MachinesPage(): ReactElement {
     ({ vm: { metadata } }: MachineRow) => void navigate({ to: '/machines/$namespace/$name/$tab', params: { namespace: metadata.namespace ?? '', name: metadata.name, tab: 'screen' }, search: (previous) => ({ ns: previous.ns }) }),
     [navigate],
   );
-  const search = useCallback((next: { readonly q?: string | undefined; readonly status?: string | undefined }) => void navigate({ to: '/machines', search: (previous) => ({ ...previous, ...next }), replace: true }), [navigate]);
+  const search = useCallback((next: { readonly q?: string | undefined; readonly status?: string | undefined; readonly view?: 'wall' | 'table' }) => void navigate({ to: '/machines', search: (previous) => ({ ...previous, ...next }), replace: true }), [navigate]);
   const create = (): void => void navigate({ to: '.', search: (previous) => ({ ...previous, new: 'machine' }) });
   const snapshot = ({ vm }: MachineRow): void =>
     void snapshotNow(vm)
@@ -75,7 +81,21 @@ export function MachinesPage(): ReactElement {
         )
       }
     >
-      {all.length > 0 && <FilterRow query={q} onQuery={(next) => search({ q: next || undefined })} facet={facet} onFacet={(next) => search({ status: next })} counts={countFacets(matching)} />}
+      <Suspense>{all.length > 0 && view === 'wall' && !phone && <FleetSummary rows={all} />}</Suspense>
+      {all.length > 0 && (
+        <FilterRow query={q} onQuery={(next) => search({ q: next || undefined })} facet={facet} onFacet={(next) => search({ status: next })} counts={countFacets(matching)}>
+          {!phone && (
+            <ViewSwitch
+              view={view}
+              onView={(next) => {
+                localStorage.setItem(VIEW_KEY, next);
+                setSelection({});
+                search({ view: next });
+              }}
+            />
+          )}
+        </FilterRow>
+      )}
       {failure && (
         <div className="px-5 pb-3 max-phone:px-4">
           <ListTrouble what={en.machines.what} failure={failure} onRetry={retry} />
@@ -103,15 +123,21 @@ export function MachinesPage(): ReactElement {
               </button>
             </div>
           )}
-          <MachineTable
-            rows={rows}
-            showNamespace={namespace === undefined}
-            selection={selection}
-            onSelection={setSelection}
-            onOpen={open}
-            onReading={setReading}
-            actionsOf={(row) => machineActions(row.vm, row.status, { snapshot: () => snapshot(row), remove: () => setDeleting([row]) })}
-          />
+          <Suspense>
+            {view === 'wall' ? (
+              <MachineWall rows={rows} onReading={setReading} />
+            ) : (
+              <MachineTable
+                rows={rows}
+                showNamespace={namespace === undefined}
+                selection={selection}
+                onSelection={setSelection}
+                onOpen={open}
+                onReading={setReading}
+                actionsOf={(row) => machineActions(row.vm, row.status, { snapshot: () => snapshot(row), remove: () => setDeleting([row]) })}
+              />
+            )}
+          </Suspense>
           <Suspense>{selected.length > 0 && <BulkBar rows={selected} onDelete={() => setDeleting(selected)} onClear={() => setSelection({})} />}</Suspense>
         </div>
       )}
@@ -147,6 +173,24 @@ function useSettled(rows: readonly MachineRow[], held: boolean, scope: string): 
     return orderKey.split(',').flatMap((uid) => byUid.get(uid) ?? []);
   }, [rows, orderKey]);
   return { rows: settled, waiting, apply: () => setReleased((times) => times + 1) };
+}
+
+const VIEWS = [
+  { view: 'wall', icon: LayoutGrid },
+  { view: 'table', icon: Rows3 },
+] as const;
+
+function ViewSwitch({ view, onView }: { readonly view: 'wall' | 'table'; readonly onView: (view: 'wall' | 'table') => void }): ReactElement {
+  return (
+    <div role="group" aria-label={en.machines.view} className="flex rounded-control border border-line2 bg-panel p-0.5">
+      {VIEWS.map(({ view: one, icon: Icon }) => (
+        <button key={one} type="button" aria-pressed={view === one} onClick={() => onView(one)} className="flex h-[26px] items-center gap-2 rounded-[6px] px-2.5 font-medium text-ink2 hover:text-ink aria-pressed:bg-hover aria-pressed:text-ink">
+          <Icon aria-hidden size={14} />
+          {en.machines.views[one]}
+        </button>
+      ))}
+    </div>
+  );
 }
 
 function NoMatch({ query, hidden, onClear }: { readonly query: string; readonly hidden: number; readonly onClear: () => void }): ReactElement {

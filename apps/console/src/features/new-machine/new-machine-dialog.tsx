@@ -8,6 +8,7 @@ import { asRefusal } from '../../api/refusal.ts';
 import { create, IMAGES, MACHINES, NAMESPACES, SNAPSHOTS } from '../../api/resources.ts';
 import { mapRefusal, type FieldProblems } from '../../api/validation.ts';
 import { CommandBlock } from '../../app/command-block.tsx';
+import { usePhone } from '../../app/media.ts';
 import { Modal } from '../../app/modal.tsx';
 import { DEFAULT_NAMESPACE, useNamespace } from '../../app/namespace.ts';
 import { Trouble } from '../../app/trouble.tsx';
@@ -27,6 +28,7 @@ const MIB = 2 ** 20;
 export function NewMachineDialog(): ReactElement {
   const navigate = useNavigate();
   const search = useSearch({ from: '/app' });
+  const phone = usePhone();
   const shownNamespace = useNamespace();
   const images = useCollection<VirtualMachineImage>(apiPath(IMAGES)).items;
   const namespaces = useCollection<Namespace>(apiPath(NAMESPACES)).items;
@@ -224,7 +226,7 @@ export function NewMachineDialog(): ReactElement {
         </div>
 
         <div className="flex shrink-0 flex-wrap items-center gap-3 border-t border-line px-5 py-3">
-          <p role="status" className="flex min-w-0 flex-1 items-center gap-2 text-ink2">
+          <p role="status" className="flex min-w-0 flex-1 items-center gap-2 text-ink2 max-phone:basis-full">
             {kind === 'snapshot' && snapshot && problemCount === 0 ? (
               en.newMachine.restoring(snapshot.spec?.virtualMachine ?? snapshot.metadata.name)
             ) : problemCount > 0 ? (
@@ -239,10 +241,12 @@ export function NewMachineDialog(): ReactElement {
               </>
             )}
           </p>
-          <Button onClick={close}>{en.cancel}</Button>
-          <Button type="submit" look="Primary" disabled={busy || draft.source === undefined || labelsBad}>
+          <Button onClick={close} className="max-phone:h-11 max-phone:flex-1">
+            {en.cancel}
+          </Button>
+          <Button type="submit" look="Primary" className="max-phone:h-11 max-phone:flex-2" disabled={busy || draft.source === undefined || labelsBad}>
             {en.newMachine.create}
-            <Kbd>{navigator.platform.startsWith('Mac') ? '⌘↵' : 'Ctrl ↵'}</Kbd>
+            {!phone && <Kbd>{navigator.platform.startsWith('Mac') ? '⌘↵' : 'Ctrl ↵'}</Kbd>}
           </Button>
         </div>
       </form>

@@ -78,7 +78,7 @@ function NodeCard({ node, machines }: { readonly node: Node; readonly machines: 
       <div className="flex flex-col gap-2">
         <p className="flex items-baseline justify-between gap-3">
           <span className="text-ink2">{en.nodes.promised}</span>
-          <span>{en.machines.held(formatSize(promised), formatSize(allowed))}</span>
+          <span>{en.machines.of(formatSize(promised), formatSize(allowed))}</span>
         </p>
         <Meter label={en.nodes.asked(formatSize(promised), formatSize(allowed))} total={Math.max(allowed, promised)} parts={[{ label: en.nodes.promised, value: promised, className: 'bg-memory-shared' }]} className="h-2.5" />
       </div>
