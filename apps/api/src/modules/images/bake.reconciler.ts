@@ -76,6 +76,7 @@ export class BakeReconciler implements Reconciler {
     let waitMs = Infinity;
     for (const step of plan.steps) waitMs = Math.min(waitMs, await this.#perform(image, step));
     if (isBakeable(image)) await this.#report(image, plan);
+    else if (image.metadata.deletionTimestamp === undefined) await this.#forgetBaking(image);
     return waitMs === Infinity ? DONE : after(waitMs);
   }
 
@@ -145,6 +146,14 @@ export class BakeReconciler implements Reconciler {
     if (missing.length === 0 && this.#failures.delete(name)) this.#backoff.forget(name);
     const conditions = withCondition(image.status?.conditions, this.#conditionOf(name, golden, missing), systemClock.now(), generation);
     await writeStatus(this.objects, this.informers.of(virtualMachineImages), virtualMachineImages, image, { ...image.status, conditions, goldenSnapshots: [...golden] });
+  }
+
+  /** An image that lost its agent says nothing of baking any more. */
+  async #forgetBaking(image: VirtualMachineImage): Promise<void> {
+    if (!image.status?.goldenSnapshots) return;
+    const { goldenSnapshots: _, ...status } = image.status;
+    const conditions = status.conditions?.filter(({ type }) => type !== 'Baked') ?? [];
+    await writeStatus(this.objects, this.informers.of(virtualMachineImages), virtualMachineImages, image, { ...status, conditions });
   }
 
   #conditionOf(name: string, golden: readonly GoldenSnapshot[], missing: readonly WantedBake[]): ConditionUpdate {
