@@ -21,6 +21,7 @@ const Environment = z.object({
   /** Kept from guests for the agent and the rest of the host. */
   CORRAL_RESERVED_MEMORY_MIB: z.coerce.number().int().min(0).default(512),
   CORRAL_ARTIFACT_CACHE_MIB: z.coerce.number().int().min(1).default(20_480),
+  CORRAL_SNAPSHOT_CACHE_MIB: z.coerce.number().int().min(1).default(10_240),
   CORRAL_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   CORRAL_EXIT_ON_STDIN_EOF: z.enum(['0', '1']).default('0'),
   REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
@@ -36,6 +37,7 @@ const AgentConfig = Environment.transform((env) => ({
   machinesMax: env.CORRAL_MACHINES_MAX,
   reservedMemoryMiB: env.CORRAL_RESERVED_MEMORY_MIB,
   artifactCacheMiB: env.CORRAL_ARTIFACT_CACHE_MIB,
+  snapshotCacheMiB: env.CORRAL_SNAPSHOT_CACHE_MIB,
   logLevel: env.CORRAL_LOG_LEVEL,
   exitOnStdinEof: env.CORRAL_EXIT_ON_STDIN_EOF === '1',
   redisUrl: env.REDIS_URL,

@@ -2,7 +2,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HttpObjectClient } from '@corral/client';
 import { type Clock, Disposer, systemClock } from '@corral/base';
-import { type ObjectClient, virtualMachines, virtualMachineSnapshots, type VirtualMachineSnapshotSpec, type VirtualMachineSnapshotStatus, type VirtualMachineSpec, type VirtualMachineStatus } from '@corral/contracts';
+import {
+  type KindDefinition, type ListOptions, type ObjectClient, virtualMachineImages, type VirtualMachineImageSpec, type VirtualMachineImageStatus, virtualMachines,
+  virtualMachineSnapshots, type VirtualMachineSnapshotSpec, type VirtualMachineSnapshotStatus, type VirtualMachineSpec, type VirtualMachineStatus,
+} from '@corral/contracts';
 import { Controller, EventRecorder, Informer } from '@corral/reconcile';
 import { type ObjectStore } from '@corral/object-store';
 import { v86Build } from '@corral/v86-host';
@@ -19,6 +22,7 @@ import { SnapshotConvergence } from '../snapshots/snapshot-convergence.ts';
 import { Spool } from '../snapshots/spool.ts';
 import { Convergence } from './convergence.ts';
 import { Hints } from './hints.ts';
+import { ImagePrefetch } from './image-prefetch.ts';
 import { LEASE_RENEW_MS, NodeLease } from './lease.ts';
 import { advertisedHost, Registration } from './registration.ts';
 import { Repetition } from './repetition.ts';
@@ -57,14 +61,15 @@ export class NodeAgent {
     const recorder = new EventRecorder({ client, component: 'corral-worker', host: nodeName, clock: this.#clock, onFailure: (error) => this.#log.debug({ err: error }, 'An event could not be written') });
 
     const artifacts = new ArtifactCache({ directory: join(home, 'artifacts'), store, maxBytes: this.#config.artifactCacheMiB * 2 ** 20 });
-    const snapshotCache = new SnapshotCache({ directory: join(home, 'snapshots'), store });
+    const snapshotCache = new SnapshotCache({ directory: join(home, 'snapshots'), store, maxBytes: this.#config.snapshotCacheMiB * 2 ** 20 });
     const spool = new Spool(join(home, 'spool'));
     const pool = new ProcessPool({ entryPath: VM_PROCESS_ENTRY, directory: join(home, 'processes'), size: this.#config.poolSize, log: this.#log });
     await Promise.all([artifacts.open(), snapshotCache.open(), spool.open(), pool.open()]);
     this.#disposer.add(() => pool.close());
 
-    const machines = this.#informer<VirtualMachineSpec, VirtualMachineStatus>(client, virtualMachines);
-    const snapshots = this.#informer<VirtualMachineSnapshotSpec, VirtualMachineSnapshotStatus>(client, virtualMachineSnapshots);
+    const mine: ListOptions = { fieldSelector: `spec.nodeName=${nodeName}` };
+    const machines = this.#informer<VirtualMachineSpec, VirtualMachineStatus>(client, virtualMachines, mine);
+    const snapshots = this.#informer<VirtualMachineSnapshotSpec, VirtualMachineSnapshotStatus>(client, virtualMachineSnapshots, mine);
     const supervisor = new Supervisor({
       home, pool, snapshots: snapshotCache, firmware, v86Build: build, clock: this.#clock, log: this.#log,
       preparer: new Preparer({ client, artifacts, snapshots: snapshotCache, v86Build: build }),
@@ -81,6 +86,10 @@ export class NodeAgent {
     const machineController = this.#controller('machines', CONVERGENCE_CONCURRENCY, (key) => convergence.reconcile(key));
     const snapshotConvergence = new SnapshotConvergence({ nodeName, client, snapshots, machines, supervisor, store, spool, recorder, clock: this.#clock, log: this.#log });
     const snapshotController = this.#controller('snapshots', SNAPSHOT_CONCURRENCY, (key, signal) => snapshotConvergence.reconcile(key, signal));
+    const images = this.#informer<VirtualMachineImageSpec, VirtualMachineImageStatus>(client, virtualMachineImages, {});
+    const prefetch = new ImagePrefetch({ images, artifacts, snapshots: snapshotCache, v86Build: build });
+    const imageController = this.#controller('images', 1, (key) => prefetch.reconcile(key));
+    images.onChange((key) => imageController.enqueue(key));
     machines.onChange((key) => machineController.enqueue(key));
     snapshots.onChange((key) => snapshotController.enqueue(key));
 
@@ -95,7 +104,7 @@ export class NodeAgent {
 
     const registration = new Registration({
       client, nodeName, dataPlaneUrl, v86Build: build, machinesMax: this.#config.machinesMax, reservedMemoryMiB: this.#config.reservedMemoryMiB,
-      clock: this.#clock, machines: () => supervisor.liveCount,
+      clock: this.#clock, machines: () => supervisor.liveCount, images: () => prefetch.ready,
     });
     const lease = new NodeLease({ client, nodeName, clock: this.#clock });
     let isRegistered = false;
@@ -114,7 +123,9 @@ export class NodeAgent {
         const left = await supervisor.sweep(new Set(machines.list().map(({ metadata }) => metadata.uid)));
         if (left.length > 0) this.#log.info({ machines: left }, 'Removed what earlier machines left');
         for (const { key, uid } of supervisor.machines) if (!machines.getByUid(uid)) machineController.enqueue(key);
-        await artifacts.prune(await supervisor.neededArtifacts());
+        if (!images.hasSynced) return;
+        await artifacts.prune(new Set([...(await supervisor.neededArtifacts()), ...prefetch.neededArtifacts()]));
+        await snapshotCache.prune(new Set(prefetch.neededSnapshots()));
       },
     });
     const hints = this.#config.redisUrl === undefined ? undefined : new Hints({
@@ -129,6 +140,8 @@ export class NodeAgent {
     hints?.start();
     machines.start(this.#abort.signal);
     snapshots.start(this.#abort.signal);
+    images.start(this.#abort.signal);
+    imageController.start();
     void Promise.all([machines.synced(), snapshots.synced()]).then(() => {
       if (this.#abort.signal.aborted) return;
       machineController.start();
@@ -138,14 +151,14 @@ export class NodeAgent {
     });
 
     this.#stop = async () => {
-      await Promise.all([signOfLife.stop(), housekeeping.stop(), hints?.stop(), snapshotController.stop()]);
+      await Promise.all([signOfLife.stop(), housekeeping.stop(), hints?.stop(), snapshotController.stop(), imageController.stop()]);
       convergence.nodeStopping = true;
       for (const { key } of supervisor.machines) machineController.enqueue(key);
       await this.#until(() => supervisor.liveCount === 0, SUSPEND_DEADLINE_MS);
       await this.#within(2_000, Promise.all([registration.report({ ready: false, force: true }), recorder.flushed()]));
       await this.#within(2_000, this.#settled(machineController));
       this.#abort.abort();
-      await this.#within(2_000, Promise.all([machineController.stop(), machines.stopped(), snapshots.stopped()]));
+      await this.#within(2_000, Promise.all([machineController.stop(), machines.stopped(), snapshots.stopped(), images.stopped()]));
     };
   }
 
@@ -158,10 +171,10 @@ export class NodeAgent {
     this.#log.info('The node agent has stopped');
   }
 
-  #informer<Spec, Status>(client: ObjectClient, kind: ConstructorParameters<typeof Informer<Spec, Status>>[0]['kind']): Informer<Spec, Status> {
+  #informer<Spec, Status>(client: ObjectClient, kind: KindDefinition<Spec, Status>, options: ListOptions): Informer<Spec, Status> {
     let isFailing = false;
     const informer = new Informer<Spec, Status>({
-      client, kind, options: { fieldSelector: `spec.nodeName=${this.#config.nodeName}` }, resyncMs: RESYNC_MS,
+      client, kind, options, resyncMs: RESYNC_MS,
       onFailure: (error) => {
         if (!isFailing) this.#log.warn({ err: error, kind: kind.kind }, 'The API cannot be watched; machines run on, and it is tried again');
         isFailing = true;

@@ -1,7 +1,7 @@
 import { cpus, release, arch, hostname, networkInterfaces, platform, totalmem } from 'node:os';
 import { readFile } from 'node:fs/promises';
 import { type Clock } from '@corral/base';
-import { MIB, type Node, nodes, type NodeStatus, type ObjectClient, Problem, toKubeTime, withCondition } from '@corral/contracts';
+import { MIB, type Node, nodes, type NodeStatus, type ObjectClient, toKubeTime, withCondition } from '@corral/contracts';
 
 export interface RegistrationOptions {
   readonly client: ObjectClient;
@@ -13,6 +13,8 @@ export interface RegistrationOptions {
   readonly clock: Clock;
   /** How many machines run here now. */
   machines(): number;
+  /** Images whose machines start at once here. */
+  images(): readonly string[];
 }
 
 const CORRAL_VERSION = 'v0.1.0';
@@ -42,19 +44,20 @@ export class Registration {
 
   /** Writes the status when it changed or its heartbeat is old. */
   async report({ ready, force = false }: { readonly ready: boolean; readonly force?: boolean }): Promise<void> {
-    const { client, nodeName, clock, machines } = this.#options;
-    const fingerprint = `${ready} ${machines()}`;
+    const { client, nodeName, clock, machines, images } = this.#options;
+    const fingerprint = `${ready} ${machines()} ${images().join()}`;
     const now = clock.now();
     if (!force && fingerprint === this.#told && now.getTime() - this.#toldAt < HEARTBEAT_PERIOD_MS) return;
     const node = await client.get(nodes, undefined, nodeName);
-    if (!node) throw new Problem('object.not-found', `Node "${nodeName}" is gone`);
+    // Somebody deleted it; a node that lives is there.
+    if (!node) return this.register();
     await client.replaceStatus(nodes, { ...node, status: await this.#statusOf(node, ready, now) });
     this.#told = fingerprint;
     this.#toldAt = now.getTime();
   }
 
   async #statusOf(node: Node, ready: boolean, now: Date): Promise<NodeStatus> {
-    const { dataPlaneUrl, v86Build, machinesMax, reservedMemoryMiB, machines } = this.#options;
+    const { dataPlaneUrl, v86Build, machinesMax, reservedMemoryMiB, machines, images } = this.#options;
     const memory = usableMemoryBytes();
     const conditions = withCondition(
       node.status?.conditions,
@@ -74,7 +77,7 @@ export class Registration {
       conditions,
       addresses: [{ type: 'InternalIP', address: new URL(dataPlaneUrl).hostname.replace(/^\[|\]$/g, '') }, { type: 'Hostname', address: hostname() }],
       nodeInfo: await hostInfo(v86Build),
-      corral: { dataPlaneUrl, v86Build, memoryMode: 'Copy', machines: machines() },
+      corral: { dataPlaneUrl, v86Build, memoryMode: 'Copy', machines: machines(), images: [...images()] },
     };
   }
 }

@@ -1,7 +1,8 @@
-import { chmod, mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type StoredArtifact } from '@corral/contracts';
 import { type ObjectStore } from '@corral/object-store';
+import { prune, touch } from './cache-pruning.ts';
 import { SingleFlight } from './single-flight.ts';
 
 export interface ArtifactCacheOptions {
@@ -36,7 +37,7 @@ export class ArtifactCache {
   async ensure(artifact: StoredArtifact): Promise<string> {
     const path = this.pathOf(artifact.sha256);
     if (await isThere(path)) {
-      await touch(path);
+      await touch(path, new Date());
       return path;
     }
     return this.#flights.do(artifact.sha256, async () => {
@@ -47,28 +48,11 @@ export class ArtifactCache {
     });
   }
 
-  /** Removes the least recently used artifacts that nobody needs, until the rest fits. */
+  /** Makes room, but not of what machines here may still read. */
   async prune(needed: ReadonlySet<string>): Promise<void> {
     const { directory, maxBytes } = this.#options;
-    const files = [];
-    for (const name of await readdir(directory)) {
-      const file = await stat(join(directory, name)).catch(() => undefined);
-      if (file && !name.endsWith('.part')) files.push({ name, sizeBytes: file.size, usedAt: file.mtimeMs });
-    }
-    let total = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    for (const { name, sizeBytes } of files.sort((a, b) => a.usedAt - b.usedAt)) {
-      if (total <= maxBytes) return;
-      if (needed.has(name)) continue;
-      await rm(join(directory, name), { force: true });
-      total -= sizeBytes;
-    }
+    await prune({ directory, maxBytes, needed, now: new Date() });
   }
 }
 
 const isThere = async (path: string): Promise<boolean> => (await stat(path).catch(() => undefined))?.isFile() ?? false;
-
-/** Modification times say when an artifact was last used: access times are often not kept. */
-async function touch(path: string): Promise<void> {
-  const now = new Date();
-  await utimes(path, now, now).catch(() => undefined);
-}

@@ -45,7 +45,7 @@ export interface MachineEndpoint {
 const REQUEST_DEADLINE_MS = 10_000;
 const SUSPEND_DEADLINE_MS = 18_000;
 const SNAPSHOT_DEADLINE_MS = 10 * 60_000;
-const PREPARATION_RETRY = { baseMs: 1_000, maxMs: 60_000 };
+const PREPARATION_RETRY = { baseMs: 1_000, maxMs: 15_000 };
 /** What speaks against a snapshot's bytes, and so against keeping a copy of them. */
 const BAD_SNAPSHOT: ReadonlySet<VmProcessFailure> = new Set(['SnapshotCorrupt', 'SnapshotUnreadable', 'SnapshotIncompatible']);
 

@@ -1,12 +1,14 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
-import { decodeManifest, MANIFEST_FILE, type SnapshotManifest, VERIFIED_FILE } from '@corral/memory';
+import { decodeManifest, expandSnapshot, MANIFEST_FILE, type SnapshotManifest, VERIFIED_FILE } from '@corral/memory';
 import { type ObjectStore } from '@corral/object-store';
+import { prune, touch } from './cache-pruning.ts';
 import { SingleFlight } from './single-flight.ts';
 
 export interface SnapshotCacheOptions {
   readonly directory: string;
   readonly store: ObjectStore;
+  readonly maxBytes: number;
 }
 
 export interface CachedSnapshot {
@@ -23,6 +25,7 @@ const DOWNLOAD_DEADLINE_MS = 30 * 60_000;
 export class SnapshotCache {
   readonly #options: SnapshotCacheOptions;
   readonly #flights = new SingleFlight<CachedSnapshot>();
+  readonly #expansions = new SingleFlight<void>();
 
   constructor(options: SnapshotCacheOptions) {
     this.#options = options;
@@ -39,8 +42,23 @@ export class SnapshotCache {
   async ensure(source: { readonly manifestKey: string; readonly digest: string }): Promise<CachedSnapshot> {
     const directory = join(this.#options.directory, source.digest);
     const manifest = await readManifest(directory);
-    if (manifest) return { directory, manifest };
+    if (manifest) {
+      await touch(directory, new Date());
+      return { directory, manifest };
+    }
     return this.#flights.do(source.digest, () => this.#fetch(source, directory));
+  }
+
+  /** The same, and ready to be used again and again: what must be computed for every restore is computed once. */
+  async expand(source: { readonly manifestKey: string; readonly digest: string }): Promise<void> {
+    const { directory } = await this.ensure(source);
+    await this.#expansions.do(source.digest, () => expandSnapshot(directory));
+  }
+
+  /** Makes room, but not of what is needed. */
+  async prune(needed: ReadonlySet<string>): Promise<void> {
+    const { directory, maxBytes } = this.#options;
+    await prune({ directory, maxBytes, needed, now: new Date() });
   }
 
   /** Forgets a snapshot whose local copy proved bad, so that it is fetched anew. */

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { assertNever } from '@corral/base';
 import { type SnapshotTaken, type VmProcessFailure, type VmProcessInput, type VmProcessOutput } from '@corral/contracts';
 import { BoundedLog } from './bounded-log.ts';
+import { parseMessage } from './vm-process.messages.ts';
 
 /** A refusal of the VM process, in its own words. */
 export class VmProcessRefusal extends Error {
@@ -40,6 +41,8 @@ const CLOSED_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' };
 /** A small young generation: an emulator allocates little, and what it keeps lives long. */
 const V8_FLAGS = ['--max-semi-space-size=1', '--disable-warning=ExperimentalWarning'];
 
+const DRAIN_DEADLINE_MS = 1_000;
+
 /** One VM process: requests with deadlines, events, and its end, which is told exactly once. */
 export class VmProcessHandle {
   readonly #child: ChildProcess;
@@ -60,11 +63,14 @@ export class VmProcessHandle {
     this.#waiting.promise.catch(() => undefined);
     if (this.#child.stdout) this.log.follow(this.#child.stdout);
     if (this.#child.stderr) this.log.follow(this.#child.stderr);
-    this.#child.on('message', (message) => this.#receive(message as VmProcessOutput));
+    this.#child.on('message', (message) => {
+      const known = parseMessage(message);
+      if (known) this.#receive(known);
+      // A process that no longer speaks the protocol is not ours any more.
+      else this.kill();
+    });
     this.#child.on('error', () => this.#end({}));
-    this.#child.on('exit', (exitCode, signal) =>
-      this.#end({ ...(exitCode === null ? {} : { exitCode }), ...(signal === null ? {} : { signal }) }),
-    );
+    this.#child.on('exit', (exitCode, signal) => void this.#drain({ ...(exitCode === null ? {} : { exitCode }), ...(signal === null ? {} : { signal }) }));
   }
 
   get pid(): number | undefined {
@@ -110,7 +116,7 @@ export class VmProcessHandle {
     this.#child.kill('SIGKILL');
   }
 
-  /** Bytes resident; undefined when the process is gone or the host does not say. Source: proc(5), statm. */
+  /** Bytes resident; undefined when the process is gone or the host does not say. Source: proc_pid_smaps(5). */
   async residentBytes(): Promise<number | undefined> {
     if (this.pid === undefined || this.#exit) return undefined;
     const text = await readFile(`/proc/${this.pid}/smaps_rollup`, 'utf8').catch(() => '');
@@ -144,6 +150,18 @@ export class VmProcessHandle {
     this.#pending.delete(requestId);
     clearTimeout(pending.timer);
     how(pending);
+  }
+
+  /** The last words of a process may still be in the channel when its end is known. */
+  async #drain(exit: { readonly exitCode?: number; readonly signal?: string }): Promise<void> {
+    if (this.#child.connected) {
+      const drained = Promise.withResolvers<undefined>();
+      this.#child.once('disconnect', () => drained.resolve(undefined));
+      const timer = setTimeout(() => drained.resolve(undefined), DRAIN_DEADLINE_MS);
+      await drained.promise;
+      clearTimeout(timer);
+    }
+    this.#end(exit);
   }
 
   #end(exit: { readonly exitCode?: number; readonly signal?: string }): void {
