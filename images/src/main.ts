@@ -8,6 +8,7 @@ import { buildLinuxMinimal } from './linux-minimal.ts';
 import { PrivateApt } from './private-apt.ts';
 import { barProgress, jsonProgress, lineProgress, type Progress } from './progress.ts';
 import type { ImageBuild } from './recipe.ts';
+import { buildTestMedia } from './test-media.ts';
 import { buildTicklessKernel, ticklessKernel } from './tickless-kernel.ts';
 
 const USAGE = `Usage: npm run images -- <name> [options]
@@ -19,6 +20,7 @@ Names:
   debian-dev       Debian with python3, gcc, make, git, curl, nodejs and vim, on a disk
   debian-desktop   Debian with X, a window manager, a terminal and a browser, on a disk
   kernel           our own kernel without an idle tick (minutes, once); the other images are then built on it
+  test-media       a floppy, a CD-ROM and a multiboot kernel that know nothing of Corral, for tests
   agent            compiles the guest agent into the repository, after its source was changed (needs gcc)
 
 Options:
@@ -31,6 +33,7 @@ Options:
 const RECIPES: Readonly<Record<string, (build: ImageBuild, force: boolean) => Promise<CurrentImage>>> = {
   'linux-minimal': buildLinuxMinimal,
   kernel: buildTicklessKernel,
+  'test-media': buildTestMedia,
   'debian-dev': (build, force) => buildDebianImage(DEBIAN_DEV, build, force),
   'debian-desktop': (build, force) => buildDebianImage(DEBIAN_DESKTOP, build, force),
 };
