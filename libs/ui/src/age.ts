@@ -1,8 +1,9 @@
 const MINUTE = 60;
 const HOUR = 3600;
 const DAY = 86_400;
+const YEAR = 365 * DAY;
 
-/** How long, in the one unit that says it best: `0.4 s`, `8 s`, `3 min`, `2 h`, `5 d`. `–` when it is not known. */
+/** How long, in the one unit that says it best: `0.4 s`, `8 s`, `3 min`, `2 h`, `5 d`, `3 y`. `–` when it is not known. */
 export function formatDuration(milliseconds: number): string {
   const seconds = Math.max(0, milliseconds) / 1000;
   if (!Number.isFinite(seconds)) return '–';
@@ -10,7 +11,8 @@ export function formatDuration(milliseconds: number): string {
   if (seconds < MINUTE) return `${Math.floor(seconds)} s`;
   if (seconds < HOUR) return `${Math.floor(seconds / MINUTE)} min`;
   if (seconds < DAY) return `${Math.floor(seconds / HOUR)} h`;
-  return `${Math.floor(seconds / DAY)} d`;
+  if (seconds < YEAR) return `${Math.floor(seconds / DAY)} d`;
+  return `${Math.floor(seconds / YEAR)} y`;
 }
 
 /** The same with its second unit where there is room: `2 d 4 h`, `3 h 12 min`. */

@@ -4,7 +4,7 @@ import { formatSize } from './size.ts';
 describe('durations', () => {
   it.each([
     [-5, '0 s'], [120, '0.1 s'], [999, '0.9 s'], [8_900, '8 s'], [59_999, '59 s'], [180_000, '3 min'],
-    [3_599_000, '59 min'], [7_300_000, '2 h'], [86_400_000 * 9, '9 d'], [NaN, '–'],
+    [3_599_000, '59 min'], [7_300_000, '2 h'], [86_400_000 * 9, '9 d'], [86_400_000 * 800, '2 y'], [NaN, '–'],
   ])('%d ms reads %s', (ms, text) => {
     expect(formatDuration(ms)).toBe(text);
   });

@@ -19,7 +19,7 @@ export function CommandBlock({ command, className }: { readonly command: Command
         ))}
         <CopyButton text={command[form]} className="ml-auto" />
       </div>
-      <pre tabIndex={0} aria-label={en.newMachine.command} className="max-h-44 overflow-auto p-3 font-mono text-12 leading-relaxed text-ink2">
+      <pre tabIndex={0} aria-label={en.newMachine.command} className="max-h-64 overflow-auto p-3 font-mono text-12 leading-relaxed text-ink2">
         {command[form]}
       </pre>
     </section>

@@ -36,6 +36,9 @@ export function useConnection(): Connection {
   return useSyncExternalStore(socket.subscribe, () => socket.connection);
 }
 
+/** Whether changes can be asked for now: while the connection is lost they are disabled, never queued. */
+export const useOnline = (): boolean => useConnection().state !== 'Offline';
+
 export const reconnect = (): void => socket.reconnect();
 
 /** Takes the answer to a write into every list that holds the object. */

@@ -18,7 +18,7 @@ export function Inspector({ vm, snapshots }: { readonly vm: VirtualMachine; read
     <div className="divide-y divide-line">
       <Memory vm={vm} />
       {snapshots.length > 0 && <RecentSnapshots vm={vm} snapshots={snapshots} />}
-      <Conditions conditions={vm.status?.conditions ?? []} />
+      <Conditions conditions={vm.status?.conditions ?? []} restsByWish={(vm.spec?.powerState ?? 'Running') !== 'Running'} />
       <Details vm={vm} />
     </div>
   );
@@ -102,21 +102,32 @@ function RecentSnapshots({ vm, snapshots }: { readonly vm: VirtualMachine; reado
 /** Types for which True is the bad answer. */
 const BAD_WHEN_TRUE = /Pressure$|^GuestPanicked$|^Failed$/;
 
-export function conditionLook({ type, status }: Pick<Condition, 'type' | 'status'>): { readonly shape: StatusShape | 'Check'; readonly tone: StatusTone; readonly rank: number } {
+interface ConditionLook {
+  readonly shape: StatusShape | 'Check';
+  readonly tone: StatusTone;
+  /** Worse comes first. */
+  readonly rank: number;
+}
+
+const RESTING: ConditionLook = { shape: 'Bars', tone: 'Off', rank: 2 };
+
+export function conditionLook({ type, status }: Pick<Condition, 'type' | 'status'>): ConditionLook {
   if (status === 'Unknown') return { shape: 'Dashed', tone: 'Unknown', rank: 1 };
   const bad = BAD_WHEN_TRUE.test(type) ? status === 'True' : status === 'False';
   return bad ? { shape: 'Triangle', tone: 'Attention', rank: 0 } : { shape: 'Check', tone: 'Good', rank: 2 };
 }
 
-export function Conditions({ conditions }: { readonly conditions: readonly Condition[] }): ReactElement {
+export function Conditions({ conditions, restsByWish }: { readonly conditions: readonly Condition[]; readonly restsByWish: boolean }): ReactElement {
   const now = useNow();
-  const sorted = [...conditions].sort((a, b) => conditionLook(a).rank - conditionLook(b).rank || (a.type < b.type ? -1 : 1));
+  // A machine that was asked to rest is not expected to answer.
+  const look = (condition: Condition) => (restsByWish && condition.type === 'Ready' && condition.status === 'False' ? RESTING : conditionLook(condition));
+  const sorted = [...conditions].sort((a, b) => look(a).rank - look(b).rank || (a.type < b.type ? -1 : 1));
   return (
     <Section title={en.machine.conditions}>
       {sorted.length === 0 && <p className="text-ink2">{en.machine.noConditions}</p>}
       <ul className="flex flex-col gap-2">
         {sorted.map((condition) => {
-          const { shape, tone } = conditionLook(condition);
+          const { shape, tone } = look(condition);
           return (
             <li key={condition.type} className="flex items-baseline gap-2.5">
               <span className="translate-y-0.5">{shape === 'Check' ? <CheckGlyph /> : <StatusGlyph shape={shape} tone={tone} />}</span>

@@ -11,7 +11,7 @@ import { useKeys } from '../../app/keys.ts';
 import { usePhone, useWide } from '../../app/media.ts';
 import { ListTrouble, Trouble } from '../../app/trouble.tsx';
 import { dismissIntent, useIntents } from '../../live/intents.ts';
-import { useCollection } from '../../live/live.ts';
+import { useCollection, useOnline } from '../../live/live.ts';
 import { useNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
 import { askPower, machineActions, VERB_ICONS } from '../machines/machine-actions.ts';
@@ -101,6 +101,7 @@ function MachineView({ vm, status, snapshots, refusal }: Loaded & { readonly ref
   const phone = usePhone();
   const wide = useWide();
   const now = useNow();
+  const online = useOnline();
   const [deleting, setDeleting] = useState(false);
   const [snapshotRefusal, setSnapshotRefusal] = useState<Refusal>();
   const { namespace = '', name, uid } = vm.metadata;
@@ -121,8 +122,8 @@ function MachineView({ vm, status, snapshots, refusal }: Loaded & { readonly ref
     );
   };
   useKeys({
-    s: () => canSnapshot(status) && snapshot(),
-    p: () => first && (first.verb === 'pause' || first.verb === 'resume') && askPower(vm, first.powerState),
+    s: () => online && canSnapshot(status) && snapshot(),
+    p: () => online && first && (first.verb === 'pause' || first.verb === 'resume') && askPower(vm, first.powerState),
     t: () => open('terminal'),
     Delete: () => setDeleting(true),
     Escape: () => void navigate({ to: '/machines', search: (previous) => ({ ns: previous.ns }) }),
@@ -156,12 +157,12 @@ function MachineView({ vm, status, snapshots, refusal }: Loaded & { readonly ref
           </span>
         )}
         {first && !phone && (
-          <Button icon={<VerbIcon verb={first.verb} />} onClick={() => askPower(vm, first.powerState)}>
+          <Button icon={<VerbIcon verb={first.verb} />} disabled={!online} onClick={() => askPower(vm, first.powerState)}>
             {first.label}
           </Button>
         )}
         {!phone && (
-          <Button look="Primary" icon={<Camera aria-hidden size={15} />} disabled={!canSnapshot(status)} onClick={snapshot}>
+          <Button look="Primary" icon={<Camera aria-hidden size={15} />} disabled={!online || !canSnapshot(status)} onClick={snapshot}>
             {en.verbs.snapshot}
             <Kbd>S</Kbd>
           </Button>
@@ -232,10 +233,10 @@ function MachineView({ vm, status, snapshots, refusal }: Loaded & { readonly ref
       </div>
       {phone && tab === 'overview' && first && (
         <div className="flex gap-2 border-t border-line p-3">
-          <Button size="Touch" className="flex-1" onClick={() => askPower(vm, first.powerState)}>
+          <Button size="Touch" className="flex-1" disabled={!online} onClick={() => askPower(vm, first.powerState)}>
             {first.label}
           </Button>
-          <Button size="Touch" look="Primary" className="flex-1" disabled={!canSnapshot(status)} onClick={snapshot}>
+          <Button size="Touch" look="Primary" className="flex-1" disabled={!online || !canSnapshot(status)} onClick={snapshot}>
             {en.verbs.snapshot}
           </Button>
         </div>

@@ -19,7 +19,7 @@ export interface PressedKey {
 }
 
 const MODIFIERS = new Set(['ControlLeft', 'ControlRight', 'AltLeft', 'AltRight', 'ShiftLeft', 'ShiftRight', 'MetaLeft', 'MetaRight']);
-export const isModifier = (code: string): boolean => MODIFIERS.has(code);
+const isModifier = (code: string): boolean => MODIFIERS.has(code);
 
 /**
  * What a key press says to the guest. A character is sent as text, so that it arrives as the reader's own layout has

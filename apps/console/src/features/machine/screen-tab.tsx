@@ -12,7 +12,8 @@ import { en } from '../../messages/en.ts';
 import { askPower } from '../machines/machine-actions.ts';
 import { powerVerbs } from '../machines/machine-verbs.ts';
 import { InputSender } from './input-sender.ts';
-import { inputOfKey, isModifier, splitText, toScreen, type ScreenInput } from './screen-input.ts';
+import { ReleaseChord } from './release-chord.ts';
+import { inputOfKey, splitText, toScreen, type ScreenInput } from './screen-input.ts';
 import { useStill } from './use-still.ts';
 
 const BUTTONS = ['left', 'middle', 'right'] as const;
@@ -26,7 +27,7 @@ export function ScreenTab({ vm, status }: { readonly vm: VirtualMachine; readonl
   const canvas = useRef<HTMLCanvasElement>(null);
   const stage = useRef<HTMLDivElement>(null);
   const [focused, setFocused] = useState(false);
-  const chordBroken = useRef(false);
+  const chord = useRef(new ReleaseChord());
   const { namespace = '', name } = vm.metadata;
 
   const live = ['Running', 'NotReady', 'Paused', 'Pausing', 'Resuming', 'Failed'].includes(status.says);
@@ -44,9 +45,7 @@ export function ScreenTab({ vm, status }: { readonly vm: VirtualMachine; readonl
 
   const keyDown = (event: KeyboardEvent<HTMLDivElement>): void => {
     if (!takesInput) return;
-    // Control+Alt, pressed and let go alone, gives the keyboard back; any key between makes it a chord of the guest.
-    if (!isModifier(event.code)) chordBroken.current = true;
-    else if (event.ctrlKey && event.altKey) chordBroken.current = false;
+    chord.current.down(event);
     const input = inputOfKey(event.nativeEvent);
     // Pasting must reach the page to be turned into typing.
     if ((event.ctrlKey || event.metaKey) && event.shiftKey && event.code === 'KeyV') return;
@@ -55,7 +54,7 @@ export function ScreenTab({ vm, status }: { readonly vm: VirtualMachine; readonl
     push(input);
   };
   const keyUp = (event: KeyboardEvent<HTMLDivElement>): void => {
-    if (isModifier(event.code) && (event.ctrlKey || event.altKey) && !chordBroken.current && (event.key === 'Control' || event.key === 'Alt')) stage.current?.blur();
+    if (chord.current.up(event)) stage.current?.blur();
   };
   const pointer = (action: 'move' | 'down' | 'up') => (event: PointerEvent<HTMLCanvasElement>): void => {
     if (!still || !takesInput || (action === 'move' && !focused)) return;

@@ -5,6 +5,7 @@ import { Terminal } from '@xterm/xterm';
 import '@xterm/xterm/css/xterm.css';
 import { useEffect, useRef, type ReactElement } from 'react';
 import { en } from '../../messages/en.ts';
+import { ReleaseChord } from './release-chord.ts';
 import { TerminalLink, type LinkState, type TerminalKind } from './terminal-link.ts';
 
 const SCROLLBACK_LINES = 5000;
@@ -48,6 +49,13 @@ export function TerminalView({ kind, path, label, onState }: TerminalViewProps):
     terminal.loadAddon(new WebLinksAddon(openLink));
     terminal.open(element);
     terminal.textarea?.setAttribute('aria-label', label);
+
+    const chord = new ReleaseChord();
+    terminal.attachCustomKeyEventHandler((event) => {
+      if (event.type === 'keydown') chord.down(event);
+      else if (event.type === 'keyup' && chord.up(event)) terminal.blur();
+      return true;
+    });
 
     const link = new TerminalLink(kind, path, { reset: () => terminal.reset(), write: (bytes) => terminal.write(bytes), changed: onState });
     terminal.onData((text) => link.send(text));

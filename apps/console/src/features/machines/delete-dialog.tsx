@@ -8,7 +8,7 @@ import { CommandBlock } from '../../app/command-block.tsx';
 import { Question } from '../../app/modal.tsx';
 import { Trouble } from '../../app/trouble.tsx';
 import { ask } from '../../live/intents.ts';
-import { useCollection } from '../../live/live.ts';
+import { useCollection, useOnline } from '../../live/live.ts';
 import { useNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
 import { snapshotNow } from '../snapshots/take-snapshot.ts';
@@ -24,6 +24,7 @@ interface DeleteDialogProps {
 /** Says what is lost before it is. With one machine, offers to keep it as a snapshot first, and waits until that is safe. */
 export function DeleteDialog({ machines, snapshottable, onClose, onDeleted }: DeleteDialogProps): ReactElement {
   const now = useNow();
+  const online = useOnline();
   const only = machines.length === 1 ? machines[0] : undefined;
   const { items } = useCollection<VirtualMachineSnapshot>(only && apiPath(SNAPSHOTS, only.metadata.namespace));
   const [snapshotUid, setSnapshotUid] = useState<string>();
@@ -62,13 +63,13 @@ export function DeleteDialog({ machines, snapshottable, onClose, onDeleted }: De
           <Button onClick={onClose} autoFocus>
             {en.cancel}
           </Button>
-          <Button look="Danger" disabled={busy || waiting} onClick={() => void remove()}>
+          <Button look="Danger" disabled={busy || waiting || !online} onClick={() => void remove()}>
             {en.verbs.deleteNow}
           </Button>
           {only && snapshottable && (
             <Button
               look="Primary"
-              disabled={busy || waiting}
+              disabled={busy || waiting || !online}
               onClick={() =>
                 void snapshotNow(only)
                   .then(({ metadata }) => setSnapshotUid(metadata.uid))

@@ -12,7 +12,7 @@ import { usePhone } from '../../app/media.ts';
 import { Modal } from '../../app/modal.tsx';
 import { DEFAULT_NAMESPACE, useNamespace } from '../../app/namespace.ts';
 import { Trouble } from '../../app/trouble.tsx';
-import { useCollection } from '../../live/live.ts';
+import { useCollection, useOnline } from '../../live/live.ts';
 import { en } from '../../messages/en.ts';
 import { DRAFT_PATHS, objectOf, parseLabels, type Draft, type DraftField } from './draft.ts';
 import { CONTROL, FormField } from './form-field.tsx';
@@ -29,6 +29,7 @@ export function NewMachineDialog(): ReactElement {
   const navigate = useNavigate();
   const search = useSearch({ from: '/app' });
   const phone = usePhone();
+  const online = useOnline();
   const shownNamespace = useNamespace();
   const images = useCollection<VirtualMachineImage>(apiPath(IMAGES)).items;
   const namespaces = useCollection<Namespace>(apiPath(NAMESPACES)).items;
@@ -80,7 +81,7 @@ export function NewMachineDialog(): ReactElement {
   };
 
   const submit = async (): Promise<void> => {
-    if (busy || labelsBad || draft.source === undefined) return;
+    if (busy || !online || labelsBad || draft.source === undefined) return;
     setBusy(true);
     try {
       const vm = await create<VirtualMachine>(MACHINES, objectOf(draft));
@@ -244,7 +245,7 @@ export function NewMachineDialog(): ReactElement {
           <Button onClick={close} className="max-phone:h-11 max-phone:flex-1">
             {en.cancel}
           </Button>
-          <Button type="submit" look="Primary" className="max-phone:h-11 max-phone:flex-2" disabled={busy || draft.source === undefined || labelsBad}>
+          <Button type="submit" look="Primary" className="max-phone:h-11 max-phone:flex-2" disabled={busy || !online || draft.source === undefined || labelsBad}>
             {en.newMachine.create}
             {!phone && <Kbd>{navigator.platform.startsWith('Mac') ? '⌘↵' : 'Ctrl ↵'}</Kbd>}
           </Button>
