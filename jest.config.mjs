@@ -23,8 +23,8 @@ const project = (displayName, testMatch, extra = {}) => ({
     '^.+\\.tsx$': ['@swc/jest', { jsc: { target: 'es2024', parser: { syntax: 'typescript', tsx: true }, transform: { react: { runtime: 'automatic' } } }, module: { type: 'es6' } }],
   },
   testEnvironmentOptions: { customExportConditions: ['@corral/source', 'node', 'node-addons'] },
-  modulePathIgnorePatterns: ['<rootDir>/.*/dist/', '<rootDir>/.corral/'],
-  watchPathIgnorePatterns: ['<rootDir>/.corral/'],
+  modulePathIgnorePatterns: ['<rootDir>/.*/dist/', '<rootDir>/.corral'],
+  watchPathIgnorePatterns: ['<rootDir>/.corral'],
   ...extra,
 });
 

@@ -1,0 +1,2 @@
+// Real servers start in their own time; every wait inside a test has its own shorter deadline.
+jest.setTimeout(60_000);
