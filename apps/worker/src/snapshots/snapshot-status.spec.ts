@@ -1,0 +1,35 @@
+import { findCondition, type VirtualMachineSnapshot, type VirtualMachineSnapshotStatus } from '@corral/contracts';
+import { failed, isFinished, isPastDeadline, notReady, SNAPSHOT_DEADLINE_MS, verified } from './snapshot-status.ts';
+
+const CREATED = '2026-01-01T00:00:00Z';
+const later = (ms: number): Date => new Date(Date.parse(CREATED) + ms);
+const aSnapshot = (status?: VirtualMachineSnapshotStatus): VirtualMachineSnapshot => ({
+  apiVersion: 'corral.dev/v1', kind: 'VirtualMachineSnapshot',
+  metadata: { name: 's', namespace: 'default', uid: 'u', resourceVersion: '1', generation: 2, creationTimestamp: CREATED },
+  spec: { virtualMachine: 'demo', nodeName: 'worker-1' },
+  ...(status ? { status } : {}),
+});
+
+describe('The status of a snapshot', () => {
+  it('is finished when it is verified or given up, and not while it is tried', () => {
+    const trying = notReady(aSnapshot(), 'StorageUnreachable', 'S3 is away', later(1));
+    expect([isFinished(aSnapshot()), isFinished(aSnapshot(trying))]).toEqual([false, false]);
+    expect(isFinished(aSnapshot(failed(aSnapshot(trying), 'StorageUnreachable', 'S3 is away', later(2))))).toBe(true);
+    expect(isFinished(aSnapshot(verified(aSnapshot(trying), { digest: 'd' }, later(2))))).toBe(true);
+  });
+
+  it('keeps its facts from one try to the next, and the time since when it has not been Ready', () => {
+    const first = notReady(aSnapshot(), 'Taking', '', later(0), { virtualMachineUid: 'vm', incarnation: 3 });
+    const second = notReady(aSnapshot(first), 'StorageFull', 'full', later(60_000));
+    expect(second).toMatchObject({ virtualMachineUid: 'vm', incarnation: 3, observedGeneration: 2 });
+    expect(findCondition(second.conditions, 'Ready')).toMatchObject({ status: 'False', reason: 'StorageFull', lastTransitionTime: CREATED });
+  });
+
+  it('stands alone once verified', () => {
+    expect(verified(aSnapshot(), { digest: 'd' }, later(5))).toMatchObject({ parent: '', digest: 'd', completedAt: CREATED });
+  });
+
+  it('is tried until its deadline', () => {
+    expect([isPastDeadline(aSnapshot(), later(SNAPSHOT_DEADLINE_MS)), isPastDeadline(aSnapshot(), later(SNAPSHOT_DEADLINE_MS + 1))]).toEqual([false, true]);
+  });
+});
