@@ -20,7 +20,6 @@ function readConfig(): ApiConfig {
 
 const config = readConfig();
 const app = await createApplication(config).catch((error: unknown) => fail(`The API could not be set up: ${describe(error)}`));
-app.useLogger(app.get(Logger));
 const url = await startApplication(app, config).catch((error: unknown) => fail(`The API could not start: ${describe(error)}`));
 app.get(Logger).log(`The API listens on ${url}`);
 

@@ -18,24 +18,29 @@ class ConfigModule {
   }
 }
 
-/** One process with every role. Splitting roles over processes is a matter of leaving one out here. */
+/** What every role stands on: configuration, logs, database, HTTP, authentication, and every kind as an API. */
 @Module({})
-export class AppModule {
+export class PlatformModule {
   static register(config: ApiConfig): DynamicModule {
     return {
-      module: AppModule,
+      module: PlatformModule,
       imports: [
-        LoggerModule.forRoot({ pinoHttp: { autoLogging: false, quietReqLogger: true, redact: ['req.headers.authorization', 'req.headers.cookie'] } }),
+        LoggerModule.forRoot({ pinoHttp: { level: config.logLevel, autoLogging: false, quietReqLogger: true, redact: ['req.headers.authorization', 'req.headers.cookie'] } }),
         ConfigModule.register(config),
         DatabaseModule,
         TelemetryModule,
         AuthModule,
         HttpModule,
         ResourcesModule,
-        ObjectStoreModule,
-        ApiRole,
-        ControllersRole,
       ],
     };
+  }
+}
+
+/** One process with every role. Splitting roles over processes is a matter of leaving one out here. */
+@Module({})
+export class AppModule {
+  static register(config: ApiConfig): DynamicModule {
+    return { module: AppModule, imports: [PlatformModule.register(config), ObjectStoreModule, ApiRole, ControllersRole] };
   }
 }

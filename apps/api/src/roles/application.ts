@@ -1,12 +1,15 @@
+import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Logger } from 'nestjs-pino';
 import type { ApiConfig } from '../platform/config/api-config.ts';
 import { createHttpAdapter, prepareHttp } from '../platform/http/http-server.ts';
 import { AppModule } from './app.module.ts';
 
-/** The whole API server, ready to listen. Closing it ends every watch and socket first, the database last. */
-export async function createApplication(config: ApiConfig): Promise<NestFastifyApplication> {
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.register(config), await createHttpAdapter(config), { bufferLogs: true, abortOnError: false });
+/** The API server, ready to listen. Closing it ends every watch and socket first, the database last. */
+export async function createApplication(config: ApiConfig, root: DynamicModule = AppModule.register(config)): Promise<NestFastifyApplication> {
+  const app = await NestFactory.create<NestFastifyApplication>(root, await createHttpAdapter(config), { bufferLogs: true, abortOnError: false });
+  app.useLogger(app.get(Logger));
   await prepareHttp(app);
   return app;
 }

@@ -3,6 +3,7 @@ import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { Admission } from '../../platform/objects/admission.ts';
 import { ContinueTokens } from './continue-tokens.ts';
 import { DiscoveryRoutes } from './discovery.routes.ts';
+import { GarbageCollector } from './garbage-collector.ts';
 import { LiveGateway } from './live.gateway.ts';
 import { ResourceRoutes } from './resource.routes.ts';
 import { Resources } from './resources.service.ts';
@@ -26,3 +27,7 @@ export class ResourcesModule {}
 /** The kinds over HTTP: generic REST, watches, discovery, OpenAPI and the console's socket. */
 @Module({ providers: [Waits, ResourceRoutes, DiscoveryRoutes, LiveGateway] })
 export class ResourceRoutesModule {}
+
+/** Owners and what they own. */
+@Module({ providers: [GarbageCollector] })
+export class GarbageCollectionModule {}

@@ -30,6 +30,7 @@ export const ApiConfig = z
       .default('')
       .transform((list) => list.split(',').map((item) => item.trim()).filter((item) => item !== ''))
       .refine((list) => list.every(isNetwork), 'must be addresses or networks such as 10.1.0.0/16, separated by commas'),
+    CORRAL_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
     CORRAL_EXIT_ON_STDIN_EOF: z.enum(['0', '1']).default('0'),
   })
   .transform((env) => ({
@@ -50,6 +51,7 @@ export const ApiConfig = z
     consoleDir: env.CORRAL_CONSOLE_DIR,
     tlsDir: env.CORRAL_TLS_DIR,
     imageFetch: { allowPrivate: env.CORRAL_IMAGE_FETCH_ALLOW_PRIVATE === '1', allowed: env.CORRAL_IMAGE_FETCH_NETWORKS },
+    logLevel: env.CORRAL_LOG_LEVEL,
     exitOnStdinEof: env.CORRAL_EXIT_ON_STDIN_EOF === '1',
   }));
 export type ApiConfig = Readonly<z.output<typeof ApiConfig>>;

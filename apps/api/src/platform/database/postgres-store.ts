@@ -35,6 +35,11 @@ const ChangeRow = z.object({
   previous_resource_version: z.string().nullable(),
 });
 
+const ObjectLocation = z.object({ resource: z.string(), namespace: z.string(), name: z.string() });
+export type ObjectLocation = z.output<typeof ObjectLocation>;
+const Abandoned = ObjectLocation.extend({ absent: z.array(z.string()) });
+export type Abandoned = z.output<typeof Abandoned>;
+
 /** The Store in PostgreSQL: each call is one statement, so one round trip and one snapshot. */
 @Injectable()
 export class PostgresStore implements Store {
@@ -151,6 +156,31 @@ export class PostgresStore implements Store {
     const oldest = parsed[0]?.through ?? 0;
     if (version < oldest) throw versionExpired(version, oldest);
     return parsed.filter((row) => row.resource_version !== null).map((row) => changeOfRow(ChangeRow.parse(row)));
+  }
+
+  /** Objects with owners that no longer exist; `owners` narrows the search to those. */
+  async findAbandoned(owners?: readonly string[]): Promise<readonly Abandoned[]> {
+    const narrowed = owners === undefined ? Prisma.empty : Prisma.sql`AND o.owner_references @> ANY (${owners.map((uid) => JSON.stringify([{ uid }]))}::jsonb[])`;
+    const rows = await this.#query(Prisma.sql`
+      SELECT o.resource, o.namespace, o.name, array_agg(r.uid) AS absent
+      FROM objects o CROSS JOIN LATERAL jsonb_to_recordset(o.owner_references) AS r(uid text)
+      WHERE o.owner_references <> '[]' AND o.deletion_timestamp IS NULL ${narrowed}
+        AND NOT EXISTS (SELECT FROM objects owner WHERE owner.uid::text = r.uid)
+      GROUP BY o.uid`);
+    return z.array(Abandoned).parse(rows);
+  }
+
+  /** Objects being deleted that one of these finalizers holds. */
+  async findHeldBy(finalizers: readonly string[]): Promise<readonly ObjectLocation[]> {
+    const rows = await this.#query(Prisma.sql`
+      SELECT o.resource, o.namespace, o.name FROM objects o WHERE o.deletion_timestamp IS NOT NULL AND o.finalizers && ${[...finalizers]}::text[]`);
+    return z.array(ObjectLocation).parse(rows);
+  }
+
+  async findDependents(owner: string): Promise<readonly ObjectLocation[]> {
+    const rows = await this.#query(Prisma.sql`
+      SELECT o.resource, o.namespace, o.name FROM objects o WHERE o.owner_references @> ${JSON.stringify([{ uid: owner }])}::jsonb`);
+    return z.array(ObjectLocation).parse(rows);
   }
 
   /** Forgets changes older than `before`, but keeps the newest `keep`. Answers how many were forgotten. */

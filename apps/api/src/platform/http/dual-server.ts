@@ -28,7 +28,10 @@ export function createDualServer(handler: RequestListener, { headersTimeoutMs, c
 
   const servePlain = plain.listeners('connection') as ((this: Server, socket: Socket) => void)[];
   plain.removeAllListeners('connection');
+  const undecided = new Set<Socket>();
   plain.on('connection', (socket) => {
+    undecided.add(socket);
+    socket.once('close', () => undecided.delete(socket));
     socket.setTimeout(FIRST_BYTE_TIMEOUT_MS, () => socket.destroy());
     const onError = (): void => void socket.destroy();
     socket.on('error', onError);
@@ -38,6 +41,7 @@ export function createDualServer(handler: RequestListener, { headersTimeoutMs, c
         socket.once('readable', dispatch);
         return;
       }
+      undecided.delete(socket);
       socket.setTimeout(0);
       socket.removeAllListeners('timeout');
       socket.off('error', onError);
@@ -50,11 +54,13 @@ export function createDualServer(handler: RequestListener, { headersTimeoutMs, c
 
   const closeAll = plain.closeAllConnections.bind(plain);
   plain.closeAllConnections = () => {
+    for (const socket of undecided) socket.destroy();
     secure.closeAllConnections();
     closeAll();
   };
   const closeIdle = plain.closeIdleConnections.bind(plain);
   plain.closeIdleConnections = () => {
+    for (const socket of undecided) socket.destroy();
     secure.closeIdleConnections();
     closeIdle();
   };

@@ -1,0 +1,15 @@
+import { objectClientContract } from '@corral/testing';
+import { startApi, type ApiFixture } from '../../testing/api-fixture.ts';
+
+let api: ApiFixture;
+beforeAll(async () => {
+  api = await startApi();
+}, 60_000);
+afterAll(() => api.stop());
+
+objectClientContract('The in-process client', () => ({
+  client: api.client,
+  forgetHistory: async () => {
+    await api.store.compactChanges(new Date(Date.now() + 60_000));
+  },
+}));

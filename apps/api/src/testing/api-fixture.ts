@@ -1,0 +1,129 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { Module, type DynamicModule } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { namespaces, type KindDefinition, type ObjectClient } from '@corral/contracts';
+import { startPostgres, type EmbeddedPostgres } from '@corral/embedded';
+import getPort from 'get-port';
+import { GarbageCollectionModule, ResourceRoutesModule } from '../modules/resources/resources.module.ts';
+import type { ApiConfig } from '../platform/config/api-config.ts';
+import { PostgresStore } from '../platform/database/postgres-store.ts';
+import { OBJECT_CLIENT } from '../platform/objects/object-client.ts';
+import { PlatformModule } from '../roles/app.module.ts';
+import { createApplication, startApplication } from '../roles/application.ts';
+
+const ROOT = resolve(import.meta.dirname, '../../../..');
+export const ADMIN_TOKEN = 'admin-token-of-the-tests';
+export const NODE_TOKEN = 'node-token-of-the-tests';
+
+/** The generic API without the controllers, on a real PostgreSQL: a whole server, reached over its port. */
+export interface ApiFixture {
+  /** HTTP; the same port speaks HTTPS. */
+  readonly url: string;
+  readonly app: NestFastifyApplication;
+  readonly client: ObjectClient;
+  readonly store: PostgresStore;
+  /** PEM that verifies the server. */
+  readonly certificate: string;
+  /** A folder for the test's files. */
+  readonly home: string;
+  /** A request as the admin, unless headers say otherwise; a string body goes as it is. */
+  request(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<ApiAnswer>;
+  /** Stops the server and starts another on the same database and port. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface ApiAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  // Tests read answers of every shape.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly body: any;
+}
+
+@Module({})
+class GenericApi {
+  static register(config: ApiConfig, more: DynamicModule['imports'] = []): DynamicModule {
+    return { module: GenericApi, imports: [PlatformModule.register(config), ResourceRoutesModule, GarbageCollectionModule, ...more] };
+  }
+}
+
+export async function startApi(options: { consoleDir?: string; imports?: DynamicModule['imports'] } = {}): Promise<ApiFixture> {
+  const home = mkdtempSync(join(tmpdir(), 'corral-api-'));
+  const postgres = await startPostgres({ home, durability: 'Test' });
+  await migrate(postgres);
+  const config: ApiConfig = {
+    databaseUrl: postgres.url,
+    redisUrl: 'redis://127.0.0.1:1',
+    s3: { endpoint: 'http://127.0.0.1:1', region: 'us-east-1', bucket: 'corral', accessKeyId: 'unused', secretAccessKey: 'unused' },
+    host: '127.0.0.1',
+    port: await getPort(),
+    adminToken: ADMIN_TOKEN,
+    nodeToken: NODE_TOKEN,
+    dataPlaneSecret: 'data-plane-secret-of-the-tests',
+    consoleDir: options.consoleDir,
+    tlsDir: join(home, 'tls'),
+    imageFetch: { allowPrivate: true, allowed: [] },
+    logLevel: 'error',
+    exitOnStdinEof: false,
+  };
+  const start = async (): Promise<NestFastifyApplication> => {
+    const app = await createApplication(config, GenericApi.register(config, options.imports));
+    await startApplication(app, config);
+    return app;
+  };
+  let app = await start();
+  const url = `http://127.0.0.1:${config.port}`;
+  await client(app).create(namespaces as KindDefinition, { metadata: { name: 'default' } });
+
+  return {
+    url,
+    home,
+    get app() {
+      return app;
+    },
+    get client() {
+      return client(app);
+    },
+    get store() {
+      return app.get(PostgresStore);
+    },
+    get certificate() {
+      return readFileSync(join(home, 'tls', 'tls.crt'), 'utf8');
+    },
+    request: (method, path, body, headers) => request(url, method, path, body, headers),
+    async restart() {
+      await app.close();
+      app = await start();
+    },
+    async stop() {
+      await app.close();
+      await postgres.stop();
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
+
+const client = (app: NestFastifyApplication): ObjectClient => app.get<ObjectClient>(OBJECT_CLIENT);
+
+/** As a child process, the way the launcher does it. */
+async function migrate({ url }: EmbeddedPostgres): Promise<void> {
+  await promisify(execFile)(process.execPath, ['--conditions=@corral/source', join(ROOT, 'prisma/migrate.ts')], { env: { PATH: process.env['PATH'], DATABASE_URL: url } });
+}
+
+async function request(url: string, method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<ApiAnswer> {
+  const answer = await fetch(`${url}${path}`, {
+    method,
+    redirect: 'manual',
+    headers: { authorization: `Bearer ${ADMIN_TOKEN}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  });
+  const text = await answer.text();
+  const isJson = answer.headers.get('content-type')?.startsWith('application/json') ?? false;
+  return { status: answer.status, headers: answer.headers, text, body: isJson && text !== '' && !text.includes('\n{') ? JSON.parse(text) : undefined };
+}
