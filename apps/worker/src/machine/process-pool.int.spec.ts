@@ -1,0 +1,136 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { until } from '@corral/testing';
+import { pino } from 'pino';
+import { ProcessPool } from './process-pool.ts';
+import { type VmProcessHandle, VmProcessRefusal } from './vm-process.handle.ts';
+
+/** A process that speaks the protocol and misbehaves on request: the name of a snapshot's folder says how. */
+const PROGRAM = `
+import { writeFileSync } from 'node:fs';
+process.send({ type: 'Waiting' });
+process.on('disconnect', () => process.exit(0));
+process.on('message', ({ type, requestId, directory }) => {
+  const say = (message) => process.send(message);
+  if (type === 'Pause') return say({ type: 'Reply', requestId, ok: true });
+  if (type === 'Resume') return say({ type: 'Reply', requestId, ok: false, reason: 'NotStarted', message: 'no' });
+  if (type === 'Stop') { say({ type: 'Ended', reason: 'GuestPoweredOff', message: 'bye' }); return process.send({ type: 'Reply', requestId, ok: true }, () => process.exit(7)); }
+  if (directory === 'nonsense') return say({ type: 'Reply', requestId, ok: 'maybe' });
+  if (directory === 'shout') { process.stdout.write('x'.repeat(3 * 1024 * 1024) + 'THE END'); return say({ type: 'Reply', requestId, ok: true }); }
+  if (directory === 'environment') { writeFileSync('environment.json', JSON.stringify({ ...process.env, cwd: process.cwd() })); return say({ type: 'Reply', requestId, ok: true }); }
+});
+`;
+
+let folder: string;
+let pool: ProcessPool;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'corral-pool-'));
+  await writeFile(join(folder, 'program.mjs'), PROGRAM);
+  pool = new ProcessPool({ entryPath: join(folder, 'program.mjs'), directory: join(folder, 'processes'), size: 1, log: pino({ level: 'silent' }) });
+  await pool.open();
+});
+afterEach(async () => {
+  await pool.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const endOf = (process: VmProcessHandle): Promise<unknown> =>
+  new Promise((resolve) => process.listen({ onEvent: () => undefined, onExit: resolve }));
+const isAlive = (pid: number | undefined): boolean => {
+  try {
+    return process.kill(pid ?? 0, 0);
+  } catch {
+    return false;
+  }
+};
+
+describe('A VM process', () => {
+  it('answers a request, or refuses it with its reason', async () => {
+    const process = await pool.take();
+    await expect(process.request({ type: 'Pause' }, 5_000)).resolves.toBeUndefined();
+    await expect(process.request({ type: 'Resume' }, 5_000)).rejects.toMatchObject({ name: VmProcessRefusal.name, reason: 'NotStarted', message: 'no' });
+  });
+
+  it('that does not answer fails the request at its deadline, and one that ends, at once', async () => {
+    const process = await pool.take();
+    await expect(process.request({ type: 'Snapshot', directory: 'silence' }, 50)).rejects.toThrow(/within 50 ms/);
+    const pending = process.request({ type: 'Snapshot', directory: 'silence' }, 60_000);
+    process.kill();
+    await expect(pending).rejects.toThrow(/has ended/);
+    await expect(process.request({ type: 'Pause' }, 60_000)).rejects.toThrow(/has ended/);
+  });
+
+  it('has its last words heard before its end is told', async () => {
+    const process = await pool.take();
+    const heard: unknown[] = [];
+    const ended = new Promise((resolve) => process.listen({ onEvent: (event) => heard.push(event), onExit: (exit) => resolve(heard.push(exit)) }));
+    await process.request({ type: 'Stop', graceMs: 0 }, 5_000);
+    await ended;
+    expect(heard).toEqual([{ type: 'Ended', reason: 'GuestPoweredOff', message: 'bye' }, { exitCode: 7 }]);
+  });
+
+  it('that stops speaking the protocol is ended', async () => {
+    const process = await pool.take();
+    const ended = endOf(process);
+    await expect(process.request({ type: 'Snapshot', directory: 'nonsense' }, 5_000)).rejects.toThrow(/has ended/);
+    await expect(ended).resolves.toEqual({ signal: 'SIGKILL' });
+  });
+
+  it('cannot fill memory or disk by what it prints', async () => {
+    const process = await pool.take();
+    const path = join(folder, 'process.log');
+    process.log.writeTo(path);
+    await process.request({ type: 'Snapshot', directory: 'shout' }, 5_000);
+    await until(() => process.log.tail.endsWith('THE END'), { timeoutMs: 5_000, what: 'the end of the output' });
+    expect(process.log.tail.length).toBeLessThanOrEqual(16 * 1024);
+    process.kill();
+    await process.exited();
+    expect((await readFile(path)).length).toBeLessThanOrEqual(1024 * 1024);
+  });
+
+  it('knows nothing of the environment of the agent, and works in a folder of its own', async () => {
+    process.env['CORRAL_NODE_TOKEN'] = 'secret';
+    const vm = await pool.take();
+    await vm.request({ type: 'Snapshot', directory: 'environment' }, 5_000);
+    const [own] = (await readdir(join(folder, 'processes'), { recursive: true })).filter((name) => name.endsWith('environment.json'));
+    const seen = JSON.parse(await readFile(join(folder, 'processes', own ?? ''), 'utf8')) as Record<string, string>;
+    delete process.env['CORRAL_NODE_TOKEN'];
+    expect(Object.keys(seen).filter((name) => !name.startsWith('NODE_CHANNEL')).sort()).toEqual(['MALLOC_ARENA_MAX', 'cwd']);
+    expect(seen['cwd']).toContain(join(folder, 'processes'));
+  });
+});
+
+describe('The pool', () => {
+  it('has a process waiting, and another soon after it was taken', async () => {
+    const first = await pool.take();
+    const second = await pool.take();
+    expect(second.pid).not.toBe(first.pid);
+    expect([first.hasExited, second.hasExited]).toEqual([false, false]);
+  });
+
+  it('does not hand out a process that has died while it waited', async () => {
+    const waiting = await pool.take();
+    const folders = async (): Promise<string[]> => readdir(join(folder, 'processes'));
+    await until(async () => (await folders()).length === 2, { timeoutMs: 10_000, what: 'another waiting process' });
+    waiting.kill();
+    await waiting.exited();
+    const next = await pool.take();
+    expect(next.hasExited).toBe(false);
+    await next.request({ type: 'Pause' }, 5_000);
+  });
+
+  it('leaves no process and starts none when it is closed', async () => {
+    const taken = await pool.take();
+    await pool.close();
+    expect(isAlive(taken.pid)).toBe(false);
+    await expect(pool.take()).rejects.toThrow(/closed/);
+  });
+
+  it('says so when the program cannot start', async () => {
+    await writeFile(join(folder, 'program.mjs'), 'process.exit(3)');
+    const broken = new ProcessPool({ entryPath: join(folder, 'program.mjs'), directory: join(folder, 'broken'), size: 0, log: pino({ level: 'silent' }) });
+    await broken.open();
+    await expect(broken.take()).rejects.toThrow(/has ended/);
+  });
+});
