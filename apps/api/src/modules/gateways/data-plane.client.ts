@@ -123,12 +123,16 @@ export class DataPlaneClient {
   }
 }
 
-/** Headers about one connection, which a carrier does not pass on. Source: RFC 9110, 7.6.1. */
-const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'te', 'trailer']);
+/** What is said about the bytes. Nothing else: a cookie, say, would be the guest's word under the API's name. */
+const CARRIED_HEADERS = new Set(['content-type', 'content-length', 'content-disposition', 'last-modified', 'retry-after']);
 
-/** What of an answer's headers goes on to the caller. */
-export function endToEndHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name)));
+/**
+ * The headers under which a guest's answer goes on to the caller. The console lives at the same origin, so a browser is
+ * told to run nothing that a guest sends, whatever it calls itself.
+ */
+export function answerHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  const carried = Object.entries(headers).filter(([name]) => CARRIED_HEADERS.has(name));
+  return { ...Object.fromEntries(carried), 'content-security-policy': "sandbox; default-src 'none'", 'cache-control': 'no-store' };
 }
 
 function sendBody(outgoing: ClientRequest, body: Readable | string | undefined): void {

@@ -218,6 +218,16 @@ describe('gateways', () => {
       expect(await eventually(async () => outcome || undefined, 'the node learns of it')).toBe('broken');
     });
 
+    it('cannot speak to a browser in the name of the API', async () => {
+      plane.http.set('GET files', (_request, response) =>
+        response.writeHead(200, { 'content-type': 'text/html', 'set-cookie': 'corral_session=stolen', 'access-control-allow-origin': '*' }).end('<script>alert(1)</script>'),
+      );
+      const { headers } = await stack.fetch(`${MACHINE}/files?path=/x`);
+      expect([headers.get('set-cookie'), headers.get('access-control-allow-origin')]).toEqual([null, null]);
+      expect(headers.get('content-security-policy')).toContain('sandbox');
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+    });
+
     it('can be deleted, and are named by absolute paths', async () => {
       plane.http.set('DELETE files', (_request, response, url) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ gone: url.searchParams.get('path') })));
       expect(await (await stack.fetch(`${MACHINE}/files?path=/tmp/x`, { method: 'DELETE' })).json()).toEqual({ gone: '/tmp/x' });

@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type z } from 'zod';
 import { type RouteOptions } from '../../platform/http/http-server.ts';
 import { streamedBody } from '../../platform/http/streamed-body.ts';
-import { DataPlaneClient, endToEndHeaders, type DataPlaneRequest } from './data-plane.client.ts';
+import { DataPlaneClient, answerHeaders, type DataPlaneRequest } from './data-plane.client.ts';
 import { readJson } from './json-body.ts';
 
 export const MACHINE_PATH = `apis/${virtualMachines.group}/${virtualMachines.version}/namespaces/:namespace/${virtualMachines.plural}/:name`;
@@ -80,7 +80,7 @@ export class MachineController {
       ...(body === undefined ? {} : { body }),
     };
     const answer = await this.dataPlane.request(target, operation, outgoing, abort.signal);
-    await reply.code(answer.statusCode ?? 502).headers(endToEndHeaders(answer.headers)).send(answer);
+    await reply.code(answer.statusCode ?? 502).headers(answerHeaders(answer.headers)).send(answer);
   }
 }
 

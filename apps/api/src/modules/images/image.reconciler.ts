@@ -39,7 +39,8 @@ const UPLOAD_POLL_MS = 5_000;
 @Injectable()
 export class ImageReconciler implements Reconciler {
   readonly name = 'images';
-  readonly concurrency = 2;
+  /** Slow sources hold a place each; other images should not wait for them. */
+  readonly concurrency = 8;
   readonly triggers: readonly Trigger[];
   readonly #backoff = new Backoff({ ...BACKOFF, random: Math.random });
   /** What an attempt brought in before another artifact failed, so that the next need not: image, generation and role → artifact. */
