@@ -3,6 +3,7 @@ import { Problem } from '@corral/contracts';
 
 export interface CommandOptions {
   readonly cwd?: string;
+  /** The whole environment; by default this process's own, with its proxy settings and the like. */
   readonly env?: NodeJS.ProcessEnv;
   readonly timeoutMs?: number;
   /** Called for each complete line of standard output. */
@@ -18,11 +19,11 @@ const SHOWN_ERROR_BYTES = 2000;
  * (`setpriv --pdeathsig`, util-linux). A failure is a Problem that shows the end of what the program said.
  */
 export function run(command: string, args: readonly string[], options: CommandOptions = {}): Promise<Buffer> {
-  const { cwd, env = process.env, timeoutMs = 15 * 60_000, onLine, input } = options;
+  const { cwd, env, timeoutMs = 15 * 60_000, onLine, input } = options;
   return new Promise((resolve, reject) => {
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', command, ...args], {
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', 'env', 'LC_ALL=C', command, ...args], {
       ...(cwd === undefined ? {} : { cwd }),
-      env: { ...env, LC_ALL: 'C' },
+      ...(env === undefined ? {} : { env }),
       stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     });
     const output: Buffer[] = [];

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { cp, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ARTIFACT_ROLES } from '@corral/contracts';
 import { z } from 'zod';
@@ -96,8 +96,19 @@ export class ImageStore {
     await rm(directory, { recursive: true, force: true });
     await rename(folder, directory);
     const current: CurrentImage = { ...image, directory, sources: inputs.sources };
+    const previous = await this.current(description.name);
     await replaceFile(path.join(this.root, description.name, 'current.json'), `${JSON.stringify(current, null, 2)}\n`);
+    await this.#prune(description.name, [digest, previous?.digest]);
     return current;
+  }
+
+  /** Removes builds nobody can be reading any more: all but the current one and the one before it. */
+  async #prune(name: string, kept: readonly (string | undefined)[]): Promise<void> {
+    const folder = path.join(this.root, name);
+    for (const entry of await readdir(folder)) {
+      if (/^[0-9a-f]{64}$/.test(entry) && !kept.includes(entry))
+        await rm(path.join(folder, entry), { recursive: true });
+    }
   }
 
   /** A fresh, empty folder on the same file system as the images. */
