@@ -10,7 +10,7 @@ import { usePhone } from '../../app/media.ts';
 import { notify } from '../../app/notices.tsx';
 import { en } from '../../messages/en.ts';
 import { askPower } from '../machines/machine-actions.ts';
-import { powerVerbs } from '../machines/machine-verbs.ts';
+import { powerVerbs, showsScreen } from '../machines/machine-verbs.ts';
 import { InputSender } from './input-sender.ts';
 import { ReleaseChord } from './release-chord.ts';
 import { inputOfKey, splitText, toScreen, type ScreenInput } from './screen-input.ts';
@@ -30,7 +30,7 @@ export function ScreenTab({ vm, status }: { readonly vm: VirtualMachine; readonl
   const chord = useRef(new ReleaseChord());
   const { namespace = '', name } = vm.metadata;
 
-  const live = ['Running', 'NotReady', 'Paused', 'Pausing', 'Resuming', 'Failed'].includes(status.says);
+  const live = showsScreen(status);
   const takesInput = status.says === 'Running' || status.says === 'NotReady';
   const { still, refusal, hurry } = useStill(canvas, machinePath(namespace, name, 'screenshot'), live);
   const sender = useMemo(

@@ -5,10 +5,29 @@ import { machinePath } from '../../api/resources.ts';
 import { fetchStill } from './still.ts';
 
 const REFRESH_MS = 5000;
+/** What has no screen now seldom has one a moment later. */
+const REFUSED_MS = 15_000;
 
 /** A text screen is unreadable when it is small: its top left corner is not. */
 const TEXT_SCREEN_WIDTH = 720;
 const TEXT_SHARE = 0.7;
+const TEXT_AIR_PX = 5;
+
+/** Drawn at the very pixels it is shown with: the browser's own shrinking of a canvas drops lines of text. */
+function draw(still: ImageBitmap, canvas: HTMLCanvasElement): void {
+  const crop = cropOf(still);
+  const shown = canvas.getBoundingClientRect();
+  const scale = Math.max((shown.width * devicePixelRatio) / crop.width, (shown.height * devicePixelRatio) / crop.height);
+  if (scale === 0) return;
+  canvas.width = Math.ceil(crop.width * scale);
+  canvas.height = Math.ceil(crop.height * scale);
+  const context = canvas.getContext('2d');
+  if (!context) return;
+  context.imageSmoothingQuality = 'high';
+  // Text begins at the very edge of its screen; a little air makes it readable in a frame.
+  const air = still.width === TEXT_SCREEN_WIDTH ? TEXT_AIR_PX * devicePixelRatio : 0;
+  context.drawImage(still, 0, 0, crop.width, crop.height, air, air, canvas.width, canvas.height);
+}
 
 function cropOf({ width, height }: { readonly width: number; readonly height: number }): { readonly width: number; readonly height: number } {
   return width === TEXT_SCREEN_WIDTH ? // As wide as it is drawn: 16:9.
@@ -28,14 +47,12 @@ export function Thumbnail({ vm, live, className }: { readonly vm: VirtualMachine
     const refresh = async (): Promise<void> => {
       if (!visible || document.hidden) return;
       const still = await fetchStill(path, abort.signal).catch(() => undefined);
+      if (abort.signal.aborted) return still?.close();
       if (still) {
-        const { width, height } = cropOf(still);
-        element.width = width;
-        element.height = height;
-        element.getContext('2d')?.drawImage(still, 0, 0);
+        draw(still, element);
         still.close();
       }
-      if (!abort.signal.aborted) timer = setTimeout(() => void refresh(), REFRESH_MS);
+      timer = setTimeout(() => void refresh(), still ? REFRESH_MS : REFUSED_MS);
     };
     const observer = new IntersectionObserver(([entry]) => {
       visible = entry?.isIntersecting ?? false;

@@ -13,6 +13,7 @@ const CALM_MS = 1000;
 /** Just after input the answer is what one waits for. */
 const BUSY_MS = 250;
 const BUSY_FOR_MS = 4000;
+const REFUSED_MS = 5000;
 
 /**
  * Draws the screen into a canvas again and again: once a second, four times a second just after `hurry`, not at all
@@ -30,7 +31,7 @@ export function useStill(canvas: RefObject<HTMLCanvasElement | null>, path: stri
     let timer: ReturnType<typeof setTimeout> | undefined;
     let running = false;
 
-    const draw = async (): Promise<void> => {
+    const draw = async (): Promise<boolean> => {
       const askedAt = performance.now();
       try {
         const picture = await fetchStill(path, abort.signal);
@@ -42,17 +43,19 @@ export function useStill(canvas: RefObject<HTMLCanvasElement | null>, path: stri
         setStill({ width: picture.width, height: picture.height, milliseconds: Math.round(performance.now() - askedAt) });
         setRefusal(undefined);
         picture.close();
+        return true;
       } catch (error) {
         if (!abort.signal.aborted) setRefusal(asRefusal(error));
+        return false;
       }
     };
     const loop = async (): Promise<void> => {
       clearTimeout(timer);
       if (running || document.hidden || abort.signal.aborted) return;
       running = true;
-      await draw();
+      const drawn = await draw();
       running = false;
-      const pause = performance.now() - hurriedAt.current < BUSY_FOR_MS ? BUSY_MS : CALM_MS;
+      const pause = !drawn ? REFUSED_MS : performance.now() - hurriedAt.current < BUSY_FOR_MS ? BUSY_MS : CALM_MS;
       if (!abort.signal.aborted) timer = setTimeout(() => void loop(), pause);
     };
     wake.current = () => void loop();

@@ -10,6 +10,7 @@ import { en } from '../../messages/en.ts';
 import { Thumbnail } from '../machine/thumbnail.tsx';
 import { fleetFigures } from './fleet-figures.ts';
 import type { MachineRow } from './machine-rows.ts';
+import { showsScreen } from './machine-verbs.ts';
 import { reasonText, StatusChip } from './status-words.tsx';
 
 /** The fleet as pictures: what is everyone doing, and is anything wrong. */
@@ -35,7 +36,6 @@ export function MachineWall({ rows, onReading }: { readonly rows: readonly Machi
 function Tile({ row: { vm, status, source, nodeName, heldBytes } }: { readonly row: MachineRow }): ReactElement {
   const now = useNow();
   const reason = reasonText(status, now);
-  const shows = status.says === 'Running' || status.says === 'NotReady' || status.says === 'Paused' || status.says === 'Pausing' || status.says === 'Resuming' || status.says === 'Failed';
   const calm = status.says === 'Running';
   return (
     <li>
@@ -49,7 +49,7 @@ function Tile({ row: { vm, status, source, nodeName, heldBytes } }: { readonly r
         )}
       >
         <span className="relative block aspect-video border-b border-line bg-glass">
-          <Thumbnail vm={vm} live={shows} className={classNames('h-full w-full !rounded-none !border-0', status.says === 'Paused' && 'opacity-40')} />
+          <Thumbnail vm={vm} live={showsScreen(status)} className={classNames('h-full w-full !rounded-none !border-0', status.says === 'Paused' && 'opacity-40')} />
           {!calm && (
             <span className="absolute inset-0 grid place-items-center">
               <span className="rounded-control bg-panel/90">
