@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import {
   findCondition,
   nodes,
@@ -235,7 +236,7 @@ describe('images', () => {
       const snapshot = await baked(virtualMachineSnapshots, image, except);
       await eventually(async () => (await stack.admin.get(virtualMachineSnapshots, BAKING, snapshot.metadata.name))?.spec?.nodeName === 'baker', 'the node is asked for the snapshot');
       const key = `snapshots/${BAKING}/${snapshot.metadata.uid}/manifest.json`;
-      await store.putStream(key, (await import('node:stream')).Readable.from([Buffer.from('{}')]));
+      await store.putStream(key, Readable.from([Buffer.from('{}')]));
       await update(virtualMachineSnapshots, snapshot, (found) => ({
         ...found.status, conditions: conditionsOf(found, 'True', 'Verified'), digest: 'd'.repeat(64), manifestKey: key, sizeBytes: 2, completedAt: toKubeTime(new Date()),
       }));

@@ -1,4 +1,4 @@
-import { events, findCondition, nodes, virtualMachineImages, virtualMachines, type Condition, type Event, type VirtualMachine } from '@corral/contracts';
+import { events, findCondition, nodes, virtualMachineImages, virtualMachines, virtualMachineSnapshots, type Condition, type Event, type VirtualMachine } from '@corral/contracts';
 import { PROCESS_OVERHEAD_BYTES } from '@corral/scheduling';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
 import { bzImage } from '../../../test/boot-bytes.ts';
@@ -77,6 +77,29 @@ describe('the scheduler', () => {
     await edit(stack, nodes, undefined, 'worker-1', ({ unschedulable: _, ...spec }) => spec);
     expect(await bound('kept-out')).toBe('worker-1');
     await stack.admin.delete(virtualMachines, 'default', 'kept-out');
+  });
+
+  it('waits for the snapshot, and then takes only a node whose emulator took it', async () => {
+    await stack.admin.create(virtualMachines, aVm('donor'));
+    const nodeName = await bound('donor');
+    await eventually(async () => {
+      const vm = await stack.agent.get(virtualMachines, 'default', 'donor');
+      return vm && stack.agent.replaceStatus(virtualMachines, { ...vm, status: { ...vm.status, phase: 'Running', nodeName, incarnation: 1 } });
+    }, 'it runs');
+    const snapshot = await stack.admin.create(virtualMachineSnapshots, { metadata: { name: 'moment', namespace: 'default' }, spec: { virtualMachine: 'donor' } });
+    await eventually(async () => (await stack.admin.get(virtualMachineSnapshots, 'default', 'moment'))?.spec?.nodeName, 'its node takes it');
+    await stack.admin.create(virtualMachines, aVm('continued', { source: { snapshot: snapshot.metadata.name } }));
+    await refused('continued', /^Snapshot "moment" is not Ready: Taking/);
+    const verified = { type: 'Ready', status: 'True', reason: 'Verified', message: '', lastTransitionTime: snapshot.metadata.creationTimestamp } as const;
+    await eventually(async () => {
+      const found = await stack.agent.get(virtualMachineSnapshots, 'default', 'moment');
+      return found && stack.agent.replaceStatus(virtualMachineSnapshots, { ...found, status: { ...found.status, memoryMiB: 64, v86Build: 'build-9', conditions: [verified] } });
+    }, 'the snapshot is Ready');
+    await refused('continued', /1 with another v86 build than the snapshot/);
+    await registerNode(stack.agent, 'worker-9', { v86Build: 'build-9' });
+    expect(await bound('continued')).toBe('worker-9');
+    // Its memory was not known when it was created.
+    expect((await get('continued'))?.spec?.memory).toBe('64Mi');
   });
 
   it('waits for the image and says so', async () => {

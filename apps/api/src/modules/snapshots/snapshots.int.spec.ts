@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { findCondition, virtualMachineImages, virtualMachines, virtualMachineSnapshots, type Condition, type VirtualMachineSnapshot } from '@corral/contracts';
+import { findCondition, nodes, virtualMachineImages, virtualMachines, virtualMachineSnapshots, type Condition, type VirtualMachineSnapshot } from '@corral/contracts';
 import { ObjectStore } from '@corral/object-store';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
 import { bzImage } from '../../../test/boot-bytes.ts';
@@ -91,7 +91,6 @@ describe('snapshots', () => {
     await running('doomed');
     await take('doomed-1', 'doomed');
     await eventually(async () => (await get('doomed-1'))?.spec?.nodeName, 'it is bound');
-    const { nodes } = await import('@corral/contracts');
     await stack.admin.delete(nodes, undefined, 'worker-1');
     await ready('doomed-1', ({ reason }) => reason === 'NodeLost');
   });
