@@ -13,7 +13,7 @@ export function parseFieldSelector(kind: KindDefinition, text: string | undefine
   if (!text?.trim()) return [];
   return text.split(',').filter((part) => part.trim() !== '').map((part) => {
     const match = /^\s*([^=!\s]+)\s*(==|=|!=)\s*(.*?)\s*$/.exec(part);
-    if (!match) throw malformed(`invalid field selector: "${part}" is not field=value or field!=value`);
+    if (!match || part.includes('\0')) throw malformed(`invalid field selector: "${part}" is not field=value or field!=value`);
     const requirement = { field: match[1] ?? '', negated: match[2] === '!=', value: match[3] ?? '' };
     if (!ALWAYS.includes(requirement.field) && !Object.hasOwn(kind.selectableFields, requirement.field)) {
       throw malformed(`field label not supported: ${requirement.field}`);

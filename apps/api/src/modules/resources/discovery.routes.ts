@@ -75,13 +75,13 @@ export class DiscoveryRoutes implements OnModuleInit {
 }
 
 interface Document {
-  readonly body: string;
+  readonly body: Buffer;
   readonly type: string;
   readonly etag: string;
 }
 
 function documentOf(content: unknown, type = 'application/json'): Document {
-  const body = JSON.stringify(content);
+  const body = Buffer.from(JSON.stringify(content));
   return { body, type, etag: createHash('sha256').update(body).digest('hex').slice(0, 32).toUpperCase() };
 }
 
@@ -90,7 +90,7 @@ function sendDocument(request: FastifyRequest, reply: FastifyReply, { body, type
   void reply.header('etag', quoted);
   if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'public');
   if (request.headers['if-none-match']?.includes(quoted)) return reply.code(304).send();
-  return reply.type(type).send(body);
+  return reply.header('content-type', type).send(body);
 }
 
 function groupVersions(): { group: string; version: string }[] {

@@ -93,6 +93,8 @@ function isSameOrigin({ origin, host }: IncomingHttpHeaders): boolean {
 }
 
 function parseUrl(url: string): URL {
+  // No name, selector or path holds it, and PostgreSQL's text cannot.
+  if (/%00/.test(url)) throw new Problem('request.malformed', 'the request target holds U+0000');
   try {
     return new URL(url, 'http://localhost');
   } catch (cause) {

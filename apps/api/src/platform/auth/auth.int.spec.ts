@@ -1,0 +1,198 @@
+import { virtualMachines } from '@corral/contracts';
+import { Inject, Module } from '@nestjs/common';
+import { until } from '@corral/testing';
+import WebSocket from 'ws';
+import { ADMIN_TOKEN, NODE_TOKEN, startApi, type ApiFixture } from '../../testing/api-fixture.ts';
+import { Database } from '../database/database.ts';
+import { WebSocketRoutes } from '../http/websocket-routes.ts';
+
+const MACHINE = `/apis/${virtualMachines.group}/v1/namespaces/default/virtualmachines/demo`;
+
+/** Stands for a gateway: echoes who it talks to. */
+@Module({})
+class EchoGateway {
+  constructor(@Inject(WebSocketRoutes) routes: WebSocketRoutes) {
+    routes.add({
+      path: `/apis/${virtualMachines.group}/v1/namespaces/:namespace/virtualmachines/:name/serial`,
+      subprotocols: ['v5.channel.k8s.io'],
+      open: (socket, { user, params }) => socket.send(`${user.name} ${params['name']} ${socket.protocol}`),
+    });
+  }
+}
+
+let api: ApiFixture;
+beforeAll(async () => {
+  api = await startApi({ imports: [EchoGateway] });
+}, 60_000);
+afterAll(() => api.stop());
+
+const as = (token: string) => ({ authorization: `Bearer ${token}` });
+/** A request without any credential but those given. */
+async function plain(method: string, path: string, headers: Record<string, string> = {}, body?: object): Promise<Response> {
+  return fetch(`${api.url}${path}`, { method, redirect: 'manual', headers: { ...(body ? { 'content-type': 'application/json' } : {}), ...headers }, ...(body ? { body: JSON.stringify(body) } : {}) });
+}
+
+describe('who may do what', () => {
+  const ROUTES: readonly [string, string][] = [
+    ['GET', '/api'], ['GET', '/apis'], ['GET', '/openapi/v3'], ['GET', '/metrics'], ['GET', '/api/v1/namespaces'], ['POST', '/api/v1/namespaces'],
+    ['GET', '/apis/corral.dev/v1/virtualmachines?watch=true'], ['DELETE', MACHINE], ['PATCH', `${MACHINE}/status`], ['POST', `${MACHINE}/exec`], ['POST', `${MACHINE}/tickets`],
+    ['POST', '/auth/tickets'], ['POST', '/auth/sign-in-links'], ['GET', '/auth/session'], ['GET', '/apis/not/yet/there'], ['POST', '/admin/anything'], ['PUT', '/anything'],
+  ];
+
+  it.each(ROUTES)('nobody may %s %s', async (method, path) => {
+    const answer = await plain(method, path);
+    expect([answer.status, ((await answer.json()) as { reason: string }).reason]).toEqual([401, 'Unauthorized']);
+  });
+
+  it.each(ROUTES)('a wrong token is refused at %s %s', async (method, path) => {
+    expect((await plain(method, path, as('wrong-token-wrong-token'))).status).toBe(401);
+  });
+
+  it.each(['/livez', '/readyz', '/healthz', '/version'])('everybody may ask %s', async (path) => {
+    expect((await plain('GET', path)).status).toBe(200);
+  });
+
+  it.each([
+    ['GET', '/api/v1/nodes', 200],
+    ['GET', '/apis/corral.dev/v1/virtualmachines', 200],
+    ['POST', '/api/v1/nodes', 400],
+    ['PATCH', `${MACHINE}/status`, 404],
+    ['DELETE', MACHINE, 403],
+    ['DELETE', '/api/v1/nodes/worker-1', 403],
+    ['POST', '/apis/corral.dev/v1/namespaces/default/virtualmachines', 403],
+    ['POST', '/api/v1/namespaces', 403],
+    ['POST', `${MACHINE}/exec`, 403],
+    ['PUT', '/apis/corral.dev/v1/virtualmachineimages/linux-minimal', 403],
+    ['POST', '/auth/sign-in-links', 403],
+    ['GET', '/metrics', 403],
+  ])('a node that asks %s %s gets %d', async (method, path, status) => {
+    const headers = { ...as(NODE_TOKEN), 'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json' };
+    const answer = await api.request(method, path, method === 'GET' || method === 'DELETE' ? undefined : {}, headers);
+    expect(answer.status).toBe(status);
+  });
+
+  it('says in Kubernetes’s words what is forbidden', async () => {
+    const { body } = await api.request('DELETE', MACHINE, undefined, as(NODE_TOKEN));
+    expect(body.message).toBe(
+      'virtualmachines.corral.dev "demo" is forbidden: User "system:node" cannot delete resource "virtualmachines" in API group "corral.dev" in the namespace "default"',
+    );
+  });
+
+  it('stores no token as it is', async () => {
+    const rows = await api.app.get(Database).accessToken.findMany();
+    expect(rows.map(({ userName }) => userName).sort()).toEqual(['system:admin', 'system:node']);
+    expect(rows.every(({ digest }) => digest.length === 32 && !Buffer.from(digest).toString().includes(ADMIN_TOKEN))).toBe(true);
+  });
+});
+
+const cookieOf = (answer: Response): string => answer.headers.get('set-cookie')?.split(';', 1)[0] ?? '';
+
+describe('console sessions', () => {
+  it('turns a token into a cookie that scripts cannot read and other sites cannot use', async () => {
+    const answer = await plain('POST', '/auth/sessions', {}, { token: ADMIN_TOKEN });
+    expect(answer.status).toBe(201);
+    expect(answer.headers.get('set-cookie')).toMatch(/^corral_session=[\w-]{43}; Max-Age=43200; Path=\/; HttpOnly; SameSite=Strict$/);
+    const cookie = cookieOf(answer);
+    const session = await plain('GET', '/auth/session', { cookie });
+    expect(await session.json()).toMatchObject({ user: { name: 'system:admin', groups: ['system:masters', 'system:authenticated'] } });
+
+    const body = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'by-cookie' } };
+    expect((await plain('POST', '/api/v1/namespaces', { cookie }, body)).status).toBe(403);
+    expect((await plain('POST', '/api/v1/namespaces', { cookie, origin: 'http://evil.example' }, body)).status).toBe(403);
+    expect((await plain('POST', '/api/v1/namespaces', { cookie, 'x-corral-console': '1' }, body)).status).toBe(201);
+  });
+
+  it('forgets a session at sign-out', async () => {
+    const cookie = cookieOf(await plain('POST', '/auth/sessions', {}, { token: ADMIN_TOKEN }));
+    const ended = await plain('DELETE', '/auth/sessions', { cookie, 'x-corral-console': '1' });
+    expect([ended.status, ended.headers.get('set-cookie')]).toEqual([204, expect.stringContaining('Max-Age=0')]);
+    expect((await plain('GET', '/auth/session', { cookie })).status).toBe(401);
+  });
+
+  it('lets a sign-in link in once', async () => {
+    const { body } = await api.request('POST', '/auth/sign-in-links');
+    const { pathname, search } = new URL(body.url as string);
+    const first = await plain('GET', `${pathname}${search}`);
+    expect([first.status, first.headers.get('location')]).toEqual([303, '/']);
+    expect((await plain('GET', '/auth/session', { cookie: cookieOf(first) })).status).toBe(200);
+    const second = await plain('GET', `${pathname}${search}`);
+    expect([second.headers.get('location'), second.headers.get('set-cookie')]).toEqual(['/?sign-in=expired', null]);
+  });
+
+  it('takes a session cookie for no bearer token, and a token for no session', async () => {
+    const cookie = cookieOf(await plain('POST', '/auth/sessions', {}, { token: ADMIN_TOKEN }));
+    expect((await plain('GET', '/api/v1/namespaces', as(cookie.split('=')[1] ?? ''))).status).toBe(401);
+    expect((await plain('GET', '/api/v1/namespaces', { cookie: `corral_session=${ADMIN_TOKEN}` })).status).toBe(401);
+    expect((await plain('POST', '/auth/sessions', {}, { token: 'nonsense' })).status).toBe(401);
+    expect((await plain('POST', '/auth/sessions', {}, { password: 'x' })).status).toBe(400);
+  });
+});
+
+/** What a handshake ends with: the first message, or the status it was refused with. */
+function handshake(path: string, protocols: string[] = ['v5.channel.k8s.io'], headers: Record<string, string> = {}): Promise<string | number> {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(`${api.url.replace('http', 'ws')}${path}`, protocols, { headers });
+    socket.on('message', (data: Buffer) => {
+      resolve(data.toString());
+      socket.close();
+    });
+    socket.on('unexpected-response', (_request, response) => resolve(response.statusCode ?? 0));
+    socket.on('error', reject);
+  });
+}
+
+describe('WebSockets', () => {
+  const bearer = `base64url.bearer.authorization.k8s.io.${Buffer.from(ADMIN_TOKEN).toString('base64url')}`;
+
+  it('take the token as a header or as a subprotocol, and never echo it', async () => {
+    expect(await handshake(`${MACHINE}/serial`, ['v5.channel.k8s.io'], as(ADMIN_TOKEN))).toBe('system:admin demo v5.channel.k8s.io');
+    expect(await handshake(`${MACHINE}/serial`, [bearer, 'v5.channel.k8s.io'])).toBe('system:admin demo v5.channel.k8s.io');
+  });
+
+  it('take a ticket once, and only below the path it was issued for', async () => {
+    const { body } = await api.request('POST', `${MACHINE}/tickets`);
+    expect(await handshake(`${MACHINE.replace('demo', 'other')}/serial?ticket=${body.ticket}`)).toBe(401);
+    expect(await handshake(`${MACHINE}/serial?ticket=${body.ticket}`)).toBe('system:admin demo v5.channel.k8s.io');
+    expect(await handshake(`${MACHINE}/serial?ticket=${body.ticket}`)).toBe(401);
+    const general = await api.request('POST', '/auth/tickets');
+    expect(await handshake(`/live?ticket=${general.body.ticket}`, [])).toContain('"type":"ping"');
+  });
+
+  it('take a session cookie from the console itself and from no other site', async () => {
+    const cookie = cookieOf(await plain('POST', '/auth/sessions', {}, { token: ADMIN_TOKEN }));
+    expect(await handshake('/live', [], { cookie, origin: api.url })).toContain('"type":"ping"');
+    expect(await handshake('/live', [], { cookie, origin: 'http://evil.example' })).toBe(403);
+    expect(await handshake('/live', [], { cookie })).toBe(403);
+  });
+
+  it('are refused with an HTTP status before the handshake', async () => {
+    expect(await handshake(`${MACHINE}/serial`)).toBe(401);
+    expect(await handshake(`${MACHINE}/serial`, ['v5.channel.k8s.io'], as(NODE_TOKEN))).toBe(403);
+    expect(await handshake('/nowhere', [], as(ADMIN_TOKEN))).toBe(404);
+    expect(await handshake(`${MACHINE}/serial`, ['v9.unheard-of'], as(ADMIN_TOKEN))).toBe(400);
+  });
+});
+
+it('multiplexes watches over /live with the rights of the caller', async () => {
+  const socket = new WebSocket(`${api.url.replace('http', 'ws')}/live`, { headers: as(NODE_TOKEN) });
+  const messages: { id?: number; type: string; object?: { metadata?: { name?: string }; code?: number } }[] = [];
+  socket.on('message', (data: Buffer) => messages.push(JSON.parse(data.toString())));
+  const of = (id: number): string[] => messages.filter((message) => message.id === id).map(({ type, object }) => `${type} ${object?.metadata?.name ?? object?.code ?? ''}`.trim());
+  await until(() => messages.length > 0, { timeoutMs: 5_000, what: 'the first ping' });
+
+  const nodes = await api.request('GET', '/api/v1/nodes');
+  socket.send(JSON.stringify({ id: 1, type: 'watch', path: '/api/v1/nodes', resourceVersion: nodes.body.metadata.resourceVersion }));
+  socket.send(JSON.stringify({ id: 2, type: 'watch', path: '/api/v1/namespaces?fieldSelector=metadata.name%3Ddefault' }));
+  socket.send(JSON.stringify({ id: 3, type: 'watch', path: '/apis/corral.dev/v1/nonsense' }));
+  socket.send(JSON.stringify({ id: 4, type: 'watch', path: '/api/v1/nodes', resourceVersion: 'x' }));
+  await until(() => of(2).length === 2 && of(3).length === 2 && of(4).length === 2, { timeoutMs: 5_000, what: 'answers to the watches' });
+  expect(of(2)).toEqual(['ADDED default', 'BOOKMARK']);
+  expect(of(3)).toEqual(['ERROR 404', 'CLOSED']);
+  expect(of(4)).toEqual(['ERROR 400', 'CLOSED']);
+  await api.request('POST', '/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name: 'seen' } });
+  await until(() => of(1).length === 1, { timeoutMs: 5_000, what: 'the node' });
+  expect(of(1)).toEqual(['ADDED seen']);
+  socket.send(JSON.stringify({ id: 1, type: 'stop' }));
+  await until(() => of(1).includes('CLOSED'), { timeoutMs: 5_000, what: 'the end of the watch' });
+  socket.close();
+});
