@@ -4,6 +4,7 @@ import { AgentPort } from './agent-port.ts';
 import { OverlayDisk } from './disk.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { napWhenIdle } from './idle.ts';
+import { JitSwitch } from './jit.ts';
 import { Keyboard } from './keyboard.ts';
 import { Pointer } from './pointer.ts';
 import { Screen } from './screen.ts';
@@ -80,6 +81,7 @@ export class Emulator {
   readonly #emulator: V86Emulator;
   readonly #closables: readonly OverlayDisk[];
   readonly #macAddress: Uint8Array;
+  readonly #jit: JitSwitch;
   #stoppedAt: TimeStamp | undefined;
 
   private constructor(emulator: V86Emulator, screen: Screen, disks: Disks, config: EmulatorConfig) {
@@ -93,6 +95,7 @@ export class Emulator {
     this.agentPort = new AgentPort(emulator, config.agentPortName);
     this.keyboard = new Keyboard(emulator);
     this.pointer = new Pointer(emulator, screen);
+    this.#jit = new JitSwitch(emulator.v86.cpu);
     this.#applyMac();
   }
 
@@ -192,6 +195,7 @@ export class Emulator {
 
   async dispose(): Promise<void> {
     await this.pause();
+    this.#jit.dispose();
     this.agentPort.dispose();
     this.serial.dispose();
     await this.#emulator.destroy();

@@ -8,3 +8,4 @@ export type { Pointer, PointerButton } from './pointer.ts';
 export type { Picture, Screen } from './screen.ts';
 export type { SerialPort } from './serial-port.ts';
 export { preloadV86, v86Build, type FirmwarePaths } from './v86.build.ts';
+export { warmUp } from './warm-up.ts';

@@ -75,6 +75,9 @@ export interface V86Cpu {
   };
   store_current_tsc(): void;
   set_tsc(low: number, high: number): void;
+  /** One slice of the guest; says how long it may nap. */
+  main_loop(): number;
+  set_jit_config(index: number, value: number): void;
   apic_timer(now: number): number;
   run_hardware_timers(acpiEnabled: boolean, now: number): number;
   reboot_internal(): void;

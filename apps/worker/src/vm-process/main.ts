@@ -1,5 +1,5 @@
 import type { VmProcessInput, VmProcessOutput } from '@corral/contracts';
-import { preloadV86 } from '@corral/v86-host';
+import { preloadV86, warmUp } from '@corral/v86-host';
 import { DataPlaneServer } from './data-plane.server.ts';
 import { toFailure, VmFailure } from './failure.ts';
 import { Vm } from './vm.ts';
@@ -64,4 +64,7 @@ process.on('message', (input: VmProcessInput) => {
   });
 });
 await preloadV86();
+// The pool names the firmware its machines will have; without it the first commands are slower, and nothing else.
+const [biosPath, vgaBiosPath] = process.argv.slice(2);
+if (biosPath !== undefined && vgaBiosPath !== undefined) await warmUp({ biosPath, vgaBiosPath });
 tell({ type: 'Waiting' });
