@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import boundaries from 'eslint-plugin-boundaries';
 import importX from 'eslint-plugin-import-x';
 import reactHooks from 'eslint-plugin-react-hooks';
@@ -5,14 +6,74 @@ import ts from 'typescript-eslint';
 
 /** Architecture as lint: who may import whom (docs/ARCHITECTURE.md, "Layout"), and what pure code may not reach for. */
 const PURE = ['base', 'contracts', 'api-machinery', 'vm-lifecycle', 'scheduling', 'reconcile'];
+const TESTS = ['**/*.spec.ts', '**/*.spec.tsx', '**/test/**', '**/src/testing/**'];
+const RESOLVER = join(import.meta.dirname, 'tools/eslint-resolver.cjs');
+
+/** Layers from the top; each may import the ones named. Within a package everything may import everything. */
+const LAYERS = {
+  app: ['adapter', 'ui', 'domain', 'contract', 'base'],
+  ui: ['domain', 'contract', 'base'],
+  adapter: ['domain', 'contract', 'base'],
+  domain: ['domain', 'contract', 'base'],
+  contract: ['base'],
+  base: [],
+  testing: ['adapter', 'domain', 'contract', 'base'],
+  check: ['check', 'testing', 'adapter', 'ui', 'domain', 'contract', 'base'],
+};
+
+const libs = (...names) => names.map((name) => `libs/${name}`);
+const FOLDERS = {
+  base: libs('base'),
+  contract: libs('contracts'),
+  domain: libs('api-machinery', 'vm-lifecycle', 'scheduling', 'reconcile', 'memory', 'guest-agent'),
+  adapter: libs('v86-host', 'object-store', 'embedded', 'client'),
+  ui: libs('ui'),
+  testing: libs('testing'),
+  app: ['apps/*', 'images', 'tools', 'prisma'],
+  check: ['e2e', 'benchmarks'],
+};
+
+const CLOCK = [
+  { selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']", message: 'Take a Clock.' },
+  { selector: 'NewExpression[callee.name="Date"][arguments.length=0]', message: 'Take a Clock.' },
+  {
+    selector: "CallExpression[callee.object.name='Math'][callee.property.name='random']",
+    message: 'Take randomness as an argument.',
+  },
+];
+const ENVIRONMENT = {
+  selector: "MemberExpression[object.name='process'][property.name='env']",
+  message: 'Only a main.ts reads the environment; take a parsed setting.',
+};
 
 export default ts.config(
-  { ignores: ['**/dist/**', '**/generated/**', '.nx/**', '.corral/**', 'node_modules/**'] },
+  {
+    ignores: [
+      '**/dist/**',
+      '**/generated/**',
+      '.nx/**',
+      '.corral*/**',
+      'node_modules/**',
+      'test-results/**',
+      'coverage/**',
+    ],
+  },
   {
     files: ['**/*.ts', '**/*.tsx'],
     extends: [...ts.configs.strict],
-    plugins: { 'import-x': importX },
+    plugins: { 'import-x': importX, boundaries },
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    settings: {
+      'import-x/parsers': { '@typescript-eslint/parser': ['.ts', '.tsx'] },
+      'import-x/resolver': { [RESOLVER]: {} },
+      'import/resolver': { [RESOLVER]: {} },
+      'boundaries/root-path': import.meta.dirname,
+      'boundaries/elements': Object.entries(FOLDERS).flatMap(([type, patterns]) =>
+        patterns.map((pattern) => ({ type, pattern, partialMatch: false })),
+      ),
+      'boundaries/files': [{ category: 'test', pattern: TESTS }],
+    },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: { attributes: false } }],
@@ -22,6 +83,21 @@ export default ts.config(
       '@typescript-eslint/no-extraneous-class': 'off',
       '@typescript-eslint/no-non-null-assertion': 'error',
       'no-restricted-imports': ['error', { paths: [{ name: 'v86', message: 'Only libs/v86-host knows v86.' }] }],
+      'import-x/no-cycle': ['error', { ignoreExternal: true }],
+      'boundaries/dependencies': [
+        'error',
+        {
+          default: 'disallow',
+          policies: [
+            ...Object.entries(LAYERS).map(([from, to]) => ({
+              from: { element: { type: from } },
+              allow: { to: { element: { types: { anyOf: to } } } },
+            })),
+            // Tests may use whatever helps, except other applications.
+            { from: { file: { categories: 'test' } }, allow: { to: { element: { types: { anyOf: LAYERS.check } } } } },
+          ],
+        },
+      ],
     },
   },
   { files: ['libs/v86-host/**/*.ts'], rules: { 'no-restricted-imports': 'off' } },
@@ -31,32 +107,21 @@ export default ts.config(
     rules: { '@typescript-eslint/consistent-type-imports': 'off' },
   },
   {
-    files: PURE.map((lib) => `libs/${lib}/src/**/*.ts`),
-    ignores: ['**/*.spec.ts', 'libs/base/src/clock.ts'],
-    rules: {
-      'no-restricted-syntax': [
-        'error',
-        { selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']", message: 'Take a Clock.' },
-        { selector: 'NewExpression[callee.name="Date"][arguments.length=0]', message: 'Take a Clock.' },
-        { selector: "CallExpression[callee.object.name='Math'][callee.property.name='random']", message: 'Take randomness as an argument.' },
-      ],
-    },
+    files: ['apps/*/src/**/*.ts', 'libs/*/src/**/*.ts', 'tools/src/**/*.ts', 'images/src/**/*.ts'],
+    ignores: ['**/main.ts', '**/*.main.ts', 'libs/testing/**', ...TESTS],
+    rules: { 'no-restricted-syntax': ['error', ENVIRONMENT] },
   },
   {
-    files: ['**/*.ts', '**/*.tsx'],
-    plugins: { boundaries },
-    settings: {
-      'boundaries/elements': [
-        { type: 'base', pattern: 'libs/base' },
-        { type: 'contract', pattern: 'libs/contracts' },
-        { type: 'domain', pattern: 'libs/(api-machinery|vm-lifecycle|scheduling|reconcile|memory|guest-agent)' },
-        { type: 'adapter', pattern: 'libs/(v86-host|object-store|embedded|client)' },
-        { type: 'ui', pattern: 'libs/ui' },
-        { type: 'testing', pattern: 'libs/testing' },
-        { type: 'app', pattern: '(apps/*|images|tools)' },
-      ],
-    },
+    files: PURE.map((lib) => `libs/${lib}/src/**/*.ts`),
+    ignores: ['**/*.spec.ts', 'libs/base/src/clock.ts'],
+    rules: { 'no-restricted-syntax': ['error', ENVIRONMENT, ...CLOCK] },
   },
-  { files: ['apps/console/**/*.tsx', 'apps/console/**/*.ts', 'libs/ui/**/*.tsx'], ...reactHooks.configs.flat['recommended-latest'] },
-  { files: ['**/*.spec.ts', 'e2e/**/*.ts'], rules: { '@typescript-eslint/no-non-null-assertion': 'off' } },
+  {
+    files: ['apps/console/**/*.tsx', 'apps/console/**/*.ts', 'libs/ui/**/*.tsx'],
+    ...reactHooks.configs.flat['recommended-latest'],
+  },
+  {
+    files: ['**/*.spec.ts', '**/*.spec.tsx', 'e2e/**/*.ts'],
+    rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
+  },
 );
