@@ -138,6 +138,16 @@ describe('A snapshot', () => {
     expect(readdirSync(join(corral.workerHome, 'spool'))).toEqual([]);
   });
 
+  it('of a paused machine leaves it paused', async () => {
+    await corral.want('hello', { powerState: 'Paused' });
+    const paused = await corral.when('hello', 'paused', (vm) => vm.status?.phase === 'Paused');
+    await corral.takeSnapshot('standing-still', 'hello');
+    expect(readyOf(await corral.snapshotWhen('standing-still', 'finished', finished))?.reason).toBe('Verified');
+    expect((await corral.get('hello')).status?.phase).toBe('Paused');
+    await corral.want('hello', { powerState: 'Running' });
+    expect((await corral.ready('hello')).status?.incarnation).toBe(paused.status?.incarnation);
+  });
+
   it.each([
     ['is down', { type: 'Down' }, 'StorageUnreachable'],
     ['is full', { type: 'Full' }, 'StorageFull'],

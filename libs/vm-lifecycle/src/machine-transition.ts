@@ -43,6 +43,8 @@ export const ACCEPTED = {
   Ended: ['PrepareRequested'],
 } as const satisfies Record<MachinePhase, readonly MachineEvent['type'][]>;
 
+export const MACHINE_PHASES = Object.keys(ACCEPTED) as readonly MachinePhase[];
+
 export class IllegalTransition extends Error {
   override readonly name = 'IllegalTransition';
   constructor(from: MachinePhase, event: MachineEvent['type']) {

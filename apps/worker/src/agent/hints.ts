@@ -1,5 +1,6 @@
 import { nodeQueueName } from '@corral/contracts';
 import { Worker } from 'bullmq';
+import { Redis } from 'ioredis';
 import { type Logger } from 'pino';
 import { z } from 'zod';
 
@@ -19,6 +20,7 @@ export interface HintsOptions {
  */
 export class Hints {
   readonly #options: HintsOptions;
+  #connection: Redis | undefined;
   #worker: Worker | undefined;
   #isAway = false;
 
@@ -27,33 +29,39 @@ export class Hints {
   }
 
   start(): void {
-    const { redisUrl, nodeName, log, onHint } = this.#options;
+    const { redisUrl, nodeName, onHint } = this.#options;
+    this.#connection = new Redis(redisUrl, {
+      // Both are what BullMQ asks of a worker: wait for Redis as long as it takes.
+      maxRetriesPerRequest: null,
+      enableReadyCheck: false,
+      retryStrategy: (attempts) => Math.min(5_000, 200 * attempts),
+    });
+    this.#connection.on('error', (error) => this.#away(error));
+    this.#connection.on('ready', () => this.#back());
     this.#worker = new Worker(
       nodeQueueName(nodeName),
       async ({ data }) => {
         const hint = Hint.safeParse(data);
         if (hint.success) onHint(hint.data);
       },
-      {
-        connection: { url: redisUrl, maxRetriesPerRequest: null, enableOfflineQueue: false, retryStrategy: (attempts: number) => Math.min(10_000, 200 * attempts) },
-        concurrency: 16,
-        removeOnComplete: { count: 0 },
-        removeOnFail: { count: 0 },
-      },
+      { connection: this.#connection, concurrency: 16, removeOnComplete: { count: 0 }, removeOnFail: { count: 0 } },
     );
-    this.#worker.on('error', (error) => {
-      if (this.#isAway) return;
-      this.#isAway = true;
-      log.warn({ err: error }, 'Redis is away: hints stop, watches and resync carry on');
-    });
-    this.#worker.on('ready', () => {
-      if (this.#isAway) log.info('Redis is back');
-      this.#isAway = false;
-    });
+    this.#worker.on('error', (error) => this.#away(error));
   }
 
   async stop(): Promise<void> {
     // Without waiting for Redis: a hint in flight is only a hint.
     await this.#worker?.close(true);
+    this.#connection?.disconnect();
+  }
+
+  #away(error: Error): void {
+    if (!this.#isAway) this.#options.log.warn({ err: error }, 'Redis is away: hints stop, watches and resync carry on');
+    this.#isAway = true;
+  }
+
+  #back(): void {
+    if (this.#isAway) this.#options.log.info('Redis is back');
+    this.#isAway = false;
   }
 }

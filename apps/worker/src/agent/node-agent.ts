@@ -24,6 +24,7 @@ import { Convergence } from './convergence.ts';
 import { Hints } from './hints.ts';
 import { ImagePrefetch } from './image-prefetch.ts';
 import { LEASE_RENEW_MS, NodeLease } from './lease.ts';
+import { Metrics } from './metrics.ts';
 import { advertisedHost, Registration } from './registration.ts';
 import { Repetition } from './repetition.ts';
 
@@ -43,6 +44,12 @@ export class NodeAgent {
   readonly #clock: Clock = systemClock;
   readonly #disposer = new Disposer();
   readonly #abort = new AbortController();
+  readonly #informers: { readonly kind: string; readonly corrections: () => number }[] = [];
+  readonly #metrics = new Metrics({
+    phases: () => this.#supervisor?.machines.map(({ state }) => state.phase) ?? [],
+    corrections: () => Object.fromEntries(this.#informers.map(({ kind, corrections }) => [kind, corrections()])),
+  });
+  #supervisor: Supervisor | undefined;
   #stop: (() => Promise<void>) | undefined;
 
   constructor(config: WorkerConfig, store: ObjectStore, log: Logger) {
@@ -74,11 +81,13 @@ export class NodeAgent {
       home, pool, snapshots: snapshotCache, firmware, v86Build: build, clock: this.#clock, log: this.#log,
       preparer: new Preparer({ client, artifacts, snapshots: snapshotCache, v86Build: build }),
       onChange: (key) => machineController.enqueue(key),
+      onReady: (from, startMilliseconds) => this.#metrics.observeStart(from, startMilliseconds),
       onNotice: (uid, { type, reason, message }) => {
         const vm = machines.getByUid(uid);
         if (vm) recorder.record(vm, type, reason, message);
       },
     });
+    this.#supervisor = supervisor;
     await supervisor.open();
     this.#disposer.add(() => supervisor.close());
 
@@ -95,6 +104,7 @@ export class NodeAgent {
 
     const dataPlane = new DataPlaneServer({
       host: this.#config.dataPlane.host, port: this.#config.dataPlane.port, log: this.#log,
+      metrics: this.#metrics,
       tokens: new AccessTokens(this.#config.dataPlane.secret),
       endpoint: (uid) => supervisor.endpoint(uid),
     });
@@ -181,13 +191,17 @@ export class NodeAgent {
       },
     });
     informer.onChange(() => (isFailing = false));
+    this.#informers.push({ kind: kind.kind, corrections: () => informer.corrections });
     return informer;
   }
 
   #controller(name: string, concurrency: number, reconcile: ConstructorParameters<typeof Controller>[0]['reconcile']): Controller {
     return new Controller({
       name, concurrency, reconcile, backoff: { baseMs: 200, maxMs: 15_000 },
-      onError: (key, error) => this.#log.warn({ err: error, controller: name, object: `${key.namespace}/${key.name}` }, 'Reconciling failed; it is tried again'),
+      onError: (key, error) => {
+        this.#metrics.countFailure(name);
+        this.#log.warn({ err: error, controller: name, object: `${key.namespace}/${key.name}` }, 'Reconciling failed; it is tried again');
+      },
     });
   }
 

@@ -9,6 +9,7 @@ import { until } from '@corral/testing';
 import { SignJWT } from 'jose';
 import { pino } from 'pino';
 import { WebSocket, WebSocketServer } from 'ws';
+import { Metrics } from '../agent/metrics.ts';
 import { AccessTokens } from './access-token.ts';
 import { DataPlaneServer } from './server.ts';
 
@@ -32,7 +33,7 @@ beforeAll(async () => {
     sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request));
   });
   await new Promise<void>((resolve) => machine.listen(join(folder, 'vm.sock'), resolve));
-  dataPlane = new DataPlaneServer({ host: '127.0.0.1', port: 0, tokens: new AccessTokens(SECRET), log: pino({ level: 'silent' }), endpoint: (uid) => (uid === UID ? endpoint : undefined) });
+  dataPlane = new DataPlaneServer({ host: '127.0.0.1', port: 0, tokens: new AccessTokens(SECRET), metrics: new Metrics({ phases: () => ['Running', 'Running', 'Paused'], corrections: () => ({ VirtualMachine: 2 }) }), log: pino({ level: 'silent' }), endpoint: (uid) => (uid === UID ? endpoint : undefined) });
   port = await dataPlane.listen();
 });
 beforeEach(() => {
@@ -140,6 +141,15 @@ describe('The data plane over HTTP', () => {
   it('has nothing but the operations', async () => {
     const answer = await fetch(`http://127.0.0.1:${port}/v1/machines/${UID}/3/shutdown`, { headers: { authorization: `Bearer ${await token('exec')}` } });
     expect(answer.status).toBe(404);
+  });
+});
+
+describe('The metrics of a node', () => {
+  it('count its machines by phase, and what resyncs corrected', async () => {
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    expect(text).toContain('corral_machines{phase="Running"} 2');
+    expect(text).toContain('corral_machines{phase="Stopping"} 0');
+    expect(text).toContain('corral_resync_corrections{kind="VirtualMachine"} 2');
   });
 });
 

@@ -14,6 +14,8 @@ export interface DataPlaneServerOptions {
   readonly port: number;
   readonly tokens: AccessTokens;
   readonly log: Logger;
+  /** What `GET /metrics` answers. */
+  readonly metrics: { readonly contentType: string; text(): Promise<string> };
   /** Where a machine's running incarnation is served. */
   endpoint(uid: string): MachineEndpoint | undefined;
 }
@@ -38,6 +40,7 @@ export class DataPlaneServer {
     // Bodies are the VM process's business: they are piped, not read.
     this.#server.addContentTypeParser('*', (_request, _payload, done) => done(null));
     this.#server.get('/healthz', async () => ({ status: 'ok' }));
+    this.#server.get('/metrics', async (_request, reply) => reply.type(options.metrics.contentType).send(await options.metrics.text()));
     this.#server.all('/v1/machines/*', (request, reply) => this.#carry(request, reply));
     this.#server.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       this.#upgrade(request, socket, head).catch((error: unknown) => refuseUpgrade(socket, error));

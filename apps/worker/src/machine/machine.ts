@@ -34,6 +34,8 @@ export interface MachineSurroundings {
   /** Something changed: plan again. */
   onChange(key: ObjectKey): void;
   onNotice(uid: string, notice: MachineNotice): void;
+  /** An incarnation is Ready for the first time. */
+  onReady(from: Run['startedFrom']['type'], startMilliseconds: number): void;
 }
 
 /** Where the data plane of a running incarnation is served. */
@@ -322,12 +324,16 @@ export class Machine {
   }
 
   #apply(event: MachineEvent): void {
-    const before = this.#state.phase;
-    this.#state = transition(this.#state, event);
-    this.#log.info({ event: event.type, from: before, to: this.#state.phase }, 'Machine');
+    const before = this.#state;
+    this.#state = transition(before, event);
+    this.#log.info({ event: event.type, from: before.phase, to: this.#state.phase }, 'Machine');
+    const [startedMs, startedBeforeMs] = [startMillisecondsOf(this.#state), startMillisecondsOf(before)];
+    if (startedMs !== undefined && startedBeforeMs === undefined && isLive(this.#state)) this.#around.onReady(this.#state.run.startedFrom.type, startedMs);
     this.#around.onChange(this.key);
   }
 }
+
+const startMillisecondsOf = (state: MachineState): number | undefined => ('guest' in state ? state.guest.startMilliseconds : undefined);
 
 /** The same for all time, locally administered, and different for different machines. Source: IEEE 802, the U/L bit. */
 export function macAddressOf(uid: string): string {

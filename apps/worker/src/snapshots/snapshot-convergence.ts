@@ -115,6 +115,9 @@ export class SnapshotConvergence {
     const { uid } = snapshot.metadata;
     const machine = this.#runningMachine(snapshot);
     const incarnation = isLive(machine.state) ? machine.state.run.incarnation : 0;
+    const wanted = snapshot.status?.incarnation;
+    // What runs now is not what was to be kept.
+    if (wanted !== undefined && wanted !== incarnation) throw new SnapshotFailure('VirtualMachineNotRunning', 'The machine ended before its snapshot was taken', { final: true });
     this.#begun.add(uid);
     await this.#write(snapshot, (current) => notReady(current, 'Taking', '', clock.now(), { virtualMachineUid: machine.uid, incarnation }));
     const taken = await machine.snapshot(await spool.begin(uid));

@@ -1,0 +1,54 @@
+import { MACHINE_PHASES, type MachinePhase } from '@corral/vm-lifecycle';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+export interface MetricsSources {
+  /** Phases of the machines of this node. */
+  phases(): readonly MachinePhase[];
+  /** Objects that a resync found different from what the watch had told, by kind. */
+  corrections(): Readonly<Record<string, number>>;
+}
+
+/** What a node agent counts, in the Prometheus text format. Labels are few and known: no machine has one of its own. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #failures = new Counter({
+    name: 'corral_reconcile_failures_total', help: 'Reconciliations that failed and are tried again.', labelNames: ['controller'], registers: [this.#registry],
+  });
+  readonly #starts = new Histogram({
+    name: 'corral_machine_start_seconds', help: 'Start of an incarnation to its first Ready.', labelNames: ['from'], registers: [this.#registry],
+    buckets: [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60],
+  });
+
+  constructor(sources: MetricsSources) {
+    collectDefaultMetrics({ register: this.#registry });
+    new Gauge({
+      name: 'corral_machines', help: 'Machines on this node.', labelNames: ['phase'], registers: [this.#registry],
+      collect() {
+        const phases = sources.phases();
+        for (const phase of MACHINE_PHASES) this.set({ phase }, phases.filter((other) => other === phase).length);
+      },
+    });
+    new Gauge({
+      name: 'corral_resync_corrections', help: 'Objects that a resync found different from what the watch had told.', labelNames: ['kind'], registers: [this.#registry],
+      collect() {
+        for (const [kind, count] of Object.entries(sources.corrections())) this.set({ kind }, count);
+      },
+    });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  countFailure(controller: string): void {
+    this.#failures.inc({ controller });
+  }
+
+  observeStart(from: string, milliseconds: number): void {
+    this.#starts.observe({ from }, milliseconds / 1000);
+  }
+}
