@@ -2,5 +2,5 @@
 export { S3FaultProxy, type S3Fault, type S3Request } from './s3-faults.ts';
 export { guestImages, type BuiltGuestImage, type GuestImages } from './guest-images.ts';
 export { until, type UntilOptions } from './until.ts';
-export { Kubectl, obtainKubectl, type KubectlResult, type KubectlTarget } from './kubectl.ts';
+export { Kubectl, kubectlOnPath, obtainKubectl, type KubectlResult, type KubectlTarget } from './kubectl.ts';
 export { objectClientContract, type ObjectClientSubject } from './object-client.contract.ts';

@@ -59,13 +59,16 @@ export class Kubectl {
   }
 }
 
+/** The machine's own kubectl, where it has one: likely newer than Debian's. */
+export function kubectlOnPath(): string | undefined {
+  return (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'kubectl')).find((file) => existsSync(file));
+}
+
 /**
- * A kubectl program: the one on PATH, or Debian's, downloaded once into `cache` through the machine's own apt and unpacked
- * there (no root, nothing installed). Throws with what to do when neither can be had: tests must not pass by not running.
+ * Debian's kubectl, downloaded once into `cache` through the machine's own apt and unpacked there (no root, nothing
+ * installed). Throws with what to do when it cannot be had: tests must not pass by not running.
  */
 export async function obtainKubectl(cache: string): Promise<string> {
-  const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'kubectl')).find((file) => existsSync(file));
-  if (onPath) return onPath;
   const unpacked = join(cache, 'kubectl');
   const program = join(unpacked, 'usr', 'bin', 'kubectl');
   if (existsSync(program)) return program;
@@ -81,7 +84,7 @@ export async function obtainKubectl(cache: string): Promise<string> {
     return program;
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`These tests drive a real kubectl, and none could be had: put one on PATH, or let apt reach the package "${PACKAGE}". ${why}`, { cause });
+    throw new Error(`These tests drive a real kubectl: let apt reach the package "${PACKAGE}". ${why}`, { cause });
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
