@@ -1,13 +1,15 @@
 import { existsSync } from 'node:fs';
 import { AxeBuilder } from '@axe-core/playwright';
-import { chromium, type Browser, type Locator, type Page } from 'playwright-core';
+import { chromium, type Browser, type Locator, type Page, type WebSocketRoute } from 'playwright-core';
 import { call, SNAPSHOTS, uniqueName, VMS } from './api.ts';
 import { stack } from './stack.ts';
 
 const CHROMIUMS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 /** Emulated guests share two cores with the browser. */
-const PATIENCE_MS = 45_000;
+const PATIENCE_MS = 60_000;
+/** Many steps, each with its own, shorter deadline. */
+const JOURNEY_MS = 300_000;
 
 let browser: Browser;
 
@@ -27,8 +29,8 @@ async function openPage(viewport = { width: 1440, height: 900 }): Promise<{ page
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on('console', (message) => {
-    // The browser itself notes each refused request: "nobody is signed in yet" and "not valid" are answers here.
-    const isAnswer = /status of (401|422)/.test(message.text());
+    // The browser itself notes each refused request: "nobody is signed in yet", "no screen now" and "not valid" are answers here.
+    const isAnswer = /status of (401|409|422)/.test(message.text());
     if (['error', 'warning'].includes(message.type()) && !isAnswer) complaints.push(`${message.text()} ${message.location().url}`);
   });
   return { page, complaints };
@@ -133,7 +135,35 @@ describe('the console in a real browser', () => {
 
     expect(complaints).toEqual([]);
     await page.context().close();
-  });
+  }, JOURNEY_MS);
+
+  it('shows things as they were while the connection is cut, refuses writes, and heals by itself with what changed meanwhile', async () => {
+    const { page } = await openPage();
+    let isCut = false;
+    const sockets = new Set<WebSocketRoute>();
+    await page.routeWebSocket(/\/live$/, (socket) => {
+      if (isCut) return void socket.close();
+      sockets.add(socket);
+      socket.connectToServer();
+    });
+    await call('PATCH', `${VMS}/${machine}`, { spec: { powerState: 'Running' } });
+    await signIn(page);
+    await page.goto(`${stack().url}/machines/default/${machine}/events`);
+    await running(page).waitFor();
+
+    isCut = true;
+    await Promise.all([...sockets].map((socket) => socket.close()));
+    await page.getByText('Connection lost.').waitFor();
+    expect(await page.getByRole('button', { name: 'Snapshot', exact: true }).isDisabled()).toBe(true);
+    await call('PATCH', `${VMS}/${machine}`, { spec: { powerState: 'Paused' } });
+    await poll(async () => (await call('GET', `${VMS}/${machine}`)).body.status.phase, (phase) => phase === 'Paused', 'the machine was not paused');
+    expect(await running(page).isVisible()).toBe(true);
+
+    isCut = false;
+    await page.locator('main').getByText('Paused', { exact: true }).first().waitFor();
+    await page.getByText('Connection lost.').waitFor({ state: 'detached' });
+    await page.context().close();
+  }, JOURNEY_MS);
 
   it('has no accessibility fault a program can find, in either theme', async () => {
     const { page } = await openPage();
@@ -162,7 +192,7 @@ describe('the console in a real browser', () => {
       }
     }
     await page.context().close();
-  });
+  }, JOURNEY_MS);
 
   it('fits a phone: nothing scrolls sideways, and a machine can be typed into', async () => {
     const { page, complaints } = await openPage({ width: 390, height: 844 });
@@ -179,7 +209,7 @@ describe('the console in a real browser', () => {
     await poll(async () => String((await call('GET', `${VMS}/${restored}/screenshot?format=text`)).body), (text) => /phone-42/.test(text), 'nothing was typed on the screen');
     expect(complaints).toEqual([]);
     await page.context().close();
-  });
+  }, JOURNEY_MS);
 
   it('keeps the page one wanted through sign-in, and does not let a wrong token in', async () => {
     const { page } = await openPage();
@@ -195,5 +225,5 @@ describe('the console in a real browser', () => {
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByLabel('Access token').waitFor();
     await page.context().close();
-  });
+  }, JOURNEY_MS);
 });

@@ -123,7 +123,7 @@ function NavLink({ to, label, icon: Icon, resource }: (typeof PAGES)[number]): R
     >
       <Icon aria-hidden size={16} className="shrink-0" />
       <span className="flex-1 max-wide:sr-only">{label}</span>
-      {loaded && <span className="text-12 font-normal text-ink3 max-wide:hidden">{items.length}</span>}
+      {loaded && <span className="text-12 font-normal text-ink2 max-wide:hidden">{items.length}</span>}
     </Link>
   );
 }

@@ -83,13 +83,14 @@ export class LiveSocket {
     const socket = new WebSocket(new URL('/live', location.href.replace(/^http/, 'ws')));
     this.#socket = socket;
     socket.onopen = () => {
-      this.#setConnection({ state: 'Live' });
       this.#heard();
       for (const [id, watch] of this.#watches) this.#ask(id, watch);
     };
     socket.onmessage = ({ data }) => {
       this.#failures = 0;
       this.#heard();
+      // Not at open: something between that takes sockets and drops them again is not the server.
+      if (this.#connection.state !== 'Live') this.#setConnection({ state: 'Live' });
       if (typeof data === 'string') this.#receive(JSON.parse(data) as LiveMessage);
     };
     socket.onclose = () => this.#closed(socket);

@@ -292,7 +292,7 @@ function MachineTabs({ tabs, tab, snapshots, onOpen }: { readonly tabs: readonly
           className="flex h-8 items-center gap-2 rounded-control px-3 font-medium text-ink2 transition-colors duration-80 hover:text-ink aria-selected:bg-hover aria-selected:text-ink"
         >
           {en.machine.tabs[one]}
-          {one === 'snapshots' && snapshots > 0 && <span className="text-12 text-ink3">{snapshots}</span>}
+          {one === 'snapshots' && snapshots > 0 && <span className="text-12 text-ink2">{snapshots}</span>}
         </button>
       ))}
     </div>
