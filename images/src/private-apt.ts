@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Problem } from '@corral/contracts';
@@ -205,19 +205,19 @@ export class PrivateApt {
     );
     if (ageMs < LISTS_FRESH_FOR_MS) return;
     const step = this.#progress.begin('Read the package lists', 1, 'steps');
+    // One index out of many may be in mid-sync on a mirror; what matters is whether there are lists to resolve from.
+    const haveLists = async () => (await readdir(lists)).some((name) => name.includes('_binary-i386_Packages'));
     try {
-      await retry(async () =>
-        run('apt-get', [...(await this.#options()), 'update', '--error-on=any'], { timeoutMs: 10 * 60_000 }),
+      await retry(
+        async () =>
+          run('apt-get', [...(await this.#options()), 'update', '--error-on=any'], { timeoutMs: 10 * 60_000 }),
+        async () => !(await haveLists()),
       );
     } catch (cause) {
-      // One index out of many may be in mid-sync on a mirror; what matters is whether the packages resolve.
-      const found = (await readdir(lists)).some((name) => name.includes('_binary-i386_Packages'));
-      if (!found)
-        throw new Problem(
-          'dependency.unavailable',
-          `apt could not read Debian's package lists: ${cause instanceof Error ? cause.message : ''}`,
-          { cause },
-        );
+      if (!(await haveLists())) {
+        const message = cause instanceof Error ? cause.message : '';
+        throw new Problem('dependency.unavailable', `apt could not read Debian's package lists: ${message}`, { cause });
+      }
       this.#progress.note('Some package lists could not be read; going on with the others.');
     }
     await writeFile(stamp, '');
@@ -258,18 +258,17 @@ async function folderSize(folder: string): Promise<number> {
   return bytes;
 }
 
-/** Networks flake: a few more tries, each after a longer pause. */
-async function retry<T>(attempt: () => Promise<T>): Promise<T> {
+/** Networks flake: a few more tries, each after a longer pause, as long as another try is worth while. */
+async function retry<T>(
+  attempt: () => Promise<T>,
+  worthWhile: () => Promise<boolean> = () => Promise.resolve(true),
+): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await attempt();
     } catch (error) {
-      if (tries === ATTEMPTS) throw error;
+      if (tries === ATTEMPTS || (tries > 1 && !(await worthWhile()))) throw error;
       await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** tries));
     }
   }
-}
-
-export async function readOptional(file: string): Promise<string | undefined> {
-  return readFile(file, 'utf8').catch(() => undefined);
 }
