@@ -8,7 +8,11 @@ const Url = z.url({ protocol: /^https?$/ });
 const Environment = z.object({
   CORRAL_API_URL: Url,
   CORRAL_NODE_TOKEN: z.string().min(1),
-  CORRAL_NODE_NAME: z.string().regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'must be a DNS label').max(63).default('worker-1'),
+  CORRAL_NODE_NAME: z
+    .string()
+    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'must be a DNS label')
+    .max(63)
+    .default('worker-1'),
   CORRAL_WORKER_HOME: z.string().min(1),
   CORRAL_DATA_PLANE_SECRET: z.string().min(16, 'must be at least 16 characters'),
   CORRAL_DATA_PLANE_HOST: z.string().min(1).default('127.0.0.1'),
@@ -49,7 +53,10 @@ const AgentConfig = Environment.transform((env) => ({
   },
 }));
 /** Everything main.ts takes from the environment. */
-export const WorkerConfig = z.intersection(AgentConfig, ObjectStoreConfig.transform((objectStore) => ({ objectStore })));
+export const WorkerConfig = z.intersection(
+  AgentConfig,
+  ObjectStoreConfig.transform((objectStore) => ({ objectStore })),
+);
 export type WorkerConfig = Readonly<z.output<typeof WorkerConfig>>;
 
 /** One line that names the variables and what is wrong with them. */

@@ -1,7 +1,16 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { jest } from '@jest/globals';
-import { events, findCondition, leases, NODE_LEASE_NAMESPACE, nodes, virtualMachines, type Event, type VirtualMachine } from '@corral/contracts';
+import {
+  events,
+  findCondition,
+  leases,
+  NODE_LEASE_NAMESPACE,
+  nodes,
+  virtualMachines,
+  type Event,
+  type VirtualMachine,
+} from '@corral/contracts';
 import { until } from '@corral/testing';
 import { Corral, IMAGE, NODE_NAME, readyOf, signToken } from '../test/corral.ts';
 
@@ -18,10 +27,14 @@ const reasonOf = (vm: VirtualMachine): string | undefined => readyOf(vm)?.reason
 describe('A node', () => {
   it('registers itself with what it has, and keeps its lease', async () => {
     const node = await corral.client.get(nodes, undefined, NODE_NAME);
-    expect(node?.metadata.labels).toMatchObject({ 'kubernetes.io/hostname': NODE_NAME, 'corral.dev/v86-build': node?.status?.corral?.v86Build });
+    expect(node?.metadata.labels).toMatchObject({
+      'kubernetes.io/hostname': NODE_NAME,
+      'corral.dev/v86-build': node?.status?.corral?.v86Build,
+    });
     expect(Number(node?.status?.allocatable?.['memory'])).toBeGreaterThan(64 * 2 ** 20);
     expect(findCondition(node?.status?.conditions, 'Ready')?.status).toBe('True');
-    const renewTime = async (): Promise<string | undefined> => (await corral.client.get(leases, NODE_LEASE_NAMESPACE, NODE_NAME))?.spec?.renewTime;
+    const renewTime = async (): Promise<string | undefined> =>
+      (await corral.client.get(leases, NODE_LEASE_NAMESPACE, NODE_NAME))?.spec?.renewTime;
     const before = await renewTime();
     expect(before).toBeDefined();
     await until(async () => (await renewTime()) !== before, { timeoutMs: 20_000, what: 'a renewed lease' });
@@ -31,10 +44,21 @@ describe('A node', () => {
 describe('A machine', () => {
   it('is started from the golden snapshot, answers commands, and is told what it is called', async () => {
     const vm = await corral.run('hello');
-    expect(vm.status).toMatchObject({ phase: 'Running', incarnation: 1, nodeName: NODE_NAME, restartCount: 0, memoryMiB: 128, startedFrom: { type: 'GoldenSnapshot', name: IMAGE } });
+    expect(vm.status).toMatchObject({
+      phase: 'Running',
+      incarnation: 1,
+      nodeName: NODE_NAME,
+      restartCount: 0,
+      memoryMiB: 128,
+      startedFrom: { type: 'GoldenSnapshot', name: IMAGE },
+    });
     expect(vm.metadata.finalizers).toEqual(['corral.dev/machine']);
     expect(reasonOf(vm)).toBe('AgentAnswered');
-    expect(await corral.exec('hello', 'hostname; echo oops >&2; exit 3')).toMatchObject({ exitCode: 3, stdout: 'hello\n', stderr: 'oops\n' });
+    expect(await corral.exec('hello', 'hostname; echo oops >&2; exit 3')).toMatchObject({
+      exitCode: 3,
+      stdout: 'hello\n',
+      stderr: 'oops\n',
+    });
   });
 
   it('lets nobody in without a token for this very operation of this very incarnation', async () => {
@@ -52,25 +76,43 @@ describe('A machine', () => {
     expect(await refused(await signToken({ ...claims, operation: 'files' }))).toEqual([403, 'Forbidden']);
     expect(await refused(await signToken({ ...claims, uid: 'another' }))).toEqual([403, 'Forbidden']);
     const past = { ...vm, status: { ...vm.status, incarnation: incarnation + 1 } };
-    expect(await refused(await signToken({ ...claims, incarnation: incarnation + 1 }), past)).toEqual([409, 'VirtualMachineNotRunning']);
+    expect(await refused(await signToken({ ...claims, incarnation: incarnation + 1 }), past)).toEqual([
+      409,
+      'VirtualMachineNotRunning',
+    ]);
   });
 
   it('is started again, with the reason told, when its process is killed; its neighbour does not notice', async () => {
     const [victim, neighbour] = await Promise.all([corral.run('victim'), corral.ready('hello')]);
     process.kill(corral.vmProcessOf(victim), 'SIGKILL');
     const again = await corral.ready('victim', 2);
-    expect(again.status).toMatchObject({ restartCount: 1, lastTermination: { reason: 'ProcessExited', signal: 'SIGKILL', incarnation: 1 } });
+    expect(again.status).toMatchObject({
+      restartCount: 1,
+      lastTermination: { reason: 'ProcessExited', signal: 'SIGKILL', incarnation: 1 },
+    });
     expect((await corral.exec('victim', 'true')).exitCode).toBe(0);
     expect((await corral.get('hello')).status?.incarnation).toBe(neighbour.status?.incarnation);
   });
 
   it('tells a kernel panic as a condition, and starts again after it', async () => {
-    const exec = corral.exec('victim', 'echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger').catch(() => undefined);
-    const panicked = await corral.when('victim', 'the panic told', (vm) => findCondition(vm.status?.conditions, 'GuestPanicked')?.status === 'True');
-    expect(panicked.status).toMatchObject({ phase: 'Failed', lastTermination: { reason: 'GuestPanicked', incarnation: 2 } });
+    const exec = corral
+      .exec('victim', 'echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger')
+      .catch(() => undefined);
+    const panicked = await corral.when(
+      'victim',
+      'the panic told',
+      (vm) => findCondition(vm.status?.conditions, 'GuestPanicked')?.status === 'True',
+    );
+    expect(panicked.status).toMatchObject({
+      phase: 'Failed',
+      lastTermination: { reason: 'GuestPanicked', incarnation: 2 },
+    });
     expect(findCondition(panicked.status?.conditions, 'GuestPanicked')?.message).toContain('Kernel panic');
     const again = await corral.ready('victim', 3);
-    expect([again.status?.restartCount, findCondition(again.status?.conditions, 'GuestPanicked')?.status]).toEqual([2, 'False']);
+    expect([again.status?.restartCount, findCondition(again.status?.conditions, 'GuestPanicked')?.status]).toEqual([
+      2,
+      'False',
+    ]);
     await exec;
   });
 
@@ -99,31 +141,47 @@ describe('A machine', () => {
   it('is asked to shut down when it is switched off', async () => {
     await corral.want('sleeper', { powerState: 'Stopped' });
     const stopped = await corral.when('sleeper', 'stopped', (vm) => vm.status?.phase === 'Stopped');
-    expect(stopped.status?.lastTermination).toMatchObject({ reason: 'Stopped', message: 'Stopped after the guest was asked to shut down' });
+    expect(stopped.status?.lastTermination).toMatchObject({
+      reason: 'Stopped',
+      message: 'Stopped after the guest was asked to shut down',
+    });
   });
 
   it('is gone when it is deleted, only once its process and its folder are', async () => {
     const vm = await corral.run('brief');
     const pid = corral.vmProcessOf(vm);
     await corral.client.delete(virtualMachines, 'default', 'brief');
-    await until(async () => !(await corral.client.get(virtualMachines, 'default', 'brief')), { timeoutMs: 30_000, what: 'the end of the object' });
+    await until(async () => !(await corral.client.get(virtualMachines, 'default', 'brief')), {
+      timeoutMs: 30_000,
+      what: 'the end of the object',
+    });
     expect(corral.vmProcesses()).not.toContain(pid);
     expect(readdirSync(join(corral.workerHome, 'machines'))).not.toContain(vm.metadata.uid);
   });
 
   it('leaves a trail of events', async () => {
-    const { items } = await corral.client.list(events, { namespace: 'default', fieldSelector: 'involvedObject.name=victim' });
+    const { items } = await corral.client.list(events, {
+      namespace: 'default',
+      fieldSelector: 'involvedObject.name=victim',
+    });
     const reasons = items.map((event) => (event as Event).reason);
     expect(reasons).toEqual(expect.arrayContaining(['Started', 'BackOff', 'ProcessExited', 'GuestPanicked']));
   });
 });
 
 describe('A snapshot', () => {
-  const finished = (snapshot: { readonly status?: { readonly completedAt?: string | undefined } }): boolean => snapshot.status?.completedAt !== undefined;
+  const finished = (snapshot: { readonly status?: { readonly completedAt?: string | undefined } }): boolean =>
+    snapshot.status?.completedAt !== undefined;
 
   it('of a running machine is Ready once S3 has it, and a machine made from it goes on where it was', async () => {
-    await corral.exec('hello', '(n=0; while :; do n=$((n+1)); echo $n > /tmp/count; usleep 50000; done) > /dev/null 2>&1 &');
-    await until(async () => Number((await corral.exec('hello', 'cat /tmp/count')).stdout) > 5, { timeoutMs: 30_000, what: 'counting' });
+    await corral.exec(
+      'hello',
+      '(n=0; while :; do n=$((n+1)); echo $n > /tmp/count; usleep 50000; done) > /dev/null 2>&1 &',
+    );
+    await until(async () => Number((await corral.exec('hello', 'cat /tmp/count')).stdout) > 5, {
+      timeoutMs: 30_000,
+      what: 'counting',
+    });
     await corral.takeSnapshot('first', 'hello');
     const snapshot = await corral.snapshotWhen('first', 'finished', finished);
     expect(readyOf(snapshot)).toMatchObject({ status: 'True', reason: 'Verified' });
@@ -131,10 +189,17 @@ describe('A snapshot', () => {
     expect(snapshot.status?.pauseMilliseconds).toBeGreaterThan(0);
 
     const copy = await corral.run('copy', { source: { snapshot: 'first' } });
-    expect(copy.status?.startedFrom).toMatchObject({ type: 'Snapshot', name: 'first', digest: snapshot.status?.digest });
+    expect(copy.status?.startedFrom).toMatchObject({
+      type: 'Snapshot',
+      name: 'first',
+      digest: snapshot.status?.digest,
+    });
     expect((await corral.exec('copy', 'cat /tmp/kept; hostname')).stdout).toBe('kept\ncopy\n');
     const count = Number((await corral.exec('copy', 'cat /tmp/count')).stdout);
-    await until(async () => Number((await corral.exec('copy', 'cat /tmp/count')).stdout) > count, { timeoutMs: 30_000, what: 'counting on' });
+    await until(async () => Number((await corral.exec('copy', 'cat /tmp/count')).stdout) > count, {
+      timeoutMs: 30_000,
+      what: 'counting on',
+    });
     expect(readdirSync(join(corral.workerHome, 'spool'))).toEqual([]);
   });
 
@@ -151,24 +216,27 @@ describe('A snapshot', () => {
   it.each([
     ['is down', { type: 'Down' }, 'StorageUnreachable'],
     ['is full', { type: 'Full' }, 'StorageFull'],
-  ] as const)('says so while S3 %s, the machine goes on, and the same moment is kept once S3 is back', async (what, fault, reason) => {
-    const name = `while-${what.replace(' ', '-')}`;
-    corral.s3.inject(fault, ({ method }) => method !== 'GET' && method !== 'HEAD');
-    try {
-      await corral.exec('hello', `echo ${name} > /tmp/moment`);
-      await corral.takeSnapshot(name, 'hello');
-      const failing = await corral.snapshotWhen(name, reason, (snapshot) => readyOf(snapshot)?.reason === reason);
-      expect(failing.status?.completedAt).toBeUndefined();
-      expect((await corral.exec('hello', 'echo later > /tmp/moment; echo alive')).stdout).toBe('alive\n');
-    } finally {
-      corral.s3.heal();
-    }
-    expect(readyOf(await corral.snapshotWhen(name, 'finished', finished))?.reason).toBe('Verified');
-    const restored = `from-${name}`;
-    await corral.run(restored, { source: { snapshot: name } });
-    expect((await corral.exec(restored, 'cat /tmp/moment')).stdout).toBe(`${name}\n`);
-    await corral.client.delete(virtualMachines, 'default', restored);
-  });
+  ] as const)(
+    'says so while S3 %s, the machine goes on, and the same moment is kept once S3 is back',
+    async (what, fault, reason) => {
+      const name = `while-${what.replace(' ', '-')}`;
+      corral.s3.inject(fault, ({ method }) => method !== 'GET' && method !== 'HEAD');
+      try {
+        await corral.exec('hello', `echo ${name} > /tmp/moment`);
+        await corral.takeSnapshot(name, 'hello');
+        const failing = await corral.snapshotWhen(name, reason, (snapshot) => readyOf(snapshot)?.reason === reason);
+        expect(failing.status?.completedAt).toBeUndefined();
+        expect((await corral.exec('hello', 'echo later > /tmp/moment; echo alive')).stdout).toBe('alive\n');
+      } finally {
+        corral.s3.heal();
+      }
+      expect(readyOf(await corral.snapshotWhen(name, 'finished', finished))?.reason).toBe('Verified');
+      const restored = `from-${name}`;
+      await corral.run(restored, { source: { snapshot: name } });
+      expect((await corral.exec(restored, 'cat /tmp/moment')).stdout).toBe(`${name}\n`);
+      await corral.client.delete(virtualMachines, 'default', restored);
+    },
+  );
 
   it('whose bytes come back damaged starts nothing, and says so', async () => {
     await corral.takeSnapshot('damaged', 'hello');
@@ -187,7 +255,11 @@ describe('A snapshot', () => {
 
   it('of a machine that does not run fails with that reason', async () => {
     await corral.takeSnapshot('of-nothing', 'sleeper');
-    const failed = await corral.snapshotWhen('of-nothing', 'not Ready', (snapshot) => readyOf(snapshot)?.status === 'False');
+    const failed = await corral.snapshotWhen(
+      'of-nothing',
+      'not Ready',
+      (snapshot) => readyOf(snapshot)?.status === 'False',
+    );
     expect(readyOf(failed)?.reason).toBe('VirtualMachineNotRunning');
   });
 });
@@ -213,14 +285,20 @@ describe('A node agent', () => {
     await until(() => corral.vmProcesses().length === 0, { timeoutMs: 20_000, what: 'the end of the VM processes' });
     corral.startWorker();
     const again = await corral.ready('hello', (before.status?.incarnation ?? 0) + 1);
-    expect(again.status).toMatchObject({ startedFrom: { type: 'GoldenSnapshot' }, lastTermination: { reason: 'NodeStopped', incarnation: before.status?.incarnation } });
+    expect(again.status).toMatchObject({
+      startedFrom: { type: 'GoldenSnapshot' },
+      lastTermination: { reason: 'NodeStopped', incarnation: before.status?.incarnation },
+    });
   });
 
   it('does its work without Redis', async () => {
     await corral.redis.stop();
     await corral.run('no-hints');
     await corral.client.delete(virtualMachines, 'default', 'no-hints');
-    await until(async () => !(await corral.client.get(virtualMachines, 'default', 'no-hints')), { timeoutMs: 30_000, what: 'the end of the object' });
+    await until(async () => !(await corral.client.get(virtualMachines, 'default', 'no-hints')), {
+      timeoutMs: 30_000,
+      what: 'the end of the object',
+    });
     expect(corral.workerLog.match(/Redis is away/g)).toHaveLength(1);
   });
 });

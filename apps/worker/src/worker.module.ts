@@ -1,4 +1,10 @@
-import { type DynamicModule, Injectable, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  type DynamicModule,
+  Injectable,
+  Module,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
 import { ObjectStore } from '@corral/object-store';
 import { type Logger, pino } from 'pino';
 import { NodeAgent } from './agent/node-agent.ts';
@@ -34,7 +40,11 @@ export class WorkerModule {
         NodeAgentLife,
         { provide: LOGGER, useFactory: () => pino({ level: config.logLevel, base: null }) },
         { provide: ObjectStore, useFactory: () => new ObjectStore(config.objectStore) },
-        { provide: NodeAgent, useFactory: (store: ObjectStore, log: Logger) => new NodeAgent(config, store, log), inject: [ObjectStore, LOGGER] },
+        {
+          provide: NodeAgent,
+          useFactory: (store: ObjectStore, log: Logger) => new NodeAgent(config, store, log),
+          inject: [ObjectStore, LOGGER],
+        },
       ],
     };
   }

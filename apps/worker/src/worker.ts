@@ -4,7 +4,10 @@ import { WorkerModule } from './worker.module.ts';
 
 /** Runs a node agent until it is told to end: SIGTERM, SIGINT, or, when its parent asked for that, the end of stdin. */
 export async function runWorker(config: WorkerConfig): Promise<void> {
-  const application = await NestFactory.createApplicationContext(WorkerModule.register(config), { logger: false, abortOnError: false });
+  const application = await NestFactory.createApplicationContext(WorkerModule.register(config), {
+    logger: false,
+    abortOnError: false,
+  });
   let ending: Promise<void> | undefined;
   const end = (): void => {
     ending ??= application.close().then(

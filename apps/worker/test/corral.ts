@@ -5,8 +5,20 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { HttpObjectClient } from '@corral/client';
 import {
-  type Condition, DATA_PLANE_AUDIENCE, type DataPlaneOperation, dataPlanePath, type ExecResult, findCondition, nodes, Problem, type VirtualMachine,
-  virtualMachineImages, virtualMachines, type VirtualMachineSnapshot, virtualMachineSnapshots, type VirtualMachineSpec,
+  type Condition,
+  DATA_PLANE_AUDIENCE,
+  type DataPlaneOperation,
+  dataPlanePath,
+  type ExecResult,
+  findCondition,
+  nodes,
+  Problem,
+  type VirtualMachine,
+  virtualMachineImages,
+  virtualMachines,
+  type VirtualMachineSnapshot,
+  virtualMachineSnapshots,
+  type VirtualMachineSpec,
 } from '@corral/contracts';
 import { type EmbeddedRedis, startObjectStore, startPostgres, startRedis } from '@corral/embedded';
 import { guestImages, S3FaultProxy, until } from '@corral/testing';
@@ -32,7 +44,14 @@ export class Corral {
   readonly #stops: (() => Promise<unknown>)[];
   #worker: ChildProcess;
 
-  private constructor(parts: { url: string; home: string; env: NodeJS.ProcessEnv; s3: S3FaultProxy; redis: EmbeddedRedis; stops: (() => Promise<unknown>)[] }) {
+  private constructor(parts: {
+    url: string;
+    home: string;
+    env: NodeJS.ProcessEnv;
+    s3: S3FaultProxy;
+    redis: EmbeddedRedis;
+    stops: (() => Promise<unknown>)[];
+  }) {
     this.#url = parts.url;
     this.#env = parts.env;
     this.#stops = parts.stops;
@@ -45,26 +64,62 @@ export class Corral {
 
   /** Up, with the default image baked. */
   static async start(): Promise<Corral> {
-    await promisify(execFile)(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-b', 'apps/api', 'apps/worker'], { cwd: ROOT });
+    await promisify(execFile)(
+      process.execPath,
+      [join(ROOT, 'node_modules/typescript/bin/tsc'), '-b', 'apps/api', 'apps/worker'],
+      { cwd: ROOT },
+    );
     const home = mkdtempSync(join(tmpdir(), 'corral-worker-'));
     const { firmwareDirectory } = await guestImages();
     const [postgres, redis, store] = await Promise.all([
-      startPostgres({ home, durability: 'Test' }), startRedis({ home }), startObjectStore({ home, durability: 'Test' }),
+      startPostgres({ home, durability: 'Test' }),
+      startRedis({ home }),
+      startObjectStore({ home, durability: 'Test' }),
     ]);
     const s3 = await S3FaultProxy.start(store.url);
     const port = await getPort();
     const url = `http://127.0.0.1:${port}`;
     const env: NodeJS.ProcessEnv = {
       PATH: process.env['PATH'],
-      DATABASE_URL: postgres.url, REDIS_URL: redis.url, S3_ENDPOINT: s3.url, S3_REGION: store.region, S3_ACCESS_KEY_ID: store.accessKeyId,
-      S3_SECRET_ACCESS_KEY: store.secretAccessKey, CORRAL_ADMIN_TOKEN: ADMIN_TOKEN, CORRAL_NODE_TOKEN: 'node-token-of-the-tests',
-      CORRAL_DATA_PLANE_SECRET: DATA_PLANE_SECRET, CORRAL_PORT: String(port), CORRAL_API_URL: url, CORRAL_HOME: home,
-      CORRAL_WORKER_HOME: join(home, 'worker'), CORRAL_FIRMWARE_DIR: firmwareDirectory, CORRAL_NODE_NAME: NODE_NAME, CORRAL_EXIT_ON_STDIN_EOF: '1',
+      DATABASE_URL: postgres.url,
+      REDIS_URL: redis.url,
+      S3_ENDPOINT: s3.url,
+      S3_REGION: store.region,
+      S3_ACCESS_KEY_ID: store.accessKeyId,
+      S3_SECRET_ACCESS_KEY: store.secretAccessKey,
+      CORRAL_ADMIN_TOKEN: ADMIN_TOKEN,
+      CORRAL_NODE_TOKEN: 'node-token-of-the-tests',
+      CORRAL_DATA_PLANE_SECRET: DATA_PLANE_SECRET,
+      CORRAL_PORT: String(port),
+      CORRAL_API_URL: url,
+      CORRAL_HOME: home,
+      CORRAL_WORKER_HOME: join(home, 'worker'),
+      CORRAL_FIRMWARE_DIR: firmwareDirectory,
+      CORRAL_NODE_NAME: NODE_NAME,
+      CORRAL_EXIT_ON_STDIN_EOF: '1',
     };
-    await promisify(execFile)(process.execPath, ['--conditions=@corral/source', join(ROOT, 'prisma/migrate.ts')], { env });
+    await promisify(execFile)(process.execPath, ['--conditions=@corral/source', join(ROOT, 'prisma/migrate.ts')], {
+      env,
+    });
     const api = launch('api', home, env);
-    await until(async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.ok, { timeoutMs: 60_000, what: 'the API' });
-    const corral = new Corral({ url, home, env, s3, redis, stops: [() => endOf(api, 'SIGTERM'), () => postgres.stop(), () => redis.stop(), () => store.stop(), () => s3.stop()] });
+    await until(async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.ok, {
+      timeoutMs: 60_000,
+      what: 'the API',
+    });
+    const corral = new Corral({
+      url,
+      home,
+      env,
+      s3,
+      redis,
+      stops: [
+        () => endOf(api, 'SIGTERM'),
+        () => postgres.stop(),
+        () => redis.stop(),
+        () => store.stop(),
+        () => s3.stop(),
+      ],
+    });
     await corral.#register();
     return corral;
   }
@@ -94,13 +149,20 @@ export class Corral {
 
   /** Process ids of the VM processes of this worker that live. */
   vmProcesses(): number[] {
-    return readdirSync('/proc').map(Number).filter((pid) => pid > 0 && isVmProcessOf(pid, this.workerHome));
+    return readdirSync('/proc')
+      .map(Number)
+      .filter((pid) => pid > 0 && isVmProcessOf(pid, this.workerHome));
   }
 
   /** The VM process that serves the machine's incarnation. */
   vmProcessOf(vm: VirtualMachine): number {
-    const log = this.workerLog.trim().split('\n').map((line) => JSON.parse(line) as { msg: string; vm?: string; incarnation?: number; pid?: number });
-    const pid = log.findLast((line) => line.vm === vm.metadata.uid && line.incarnation === vm.status?.incarnation && line.pid !== undefined)?.pid;
+    const log = this.workerLog
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { msg: string; vm?: string; incarnation?: number; pid?: number });
+    const pid = log.findLast(
+      (line) => line.vm === vm.metadata.uid && line.incarnation === vm.status?.incarnation && line.pid !== undefined,
+    )?.pid;
     if (pid === undefined) throw new Error(`The worker has logged no process of ${vm.metadata.name}`);
     return pid;
   }
@@ -112,7 +174,10 @@ export class Corral {
   }
 
   create(name: string, wish: Wish): Promise<VirtualMachine> {
-    return this.client.create(virtualMachines, { metadata: { name, namespace: 'default' }, spec: wish as VirtualMachineSpec });
+    return this.client.create(virtualMachines, {
+      metadata: { name, namespace: 'default' },
+      spec: wish as VirtualMachineSpec,
+    });
   }
 
   async get(name: string): Promise<VirtualMachine> {
@@ -122,17 +187,29 @@ export class Corral {
   }
 
   /** The machine, once `test` holds. */
-  async when(name: string, what: string, test: (vm: VirtualMachine) => unknown, timeoutMs = 90_000): Promise<VirtualMachine> {
+  async when(
+    name: string,
+    what: string,
+    test: (vm: VirtualMachine) => unknown,
+    timeoutMs = 90_000,
+  ): Promise<VirtualMachine> {
     let seen: VirtualMachine | undefined;
     try {
-      return await until(async () => ((seen = await this.get(name)), test(seen) ? seen : undefined), { timeoutMs, what: `${name}: ${what}` });
+      return await until(async () => ((seen = await this.get(name)), test(seen) ? seen : undefined), {
+        timeoutMs,
+        what: `${name}: ${what}`,
+      });
     } catch (error) {
       throw new Error(`${(error as Error).message}; seen last: ${JSON.stringify(seen?.status)}`, { cause: error });
     }
   }
 
   ready(name: string, incarnation?: number): Promise<VirtualMachine> {
-    return this.when(name, 'Ready', (vm) => readyOf(vm)?.status === 'True' && (incarnation === undefined || vm.status?.incarnation === incarnation));
+    return this.when(
+      name,
+      'Ready',
+      (vm) => readyOf(vm)?.status === 'True' && (incarnation === undefined || vm.status?.incarnation === incarnation),
+    );
   }
 
   /** Changes the machine's spec, whoever else writes it meanwhile. */
@@ -149,10 +226,18 @@ export class Corral {
   }
 
   takeSnapshot(name: string, virtualMachine: string): Promise<VirtualMachineSnapshot> {
-    return this.client.create(virtualMachineSnapshots, { metadata: { name, namespace: 'default' }, spec: { virtualMachine } });
+    return this.client.create(virtualMachineSnapshots, {
+      metadata: { name, namespace: 'default' },
+      spec: { virtualMachine },
+    });
   }
 
-  async snapshotWhen(name: string, what: string, test: (snapshot: VirtualMachineSnapshot) => unknown, timeoutMs = 90_000): Promise<VirtualMachineSnapshot> {
+  async snapshotWhen(
+    name: string,
+    what: string,
+    test: (snapshot: VirtualMachineSnapshot) => unknown,
+    timeoutMs = 90_000,
+  ): Promise<VirtualMachineSnapshot> {
     return until(
       async () => {
         const snapshot = await this.client.get(virtualMachineSnapshots, 'default', name);
@@ -163,18 +248,29 @@ export class Corral {
   }
 
   /** A request to the node's data plane, with a token for exactly that unless another is given. */
-  async dataPlane(vm: VirtualMachine, operation: DataPlaneOperation, init: RequestInit = {}, token?: string): Promise<Response> {
+  async dataPlane(
+    vm: VirtualMachine,
+    operation: DataPlaneOperation,
+    init: RequestInit = {},
+    token?: string,
+  ): Promise<Response> {
     const incarnation = vm.status?.incarnation ?? 0;
     const node = await this.client.get(nodes, undefined, NODE_NAME);
     const bearer = token ?? (await signToken({ uid: vm.metadata.uid, incarnation, operation }));
-    return fetch(`${node?.status?.corral?.dataPlaneUrl ?? ''}${dataPlanePath(vm.metadata.uid, incarnation, operation)}`, {
-      ...init, headers: { ...(init.headers as Record<string, string>), authorization: `Bearer ${bearer}` },
-    });
+    return fetch(
+      `${node?.status?.corral?.dataPlaneUrl ?? ''}${dataPlanePath(vm.metadata.uid, incarnation, operation)}`,
+      {
+        ...init,
+        headers: { ...(init.headers as Record<string, string>), authorization: `Bearer ${bearer}` },
+      },
+    );
   }
 
   async exec(name: string, command: string): Promise<ExecResult> {
     const answer = await this.dataPlane(await this.get(name), 'exec', {
-      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ command: ['sh', '-c', command] }),
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ command: ['sh', '-c', command] }),
     });
     if (!answer.ok) throw new Error(`exec: ${answer.status} ${await answer.text()}`);
     return (await answer.json()) as ExecResult;
@@ -190,23 +286,40 @@ export class Corral {
     const artifacts: Record<string, { url: string }> = {};
     for (const [role, { file, sha256 }] of Object.entries(image.artifacts)) {
       const answer = await fetch(`${this.#url}/apis/corral.dev/v1/artifacts?sha256=${sha256}`, {
-        method: 'POST', duplex: 'half', body: createReadStream(join(image.directory, file)),
+        method: 'POST',
+        duplex: 'half',
+        body: createReadStream(join(image.directory, file)),
         headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/octet-stream' },
       } as unknown as RequestInit);
       if (!answer.ok) throw new Error(`artifact: ${answer.status} ${await answer.text()}`);
       artifacts[role] = { url: `artifact:${sha256}` };
     }
     const { commandLine, memory, guestAgent, acpi } = image;
-    await this.client.create(virtualMachineImages, { metadata: { name: IMAGE }, spec: { commandLine, memory, guestAgent, acpi, ...artifacts } });
-    await until(async () => (await this.client.get(virtualMachineImages, undefined, IMAGE))?.status?.goldenSnapshots?.length, { timeoutMs: 120_000, what: 'the golden snapshot' });
+    await this.client.create(virtualMachineImages, {
+      metadata: { name: IMAGE },
+      spec: { commandLine, memory, guestAgent, acpi, ...artifacts },
+    });
+    await until(
+      async () => (await this.client.get(virtualMachineImages, undefined, IMAGE))?.status?.goldenSnapshots?.length,
+      { timeoutMs: 120_000, what: 'the golden snapshot' },
+    );
   }
 }
 
-export const readyOf = (object: { readonly status?: { readonly conditions?: readonly Condition[] | undefined } }): Condition | undefined =>
-  findCondition(object.status?.conditions, 'Ready');
+export const readyOf = (object: {
+  readonly status?: { readonly conditions?: readonly Condition[] | undefined };
+}): Condition | undefined => findCondition(object.status?.conditions, 'Ready');
 
-export function signToken(claims: { readonly uid: string; readonly incarnation: number; readonly operation: string }, secret = DATA_PLANE_SECRET, lifetime = '60s'): Promise<string> {
-  return new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).setAudience(DATA_PLANE_AUDIENCE).setIssuedAt().setExpirationTime(lifetime)
+export function signToken(
+  claims: { readonly uid: string; readonly incarnation: number; readonly operation: string },
+  secret = DATA_PLANE_SECRET,
+  lifetime = '60s',
+): Promise<string> {
+  return new SignJWT(claims)
+    .setProtectedHeader({ alg: 'HS256' })
+    .setAudience(DATA_PLANE_AUDIENCE)
+    .setIssuedAt()
+    .setExpirationTime(lifetime)
     .sign(new TextEncoder().encode(secret));
 }
 

@@ -1,5 +1,13 @@
 import {
-  apiPath, apiVersionOf, type KindDefinition, type KubeObject, type ListOptions, type NewObject, type ObjectClient, type ObjectList, Problem,
+  apiPath,
+  apiVersionOf,
+  type KindDefinition,
+  type KubeObject,
+  type ListOptions,
+  type NewObject,
+  type ObjectClient,
+  type ObjectList,
+  Problem,
   type WatchEvent,
 } from '@corral/contracts';
 import { parseNdjson } from './ndjson.ts';
@@ -37,7 +45,11 @@ export class HttpObjectClient implements ObjectClient {
     this.#deadlineMs = deadlineMs;
   }
 
-  async get<Spec, Status>(kind: KindDefinition<Spec, Status>, namespace: string | undefined, name: string): Promise<KubeObject<Spec, Status> | undefined> {
+  async get<Spec, Status>(
+    kind: KindDefinition<Spec, Status>,
+    namespace: string | undefined,
+    name: string,
+  ): Promise<KubeObject<Spec, Status> | undefined> {
     try {
       return await this.#call<KubeObject<Spec, Status>>({ method: 'GET', path: apiPath(kind, namespace, name) });
     } catch (error) {
@@ -46,9 +58,17 @@ export class HttpObjectClient implements ObjectClient {
     }
   }
 
-  async list<Spec, Status>(kind: KindDefinition<Spec, Status>, options: ListOptions = {}): Promise<ObjectList<KubeObject<Spec, Status>>> {
-    const list = await this.#call<{ readonly items: readonly KubeObject<Spec, Status>[]; readonly metadata: { readonly resourceVersion: string } }>({
-      method: 'GET', path: apiPath(kind, options.namespace), query: selectors(options),
+  async list<Spec, Status>(
+    kind: KindDefinition<Spec, Status>,
+    options: ListOptions = {},
+  ): Promise<ObjectList<KubeObject<Spec, Status>>> {
+    const list = await this.#call<{
+      readonly items: readonly KubeObject<Spec, Status>[];
+      readonly metadata: { readonly resourceVersion: string };
+    }>({
+      method: 'GET',
+      path: apiPath(kind, options.namespace),
+      query: selectors(options),
     });
     // Kubernetes leaves these two out of a list's items where it may.
     const typed = list.items.map((item) => ({ ...item, apiVersion: apiVersionOf(kind), kind: kind.kind }));
@@ -59,15 +79,34 @@ export class HttpObjectClient implements ObjectClient {
     return this.#call({ method: 'POST', path: apiPath(kind, object.metadata.namespace), body: typed(kind, object) });
   }
 
-  replace<Spec, Status>(kind: KindDefinition<Spec, Status>, object: KubeObject<Spec, Status>): Promise<KubeObject<Spec, Status>> {
-    return this.#call({ method: 'PUT', path: apiPath(kind, object.metadata.namespace, object.metadata.name), body: typed(kind, object) });
+  replace<Spec, Status>(
+    kind: KindDefinition<Spec, Status>,
+    object: KubeObject<Spec, Status>,
+  ): Promise<KubeObject<Spec, Status>> {
+    return this.#call({
+      method: 'PUT',
+      path: apiPath(kind, object.metadata.namespace, object.metadata.name),
+      body: typed(kind, object),
+    });
   }
 
-  replaceStatus<Spec, Status>(kind: KindDefinition<Spec, Status>, object: KubeObject<Spec, Status>): Promise<KubeObject<Spec, Status>> {
-    return this.#call({ method: 'PUT', path: apiPath(kind, object.metadata.namespace, object.metadata.name, 'status'), body: typed(kind, object) });
+  replaceStatus<Spec, Status>(
+    kind: KindDefinition<Spec, Status>,
+    object: KubeObject<Spec, Status>,
+  ): Promise<KubeObject<Spec, Status>> {
+    return this.#call({
+      method: 'PUT',
+      path: apiPath(kind, object.metadata.namespace, object.metadata.name, 'status'),
+      body: typed(kind, object),
+    });
   }
 
-  async delete<Spec, Status>(kind: KindDefinition<Spec, Status>, namespace: string | undefined, name: string, preconditions?: { readonly uid?: string }): Promise<void> {
+  async delete<Spec, Status>(
+    kind: KindDefinition<Spec, Status>,
+    namespace: string | undefined,
+    name: string,
+    preconditions?: { readonly uid?: string },
+  ): Promise<void> {
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', ...(preconditions ? { preconditions } : {}) };
     try {
       await this.#call({ method: 'DELETE', path: apiPath(kind, namespace, name), body });
@@ -88,7 +127,10 @@ export class HttpObjectClient implements ObjectClient {
           method: 'GET',
           path: apiPath(kind, options.namespace),
           query: {
-            ...selectors(options), watch: 'true', allowWatchBookmarks: 'true', resourceVersion: options.resourceVersion,
+            ...selectors(options),
+            watch: 'true',
+            allowWatchBookmarks: 'true',
+            resourceVersion: options.resourceVersion,
             timeoutSeconds: String(WATCH_SECONDS),
           },
         },
@@ -97,7 +139,8 @@ export class HttpObjectClient implements ObjectClient {
       if (!response.body) return;
       for await (const value of parseNdjson(response.body)) {
         const event = value as WatchEvent<KubeObject<Spec, Status>>;
-        if (event.type === 'ERROR') throw problemOf((event.object as { readonly code?: number }).code ?? 500, event.object);
+        if (event.type === 'ERROR')
+          throw problemOf((event.object as { readonly code?: number }).code ?? 500, event.object);
         yield event;
         if (options.signal.aborted) return;
       }
@@ -138,11 +181,20 @@ export class HttpObjectClient implements ObjectClient {
   }
 }
 
-const typed = (kind: Pick<KindDefinition, 'group' | 'version' | 'kind'>, object: object): object => ({ ...object, apiVersion: apiVersionOf(kind), kind: kind.kind });
+const typed = (kind: Pick<KindDefinition, 'group' | 'version' | 'kind'>, object: object): object => ({
+  ...object,
+  apiVersion: apiVersionOf(kind),
+  kind: kind.kind,
+});
 
-const selectors = ({ labelSelector, fieldSelector }: ListOptions): Record<string, string | undefined> => ({ labelSelector, fieldSelector });
+const selectors = ({ labelSelector, fieldSelector }: ListOptions): Record<string, string | undefined> => ({
+  labelSelector,
+  fieldSelector,
+});
 
 function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  return new Problem('dependency.unavailable', 'The Corral API could not be reached, or did not answer in time', { cause: error });
+  return new Problem('dependency.unavailable', 'The Corral API could not be reached, or did not answer in time', {
+    cause: error,
+  });
 }

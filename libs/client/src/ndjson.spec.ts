@@ -14,12 +14,17 @@ async function* pieces(text: string, cuts: readonly number[]): AsyncGenerator<Ui
 describe('parseNdjson', () => {
   it('gives every value in order, wherever the stream is cut, also within a character', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.jsonValue(), { maxLength: 6 }), fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 30 }), fc.boolean(), async (values, cuts, ended) => {
-        const text = values.map((value) => JSON.stringify(value)).join('\n') + (ended ? '\n' : '');
-        const seen: unknown[] = [];
-        for await (const value of parseNdjson(pieces(text, cuts))) seen.push(value);
-        expect(JSON.stringify(seen)).toBe(JSON.stringify(values));
-      }),
+      fc.asyncProperty(
+        fc.array(fc.jsonValue(), { maxLength: 6 }),
+        fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 30 }),
+        fc.boolean(),
+        async (values, cuts, ended) => {
+          const text = values.map((value) => JSON.stringify(value)).join('\n') + (ended ? '\n' : '');
+          const seen: unknown[] = [];
+          for await (const value of parseNdjson(pieces(text, cuts))) seen.push(value);
+          expect(JSON.stringify(seen)).toBe(JSON.stringify(values));
+        },
+      ),
     );
   });
 

@@ -23,7 +23,11 @@ export function problemOf(httpStatus: number, body: unknown): Problem {
   const code = codeOf(parsed.success ? parsed.data.reason : undefined, httpStatus);
   if (!parsed.success) return new Problem(code, `The API answered ${httpStatus} without saying why`);
   const { message, details } = parsed.data;
-  return new Problem(code, message ?? `The API answered ${httpStatus}`, details ? { details: details as ProblemDetails } : {});
+  return new Problem(
+    code,
+    message ?? `The API answered ${httpStatus}`,
+    details ? { details: details as ProblemDetails } : {},
+  );
 }
 
 function codeOf(reason: string | undefined, httpStatus: number): ProblemCode {

@@ -10,7 +10,10 @@ describe('Controller', () => {
     const at: number[] = [];
     const errors: unknown[] = [];
     const controller = new Controller({
-      name: 'test', timers, random: () => 1, backoff: { baseMs: 100, maxMs: 1_000 },
+      name: 'test',
+      timers,
+      random: () => 1,
+      backoff: { baseMs: 100, maxMs: 1_000 },
       onError: (_key, error) => errors.push(error),
       async reconcile() {
         at.push(timers.now());
@@ -32,7 +35,8 @@ describe('Controller', () => {
     const timers = new VirtualTimers();
     const at: number[] = [];
     const controller = new Controller({
-      name: 'test', timers,
+      name: 'test',
+      timers,
       async reconcile() {
         at.push(timers.now());
         return at.length < 3 ? { type: 'RequeueAfter', delayMs: 250 } : done;
@@ -49,7 +53,9 @@ describe('Controller', () => {
     const running: string[] = [];
     const gates = new Map<string, () => void>();
     const controller = new Controller({
-      name: 'test', timers: new VirtualTimers(), concurrency: 2,
+      name: 'test',
+      timers: new VirtualTimers(),
+      concurrency: 2,
       async reconcile({ name }) {
         running.push(name);
         await new Promise<void>((resolve) => gates.set(name, resolve));
@@ -76,7 +82,8 @@ describe('Controller', () => {
   it('tells running reconcilers when it stops, and waits for them', async () => {
     let finished = false;
     const controller = new Controller({
-      name: 'test', timers: new VirtualTimers(),
+      name: 'test',
+      timers: new VirtualTimers(),
       async reconcile(_key, signal) {
         await new Promise((resolve) => signal.addEventListener('abort', resolve));
         await settle();

@@ -2,12 +2,25 @@ import { type Event, type KubeObject, type ObjectClient, Problem, type ProblemCo
 import { EventRecorder } from './event-recorder.ts';
 
 const aVm = (name = 'demo'): KubeObject => ({
-  apiVersion: 'corral.dev/v1', kind: 'VirtualMachine',
-  metadata: { name, namespace: 'default', uid: `uid-of-${name}`, resourceVersion: '5', generation: 1, creationTimestamp: '2026-01-01T00:00:00Z' },
+  apiVersion: 'corral.dev/v1',
+  kind: 'VirtualMachine',
+  metadata: {
+    name,
+    namespace: 'default',
+    uid: `uid-of-${name}`,
+    resourceVersion: '5',
+    generation: 1,
+    creationTimestamp: '2026-01-01T00:00:00Z',
+  },
 });
 
 /** The three calls a recorder makes, over a map. */
-function anApi(): { readonly client: ObjectClient; readonly events: Map<string, Event>; refuse: ProblemCode | undefined; calls: number } {
+function anApi(): {
+  readonly client: ObjectClient;
+  readonly events: Map<string, Event>;
+  refuse: ProblemCode | undefined;
+  calls: number;
+} {
   const api = {
     events: new Map<string, Event>(),
     refuse: undefined as ProblemCode | undefined,
@@ -27,10 +40,24 @@ function anApi(): { readonly client: ObjectClient; readonly events: Map<string, 
   return api;
 }
 
-function aRecorder(api = anApi()): { readonly api: ReturnType<typeof anApi>; readonly recorder: EventRecorder; readonly failures: unknown[]; at: string } {
-  const rig = { api, at: '2026-01-01T00:00:00Z', failures: [] as unknown[], recorder: undefined as unknown as EventRecorder };
+function aRecorder(api = anApi()): {
+  readonly api: ReturnType<typeof anApi>;
+  readonly recorder: EventRecorder;
+  readonly failures: unknown[];
+  at: string;
+} {
+  const rig = {
+    api,
+    at: '2026-01-01T00:00:00Z',
+    failures: [] as unknown[],
+    recorder: undefined as unknown as EventRecorder,
+  };
   rig.recorder = new EventRecorder({
-    client: api.client, component: 'corral-worker', host: 'worker-1', clock: { now: () => new Date(rig.at) }, onFailure: (error) => rig.failures.push(error),
+    client: api.client,
+    component: 'corral-worker',
+    host: 'worker-1',
+    clock: { now: () => new Date(rig.at) },
+    onFailure: (error) => rig.failures.push(error),
   });
   return rig;
 }
@@ -40,12 +67,26 @@ describe('EventRecorder', () => {
     const { api, recorder } = aRecorder();
     recorder.record(aVm(), 'Warning', 'GuestPanicked', 'Kernel panic');
     await recorder.flushed();
-    expect([...api.events.values()]).toMatchObject([{
-      metadata: { namespace: 'default', name: expect.stringMatching(/^demo\.[0-9a-f]{16}$/) },
-      involvedObject: { apiVersion: 'corral.dev/v1', kind: 'VirtualMachine', namespace: 'default', name: 'demo', uid: 'uid-of-demo', resourceVersion: '5' },
-      type: 'Warning', reason: 'GuestPanicked', message: 'Kernel panic', source: { component: 'corral-worker', host: 'worker-1' },
-      firstTimestamp: '2026-01-01T00:00:00Z', lastTimestamp: '2026-01-01T00:00:00Z', count: 1,
-    }]);
+    expect([...api.events.values()]).toMatchObject([
+      {
+        metadata: { namespace: 'default', name: expect.stringMatching(/^demo\.[0-9a-f]{16}$/) },
+        involvedObject: {
+          apiVersion: 'corral.dev/v1',
+          kind: 'VirtualMachine',
+          namespace: 'default',
+          name: 'demo',
+          uid: 'uid-of-demo',
+          resourceVersion: '5',
+        },
+        type: 'Warning',
+        reason: 'GuestPanicked',
+        message: 'Kernel panic',
+        source: { component: 'corral-worker', host: 'worker-1' },
+        firstTimestamp: '2026-01-01T00:00:00Z',
+        lastTimestamp: '2026-01-01T00:00:00Z',
+        count: 1,
+      },
+    ]);
   });
 
   it('counts what is said again, and keeps apart what differs', async () => {
@@ -57,7 +98,15 @@ describe('EventRecorder', () => {
     rig.recorder.record(aVm(), 'Normal', 'Started', 'otherwise');
     rig.recorder.record(aVm('other'), 'Normal', 'Started', 'once more');
     await rig.recorder.flushed();
-    const told = [...rig.api.events.values()].map(({ involvedObject, message, count, firstTimestamp, lastTimestamp }) => [involvedObject.name, message, count, firstTimestamp, lastTimestamp]);
+    const told = [...rig.api.events.values()].map(
+      ({ involvedObject, message, count, firstTimestamp, lastTimestamp }) => [
+        involvedObject.name,
+        message,
+        count,
+        firstTimestamp,
+        lastTimestamp,
+      ],
+    );
     expect(told).toEqual([
       ['demo', 'once more', 3, '2026-01-01T00:00:00Z', '2026-01-01T00:02:00Z'],
       ['demo', 'otherwise', 1, '2026-01-01T00:02:00Z', '2026-01-01T00:02:00Z'],
@@ -95,7 +144,8 @@ describe('EventRecorder', () => {
 
   it('drops what is too much, and cuts what is too long', async () => {
     const { api, recorder } = aRecorder();
-    for (let index = 0; index < 5_000; index++) recorder.record(aVm(), 'Normal', 'Flood', `${index} ${'x'.repeat(5_000)}`);
+    for (let index = 0; index < 5_000; index++)
+      recorder.record(aVm(), 'Normal', 'Flood', `${index} ${'x'.repeat(5_000)}`);
     await recorder.flushed();
     expect(api.calls).toBeLessThanOrEqual(1_001);
     expect(Math.max(...[...api.events.values()].map(({ message = '' }) => message.length))).toBe(1_024);

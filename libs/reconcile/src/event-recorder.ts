@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto';
 import { type Clock } from '@corral/base';
-import { type Event, events, type KubeObject, type NewObject, type ObjectClient, Problem, toKubeTime } from '@corral/contracts';
+import {
+  type Event,
+  events,
+  type KubeObject,
+  type NewObject,
+  type ObjectClient,
+  Problem,
+  toKubeTime,
+} from '@corral/contracts';
 
 export interface EventRecorderOptions {
   readonly client: ObjectClient;
@@ -40,7 +48,13 @@ export class EventRecorder {
 
   record(object: KubeObject, type: 'Normal' | 'Warning', reason: string, message: string): void {
     if (this.#waiting.length >= MAX_WAITING) return;
-    this.#waiting.push({ object, type, reason, message: message.slice(0, MAX_MESSAGE_LENGTH), at: this.#options.clock.now() });
+    this.#waiting.push({
+      object,
+      type,
+      reason,
+      message: message.slice(0, MAX_MESSAGE_LENGTH),
+      at: this.#options.clock.now(),
+    });
     this.#writing ??= this.#drain();
   }
 
@@ -67,7 +81,12 @@ export class EventRecorder {
     const earlier = (await client.get(events, namespace, name)) as Event | undefined;
     try {
       if (!earlier) await client.create(events, event);
-      else await client.replace(events, { ...earlier, count: (earlier.count ?? 1) + 1, lastTimestamp: toKubeTime(occurrence.at) } as Event);
+      else
+        await client.replace(events, {
+          ...earlier,
+          count: (earlier.count ?? 1) + 1,
+          lastTimestamp: toKubeTime(occurrence.at),
+        } as Event);
     } catch (error) {
       // Another writer counted at the same moment: what matters, that it happened, is already there.
       if (error instanceof Problem && (error.code === 'object.conflict' || error.code === 'object.exists')) return;
@@ -75,19 +94,33 @@ export class EventRecorder {
     }
   }
 
-  #eventOf({ object, type, reason, message, at }: Occurrence): NewObject & Pick<Event, 'involvedObject'> & { metadata: { namespace: string } } {
+  #eventOf({
+    object,
+    type,
+    reason,
+    message,
+    at,
+  }: Occurrence): NewObject & Pick<Event, 'involvedObject'> & { metadata: { namespace: string } } {
     const { apiVersion, kind, metadata } = object;
     const namespace = metadata.namespace ?? 'default';
     const { component, host } = this.#options;
-    const identity = createHash('sha256').update(JSON.stringify([metadata.uid, type, reason, message, component, host])).digest('hex');
+    const identity = createHash('sha256')
+      .update(JSON.stringify([metadata.uid, type, reason, message, component, host]))
+      .digest('hex');
     const time = toKubeTime(at);
     const event = {
       metadata: { name: `${metadata.name.slice(0, 200)}.${identity.slice(0, 16)}`, namespace },
       involvedObject: {
-        apiVersion, kind, name: metadata.name, uid: metadata.uid, resourceVersion: metadata.resourceVersion,
+        apiVersion,
+        kind,
+        name: metadata.name,
+        uid: metadata.uid,
+        resourceVersion: metadata.resourceVersion,
         ...(metadata.namespace === undefined ? {} : { namespace: metadata.namespace }),
       },
-      type, reason, message,
+      type,
+      reason,
+      message,
       source: { component, ...(host === undefined ? {} : { host }) },
       reportingComponent: component,
       reportingInstance: host ?? '',

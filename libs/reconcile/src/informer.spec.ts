@@ -1,4 +1,11 @@
-import { type KindDefinition, type KubeObject, namespaces, type ObjectClient, Problem, type WatchEvent } from '@corral/contracts';
+import {
+  type KindDefinition,
+  type KubeObject,
+  namespaces,
+  type ObjectClient,
+  Problem,
+  type WatchEvent,
+} from '@corral/contracts';
 import fc from 'fast-check';
 import { Informer } from './informer.ts';
 import { settle, VirtualTimers } from './virtual-timers.ts';
@@ -78,8 +85,15 @@ class Server {
 
   #object(name: string, uid: string, version: number): KubeObject {
     return {
-      apiVersion: 'v1', kind: 'Namespace',
-      metadata: { name, uid, resourceVersion: String(version), generation: 1, creationTimestamp: '2026-01-01T00:00:00Z' },
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: {
+        name,
+        uid,
+        resourceVersion: String(version),
+        generation: 1,
+        creationTimestamp: '2026-01-01T00:00:00Z',
+      },
     };
   }
 
@@ -97,13 +111,21 @@ interface Rig {
   readonly stop: () => Promise<void>;
 }
 
-function rig({ names = [], resyncMs = 0 }: { readonly names?: readonly string[]; readonly resyncMs?: number } = {}): Rig {
+function rig({
+  names = [],
+  resyncMs = 0,
+}: { readonly names?: readonly string[]; readonly resyncMs?: number } = {}): Rig {
   const server = new Server();
   for (const [index, name] of names.entries()) server.write(name, String(index + 1));
   const timers = new VirtualTimers();
   const failures: unknown[] = [];
   const informer = new Informer<unknown, unknown>({
-    client: server.client(), kind: namespaces as unknown as KindDefinition, timers, random: () => 1, resyncMs, onFailure: (error) => failures.push(error),
+    client: server.client(),
+    kind: namespaces as unknown as KindDefinition,
+    timers,
+    random: () => 1,
+    resyncMs,
+    onFailure: (error) => failures.push(error),
   });
   const abort = new AbortController();
   informer.start(abort.signal);
@@ -183,7 +205,15 @@ describe('Informer', () => {
   it('converges to what the server holds, whatever is lost, ended, compacted or refused on the way', async () => {
     const name = fc.constantFrom('a', 'b', 'c');
     const step = fc.oneof(
-      { weight: 6, arbitrary: fc.record({ type: fc.constant('write' as const), name, uid: fc.constantFrom('1', '2'), lost: fc.boolean() }) },
+      {
+        weight: 6,
+        arbitrary: fc.record({
+          type: fc.constant('write' as const),
+          name,
+          uid: fc.constantFrom('1', '2'),
+          lost: fc.boolean(),
+        }),
+      },
       { weight: 3, arbitrary: fc.record({ type: fc.constant('delete' as const), name, lost: fc.boolean() }) },
       fc.constant({ type: 'end' as const }),
       fc.constant({ type: 'compact' as const }),
@@ -194,7 +224,9 @@ describe('Informer', () => {
       fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
         const { server, timers, informer, stop } = rig({ resyncMs: 30_000 });
         const told = new Map<string, string>();
-        informer.onChange(({ name: changed }, object) => (object ? told.set(changed, object.metadata.resourceVersion) : told.delete(changed)));
+        informer.onChange(({ name: changed }, object) =>
+          object ? told.set(changed, object.metadata.resourceVersion) : told.delete(changed),
+        );
         for (const next of steps) {
           if ('lost' in next && next.lost) server.lost.add(server.version + 1);
           if (next.type === 'write') {
@@ -210,7 +242,9 @@ describe('Informer', () => {
         server.failing = false;
         await timers.advance(100_000);
         expect(view(informer.list())).toEqual(view(server.objects.values()));
-        expect([...told].sort()).toEqual([...server.objects.values()].map(({ metadata }) => [metadata.name, metadata.resourceVersion]).sort());
+        expect([...told].sort()).toEqual(
+          [...server.objects.values()].map(({ metadata }) => [metadata.name, metadata.resourceVersion]).sort(),
+        );
         await stop();
       }),
       { numRuns: 150 },

@@ -1,4 +1,12 @@
-import { type KindDefinition, type KubeObject, type ListOptions, type ObjectClient, type ObjectKey, Problem, type WatchEvent } from '@corral/contracts';
+import {
+  type KindDefinition,
+  type KubeObject,
+  type ListOptions,
+  type ObjectClient,
+  type ObjectKey,
+  Problem,
+  type WatchEvent,
+} from '@corral/contracts';
 import { Backoff } from './backoff.ts';
 import { pause, systemTimers, type Timers } from './timers.ts';
 

@@ -1,5 +1,11 @@
 import { assertNever } from '@corral/base';
-import { findCondition, type VirtualMachine, type VirtualMachineSpec, type VirtualMachineStatus, type VmTermination } from '@corral/contracts';
+import {
+  findCondition,
+  type VirtualMachine,
+  type VirtualMachineSpec,
+  type VirtualMachineStatus,
+  type VmTermination,
+} from '@corral/contracts';
 import fc from 'fast-check';
 import { ABSENT, isLive, type MachineState, type Run } from './machine-state.ts';
 import { MACHINE_FINALIZER, type MachineAction, planMachine, STOP_GRACE_MS } from './machine-plan.ts';
@@ -18,26 +24,65 @@ interface Wish {
   readonly status?: VirtualMachineStatus;
 }
 
-function aVm({ powerState = 'Running', restartPolicy = 'Always', deleted = false, claimed = true, status }: Wish = {}): VirtualMachine {
+function aVm({
+  powerState = 'Running',
+  restartPolicy = 'Always',
+  deleted = false,
+  claimed = true,
+  status,
+}: Wish = {}): VirtualMachine {
   return {
-    apiVersion: 'corral.dev/v1', kind: 'VirtualMachine',
+    apiVersion: 'corral.dev/v1',
+    kind: 'VirtualMachine',
     metadata: {
-      name: 'demo', namespace: 'default', uid: 'u', resourceVersion: '1', generation: 1, creationTimestamp: '2026-01-01T00:00:00Z',
+      name: 'demo',
+      namespace: 'default',
+      uid: 'u',
+      resourceVersion: '1',
+      generation: 1,
+      creationTimestamp: '2026-01-01T00:00:00Z',
       ...(claimed ? { finalizers: [MACHINE_FINALIZER] } : {}),
       ...(deleted ? { deletionTimestamp: '2026-01-01T00:00:00Z' } : {}),
     },
-    spec: { source: { image: 'linux-minimal' }, powerState, restartPolicy, bootPolicy: 'Golden', nodeSelector: {}, nodeName: 'worker-1' },
+    spec: {
+      source: { image: 'linux-minimal' },
+      powerState,
+      restartPolicy,
+      bootPolicy: 'Golden',
+      nodeSelector: {},
+      nodeName: 'worker-1',
+    },
     ...(status ? { status } : {}),
   };
 }
 
 const aRun = (incarnation = 1, guestAgent = true): Run => ({
-  incarnation, startedAt: T0, startedFrom: { type: 'Boot', name: 'linux-minimal' }, memoryMiB: 128, v86Build: 'b', guestAgent,
+  incarnation,
+  startedAt: T0,
+  startedFrom: { type: 'Boot', name: 'linux-minimal' },
+  memoryMiB: 128,
+  v86Build: 'b',
+  guestAgent,
 });
-const anEnd = (reason: VmTermination['reason'], incarnation = 1): VmTermination => ({ reason, message: 'why', incarnation, finishedAt: '2026-01-01T00:00:00Z' });
+const anEnd = (reason: VmTermination['reason'], incarnation = 1): VmTermination => ({
+  reason,
+  message: 'why',
+  incarnation,
+  finishedAt: '2026-01-01T00:00:00Z',
+});
 
 function aWorld(change: Partial<World> = {}): World {
-  return { nodeName: 'worker-1', vm: aVm(), machine: ABSENT, suspended: false, diskWritten: false, failures: 0, nodeStopping: false, now: T0, ...change };
+  return {
+    nodeName: 'worker-1',
+    vm: aVm(),
+    machine: ABSENT,
+    suspended: false,
+    diskWritten: false,
+    failures: 0,
+    nodeStopping: false,
+    now: T0,
+    ...change,
+  };
 }
 
 /** A node that does exactly what the plan says, through the real transition table, with an API that keeps what is reported. */
@@ -59,7 +104,11 @@ class FakeNode {
     const ended = machine.phase === 'Ended' && isLive(this.world.machine) ? this.world.machine.run : undefined;
     const ranMs = ended ? this.world.now.getTime() - ended.startedAt.getTime() : 0;
     const suspendedNow = this.world.machine.phase === 'Suspending' && machine.phase === 'Ended';
-    this.set({ machine, ...(ended ? { failures: failuresAfter(this.world.failures, ranMs) } : {}), ...(suspendedNow ? { suspended: true } : {}) });
+    this.set({
+      machine,
+      ...(ended ? { failures: failuresAfter(this.world.failures, ranMs) } : {}),
+      ...(suspendedNow ? { suspended: true } : {}),
+    });
   }
 
   /** One step of the plan and of the world's answer to it. False when there was nothing to do. */
@@ -83,10 +132,19 @@ class FakeNode {
   #worldMovesOn(): boolean {
     const { machine, now } = this.world;
     if (machine.phase === 'Preparing') {
-      this.apply({ type: 'PreparationSucceeded', origin: 'Source', startedFrom: aRun().startedFrom, memoryMiB: 128, v86Build: 'b', guestAgent: true });
+      this.apply({
+        type: 'PreparationSucceeded',
+        origin: 'Source',
+        startedFrom: aRun().startedFrom,
+        memoryMiB: 128,
+        v86Build: 'b',
+        guestAgent: true,
+      });
     } else if (machine.phase === 'Starting') this.apply({ type: 'Started', at: now });
-    else if (machine.phase === 'Running' && machine.guest.agent === 'Waiting') this.apply({ type: 'AgentAnswered', at: later(9) });
-    else if (machine.phase === 'Stopping' || machine.phase === 'Suspending') this.apply({ type: 'Exited', at: now, exitCode: 0 });
+    else if (machine.phase === 'Running' && machine.guest.agent === 'Waiting')
+      this.apply({ type: 'AgentAnswered', at: later(9) });
+    else if (machine.phase === 'Stopping' || machine.phase === 'Suspending')
+      this.apply({ type: 'Exited', at: now, exitCode: 0 });
     else return false;
     return true;
   }
@@ -131,7 +189,14 @@ class FakeNode {
         if (vm) this.set({ vm: { ...vm, metadata: { ...vm.metadata, finalizers: [] } } });
         return this.set({ machine: ABSENT, diskWritten: false, suspended: false, vm: undefined });
       case 'Forget':
-        return this.set({ machine: { phase: 'Absent' }, vm: undefined, diskWritten: false, suspended: false, nodeStopping: false, failures: -1 });
+        return this.set({
+          machine: { phase: 'Absent' },
+          vm: undefined,
+          diskWritten: false,
+          suspended: false,
+          nodeStopping: false,
+          failures: -1,
+        });
       default:
         assertNever(action, 'action');
     }
@@ -139,7 +204,13 @@ class FakeNode {
 }
 
 const anyEnd = fc.constantFrom<VmTermination['reason']>(
-  'Stopped', 'GuestPoweredOff', 'GuestPanicked', 'ProcessExited', 'EmulatorFailed', 'StartFailed', 'NodeStopped',
+  'Stopped',
+  'GuestPoweredOff',
+  'GuestPanicked',
+  'ProcessExited',
+  'EmulatorFailed',
+  'StartFailed',
+  'NodeStopped',
 );
 
 const anyMachine = (incarnation: number): fc.Arbitrary<MachineState> => {
@@ -180,9 +251,16 @@ const anyWorld: fc.Arbitrary<World> = fc.constantFrom(0, 1, 7).chain((incarnatio
       gone: fc.boolean(),
     })
     .map(({ machine, suspended, diskWritten, failures, reason, gone, ...wish }) => {
-      const lastTermination = reason && incarnation > 0 && !isLive(machine) ? { lastTermination: anEnd(reason, incarnation) } : {};
+      const lastTermination =
+        reason && incarnation > 0 && !isLive(machine) ? { lastTermination: anEnd(reason, incarnation) } : {};
       const status: VirtualMachineStatus = incarnation === 0 ? {} : { incarnation, ...lastTermination };
-      return aWorld({ vm: gone ? undefined : aVm({ ...wish, status }), machine, suspended: suspended && !isLive(machine), diskWritten, failures });
+      return aWorld({
+        vm: gone ? undefined : aVm({ ...wish, status }),
+        machine,
+        suspended: suspended && !isLive(machine),
+        diskWritten,
+        failures,
+      });
     }),
 );
 
@@ -218,7 +296,10 @@ describe('planMachine', () => {
       fc.record({ type: fc.constant('exit' as const), signal: fc.constantFrom('SIGKILL', 'SIGSEGV') }),
       fc.constant({ type: 'panic' as const }),
       fc.constant({ type: 'agent restarts' as const }),
-      fc.record({ type: fc.constant('wish' as const), powerState: fc.constantFrom('Running' as const, 'Paused' as const, 'Stopped' as const) }),
+      fc.record({
+        type: fc.constant('wish' as const),
+        powerState: fc.constantFrom('Running' as const, 'Paused' as const, 'Stopped' as const),
+      }),
       fc.record({ type: fc.constant('node' as const), stopping: fc.boolean() }),
     );
     fc.assert(
@@ -227,10 +308,13 @@ describe('planMachine', () => {
         for (const next of happenings) {
           const { machine, vm, now } = node.world;
           if (next.type === 'step') for (let count = 0; count < next.count; count++) node.step();
-          else if (next.type === 'exit' && isLive(machine)) node.apply({ type: 'Exited', at: now, signal: next.signal });
-          else if (next.type === 'panic' && accepts(machine, 'GuestPanicked')) node.apply({ type: 'GuestPanicked', message: 'Oops', at: now });
+          else if (next.type === 'exit' && isLive(machine))
+            node.apply({ type: 'Exited', at: now, signal: next.signal });
+          else if (next.type === 'panic' && accepts(machine, 'GuestPanicked'))
+            node.apply({ type: 'GuestPanicked', message: 'Oops', at: now });
           else if (next.type === 'agent restarts') node.set({ machine: ABSENT, failures: 0 });
-          else if (next.type === 'wish' && vm?.spec) node.set({ vm: { ...vm, spec: { ...vm.spec, powerState: next.powerState } } });
+          else if (next.type === 'wish' && vm?.spec)
+            node.set({ vm: { ...vm, spec: { ...vm.spec, powerState: next.powerState } } });
           else if (next.type === 'node') node.set({ nodeStopping: next.stopping });
         }
         expect(node.started).toEqual(node.started.map((_, index) => index + 1));
@@ -238,7 +322,8 @@ describe('planMachine', () => {
           const previous = node.reports[index - 1];
           expect(status.incarnation ?? 0).toBeGreaterThanOrEqual(previous?.incarnation ?? 0);
           // An incarnation is only followed once its end has been told.
-          if (previous?.incarnation && status.incarnation !== previous.incarnation) expect(previous.lastTermination?.incarnation).toBe(previous.incarnation);
+          if (previous?.incarnation && status.incarnation !== previous.incarnation)
+            expect(previous.lastTermination?.incarnation).toBe(previous.incarnation);
         }
       }),
       { numRuns: 1_000 },
@@ -248,34 +333,161 @@ describe('planMachine', () => {
   it.each<[string, Partial<World>, Partial<MachineAction>]>([
     ['claims a machine before anything else', { vm: aVm({ claimed: false }) }, { type: 'Claim' }],
     ['starts a new machine from its source', {}, { type: 'Prepare', origin: 'Source' }],
-    ['starts from the suspended state where there is one', { suspended: true, diskWritten: true, vm: aVm({ restartPolicy: 'Never', status: { incarnation: 1, lastTermination: anEnd('NodeStopped') } }) }, { type: 'Prepare', origin: 'Suspended' }],
-    ['boots the written disk rather than going back to the source', { diskWritten: true, vm: aVm({ status: { incarnation: 1, lastTermination: anEnd('Stopped') } }) }, { type: 'Prepare', origin: 'Disk' }],
-    ['raises the incarnation when it starts', { machine: { phase: 'Prepared', origin: 'Source', startedFrom: aRun().startedFrom, memoryMiB: 1, v86Build: 'b', guestAgent: true }, vm: aVm({ status: { incarnation: 4 } }) }, { type: 'Start', incarnation: 5 }],
-    ['asks a running guest to shut down', { machine: { phase: 'Running', run: aRun(), guest: { agent: 'Answered' } }, vm: aVm({ powerState: 'Stopped', status: { incarnation: 1 } }) }, { type: 'Stop', graceMs: STOP_GRACE_MS }],
-    ['does not wait for a guest nobody can ask', { machine: { phase: 'Running', run: aRun(), guest: { agent: 'None' } }, vm: aVm({ powerState: 'Stopped', status: { incarnation: 1 } }) }, { type: 'Stop', graceMs: 0 }],
-    ['lets a paused guest run before it asks it to shut down', { machine: { phase: 'Paused', run: aRun(), guest: { agent: 'Answered' } }, vm: aVm({ powerState: 'Stopped', status: { incarnation: 1 } }) }, { type: 'Resume' }],
-    ['stops a deleted machine without asking', { machine: { phase: 'Running', run: aRun(), guest: { agent: 'Answered' } }, vm: aVm({ deleted: true, status: { incarnation: 1 } }) }, { type: 'Stop', graceMs: 0 }],
-    ['does not wait out a graceful stop once the machine is deleted', { machine: { phase: 'Stopping', run: aRun(), since: T0, graceMs: STOP_GRACE_MS }, vm: aVm({ deleted: true, status: { incarnation: 1 } }) }, { type: 'Stop', graceMs: 0 }],
-    ['releases a deleted machine only once its process is gone', { machine: { phase: 'Ended', termination: anEnd('Stopped') }, vm: aVm({ deleted: true, status: { incarnation: 1 } }) }, { type: 'Release' }],
-    ['kills a process that outstays its stop', { machine: { phase: 'Stopping', run: aRun(), since: T0, graceMs: 0 }, vm: aVm({ powerState: 'Stopped', status: { incarnation: 1 } }), now: later(60_000) }, { type: 'Kill' }],
-    ['kills a start that hangs', { machine: { phase: 'Starting', run: aRun(), since: T0 }, vm: aVm({ status: { incarnation: 1 } }), now: later(60_000) }, { type: 'Kill' }],
-    ['ends an incarnation that another one has followed', { machine: { phase: 'Running', run: aRun(1), guest: { agent: 'Answered' } }, vm: aVm({ status: { incarnation: 2 } }) }, { type: 'Stop', graceMs: 0 }],
-    ['ends a machine that is no longer bound here', { machine: { phase: 'Running', run: aRun(1), guest: { agent: 'Answered' } }, vm: undefined }, { type: 'Stop', graceMs: 0 }],
-    ['suspends what runs when the node stops', { machine: { phase: 'Running', run: aRun(1), guest: { agent: 'Answered' } }, vm: aVm({ status: { incarnation: 1 } }), nodeStopping: true }, { type: 'Suspend' }],
-    ['starts nothing while the node stops', { nodeStopping: true, vm: aVm({ status: deriveStatus({ ...aWorld({ nodeStopping: true }), vm: aVm() }) }) }, { type: 'Nothing' }],
-    ['drops the suspended state of a machine switched off', { suspended: true, vm: aVm({ powerState: 'Stopped' }) }, { type: 'DiscardSuspended' }],
-    ['keeps quiet about a young preparation', { machine: { phase: 'Preparing', since: T0 } }, { type: 'WaitUntil', at: later(500) }],
+    [
+      'starts from the suspended state where there is one',
+      {
+        suspended: true,
+        diskWritten: true,
+        vm: aVm({ restartPolicy: 'Never', status: { incarnation: 1, lastTermination: anEnd('NodeStopped') } }),
+      },
+      { type: 'Prepare', origin: 'Suspended' },
+    ],
+    [
+      'boots the written disk rather than going back to the source',
+      { diskWritten: true, vm: aVm({ status: { incarnation: 1, lastTermination: anEnd('Stopped') } }) },
+      { type: 'Prepare', origin: 'Disk' },
+    ],
+    [
+      'raises the incarnation when it starts',
+      {
+        machine: {
+          phase: 'Prepared',
+          origin: 'Source',
+          startedFrom: aRun().startedFrom,
+          memoryMiB: 1,
+          v86Build: 'b',
+          guestAgent: true,
+        },
+        vm: aVm({ status: { incarnation: 4 } }),
+      },
+      { type: 'Start', incarnation: 5 },
+    ],
+    [
+      'asks a running guest to shut down',
+      {
+        machine: { phase: 'Running', run: aRun(), guest: { agent: 'Answered' } },
+        vm: aVm({ powerState: 'Stopped', status: { incarnation: 1 } }),
+      },
+      { type: 'Stop', graceMs: STOP_GRACE_MS },
+    ],
+    [
+      'does not wait for a guest nobody can ask',
+      {
+        machine: { phase: 'Running', run: aRun(), guest: { agent: 'None' } },
+        vm: aVm({ powerState: 'Stopped', status: { incarnation: 1 } }),
+      },
+      { type: 'Stop', graceMs: 0 },
+    ],
+    [
+      'lets a paused guest run before it asks it to shut down',
+      {
+        machine: { phase: 'Paused', run: aRun(), guest: { agent: 'Answered' } },
+        vm: aVm({ powerState: 'Stopped', status: { incarnation: 1 } }),
+      },
+      { type: 'Resume' },
+    ],
+    [
+      'stops a deleted machine without asking',
+      {
+        machine: { phase: 'Running', run: aRun(), guest: { agent: 'Answered' } },
+        vm: aVm({ deleted: true, status: { incarnation: 1 } }),
+      },
+      { type: 'Stop', graceMs: 0 },
+    ],
+    [
+      'does not wait out a graceful stop once the machine is deleted',
+      {
+        machine: { phase: 'Stopping', run: aRun(), since: T0, graceMs: STOP_GRACE_MS },
+        vm: aVm({ deleted: true, status: { incarnation: 1 } }),
+      },
+      { type: 'Stop', graceMs: 0 },
+    ],
+    [
+      'releases a deleted machine only once its process is gone',
+      {
+        machine: { phase: 'Ended', termination: anEnd('Stopped') },
+        vm: aVm({ deleted: true, status: { incarnation: 1 } }),
+      },
+      { type: 'Release' },
+    ],
+    [
+      'kills a process that outstays its stop',
+      {
+        machine: { phase: 'Stopping', run: aRun(), since: T0, graceMs: 0 },
+        vm: aVm({ powerState: 'Stopped', status: { incarnation: 1 } }),
+        now: later(60_000),
+      },
+      { type: 'Kill' },
+    ],
+    [
+      'kills a start that hangs',
+      {
+        machine: { phase: 'Starting', run: aRun(), since: T0 },
+        vm: aVm({ status: { incarnation: 1 } }),
+        now: later(60_000),
+      },
+      { type: 'Kill' },
+    ],
+    [
+      'ends an incarnation that another one has followed',
+      {
+        machine: { phase: 'Running', run: aRun(1), guest: { agent: 'Answered' } },
+        vm: aVm({ status: { incarnation: 2 } }),
+      },
+      { type: 'Stop', graceMs: 0 },
+    ],
+    [
+      'ends a machine that is no longer bound here',
+      { machine: { phase: 'Running', run: aRun(1), guest: { agent: 'Answered' } }, vm: undefined },
+      { type: 'Stop', graceMs: 0 },
+    ],
+    [
+      'suspends what runs when the node stops',
+      {
+        machine: { phase: 'Running', run: aRun(1), guest: { agent: 'Answered' } },
+        vm: aVm({ status: { incarnation: 1 } }),
+        nodeStopping: true,
+      },
+      { type: 'Suspend' },
+    ],
+    [
+      'starts nothing while the node stops',
+      { nodeStopping: true, vm: aVm({ status: deriveStatus({ ...aWorld({ nodeStopping: true }), vm: aVm() }) }) },
+      { type: 'Nothing' },
+    ],
+    [
+      'drops the suspended state of a machine switched off',
+      { suspended: true, vm: aVm({ powerState: 'Stopped' }) },
+      { type: 'DiscardSuspended' },
+    ],
+    [
+      'keeps quiet about a young preparation',
+      { machine: { phase: 'Preparing', since: T0 } },
+      { type: 'WaitUntil', at: later(500) },
+    ],
     ['forgets what the API does not know', { vm: undefined }, { type: 'Forget' }],
   ])('%s', (_guarantee, change, expected) => {
     expect(planMachine(aWorld(change))).toMatchObject(expected);
   });
 
   it.each<[VirtualMachineSpec['restartPolicy'], VmTermination['reason'], boolean]>([
-    ['Always', 'GuestPoweredOff', true], ['Always', 'GuestPanicked', true], ['Always', 'ProcessExited', true],
-    ['OnFailure', 'GuestPoweredOff', false], ['OnFailure', 'GuestPanicked', true], ['OnFailure', 'ProcessExited', true],
-    ['Never', 'GuestPoweredOff', false], ['Never', 'GuestPanicked', false], ['Never', 'ProcessExited', false],
+    ['Always', 'GuestPoweredOff', true],
+    ['Always', 'GuestPanicked', true],
+    ['Always', 'ProcessExited', true],
+    ['OnFailure', 'GuestPoweredOff', false],
+    ['OnFailure', 'GuestPanicked', true],
+    ['OnFailure', 'ProcessExited', true],
+    ['Never', 'GuestPoweredOff', false],
+    ['Never', 'GuestPanicked', false],
+    ['Never', 'ProcessExited', false],
   ])('restartPolicy %s after %s: starts again is %s', (restartPolicy, reason, again) => {
-    const node = new FakeNode(aWorld({ machine: { phase: 'Ended', termination: anEnd(reason) }, vm: aVm({ restartPolicy, status: { incarnation: 1 } }), failures: 1 }));
+    const node = new FakeNode(
+      aWorld({
+        machine: { phase: 'Ended', termination: anEnd(reason) },
+        vm: aVm({ restartPolicy, status: { incarnation: 1 } }),
+        failures: 1,
+      }),
+    );
     node.stepsUntilQuiet();
     expect(node.started).toEqual(again ? [2] : []);
     expect(node.world.vm?.status?.restartCount).toBe(again ? 1 : undefined);
@@ -283,7 +495,12 @@ describe('planMachine', () => {
   });
 
   it('starts a machine that had switched itself off once its user switches it off and on', () => {
-    const node = new FakeNode(aWorld({ machine: { phase: 'Ended', termination: anEnd('GuestPoweredOff') }, vm: aVm({ restartPolicy: 'Never', status: { incarnation: 1 } }) }));
+    const node = new FakeNode(
+      aWorld({
+        machine: { phase: 'Ended', termination: anEnd('GuestPoweredOff') },
+        vm: aVm({ restartPolicy: 'Never', status: { incarnation: 1 } }),
+      }),
+    );
     node.stepsUntilQuiet();
     for (const powerState of ['Stopped', 'Running'] as const) {
       const { vm } = node.world;
@@ -294,7 +511,13 @@ describe('planMachine', () => {
   });
 
   it('keeps a promised back-off when the node agent restarts meanwhile', () => {
-    const node = new FakeNode(aWorld({ machine: { phase: 'Ended', termination: anEnd('ProcessExited') }, vm: aVm({ status: { incarnation: 1 } }), failures: 5 }));
+    const node = new FakeNode(
+      aWorld({
+        machine: { phase: 'Ended', termination: anEnd('ProcessExited') },
+        vm: aVm({ status: { incarnation: 1 } }),
+        failures: 5,
+      }),
+    );
     node.step();
     expect(node.world.vm?.status?.nextStartTime).toBe('2026-01-01T00:00:16Z');
     node.set({ machine: ABSENT, failures: 0, now: later(5_000) });
@@ -302,15 +525,27 @@ describe('planMachine', () => {
   });
 
   it('tells a panic at once, keeps the process for its screen during the back-off, and counts the restart', () => {
-    const node = new FakeNode(aWorld({ machine: { phase: 'Panicked', run: aRun(), message: 'VFS: Unable to mount root', at: T0 }, vm: aVm({ status: { incarnation: 1 } }) }));
+    const node = new FakeNode(
+      aWorld({
+        machine: { phase: 'Panicked', run: aRun(), message: 'VFS: Unable to mount root', at: T0 },
+        vm: aVm({ status: { incarnation: 1 } }),
+      }),
+    );
     expect(node.step()).toBe(true);
     const { status } = node.world.vm ?? {};
-    expect(findCondition(status?.conditions, 'GuestPanicked')).toMatchObject({ status: 'True', message: 'VFS: Unable to mount root' });
+    expect(findCondition(status?.conditions, 'GuestPanicked')).toMatchObject({
+      status: 'True',
+      message: 'VFS: Unable to mount root',
+    });
     expect([status?.phase, status?.lastTermination?.reason]).toEqual(['Failed', 'GuestPanicked']);
     expect(planMachine(node.world)).toEqual({ type: 'WaitUntil', at: later(1_000) });
     node.stepsUntilQuiet();
     expect(node.started).toEqual([2]);
-    expect(node.world.vm?.status).toMatchObject({ restartCount: 1, phase: 'Running', lastTermination: { reason: 'GuestPanicked' } });
+    expect(node.world.vm?.status).toMatchObject({
+      restartCount: 1,
+      phase: 'Running',
+      lastTermination: { reason: 'GuestPanicked' },
+    });
     expect(findCondition(node.world.vm?.status?.conditions, 'GuestPanicked')?.status).toBe('False');
   });
 
@@ -326,7 +561,11 @@ describe('planMachine', () => {
     node.stepsUntilQuiet();
     node.set({ residentBytes: 100 });
     expect([node.stepsUntilQuiet(), node.world.vm?.status?.residentBytes]).toEqual([1, 100]);
-    for (const [residentBytes, told] of [[109, 100], [91, 100], [111, 111]] as const) {
+    for (const [residentBytes, told] of [
+      [109, 100],
+      [91, 100],
+      [111, 111],
+    ] as const) {
       node.set({ residentBytes });
       node.stepsUntilQuiet();
       expect(node.world.vm?.status?.residentBytes).toBe(told);
@@ -337,7 +576,9 @@ describe('planMachine', () => {
 describe('transition', () => {
   it('refuses what the table leaves out', () => {
     expect(() => transition(ABSENT, { type: 'PauseCompleted' })).toThrow(IllegalTransition);
-    expect(() => transition({ phase: 'Panicked', run: aRun(), message: '', at: T0 }, { type: 'AgentAnswered', at: T0 })).toThrow(IllegalTransition);
+    expect(() =>
+      transition({ phase: 'Panicked', run: aRun(), message: '', at: T0 }, { type: 'AgentAnswered', at: T0 }),
+    ).toThrow(IllegalTransition);
   });
 
   it('accepts the end of a process in every phase that has one, and only there', () => {
@@ -348,11 +589,36 @@ describe('transition', () => {
   });
 
   it.each<[string, MachineState, Parameters<typeof transition>[1], Partial<VmTermination>]>([
-    ['a process that is killed', { phase: 'Running', run: aRun(), guest: { agent: 'Answered' } }, { type: 'Exited', at: T0, signal: 'SIGKILL' }, { reason: 'ProcessExited', signal: 'SIGKILL' }],
-    ['a guest that powers off', { phase: 'Running', run: aRun(), guest: { agent: 'Answered' } }, { type: 'Exited', at: T0, exitCode: 0, ended: { reason: 'GuestPoweredOff', message: '' } }, { reason: 'GuestPoweredOff', exitCode: 0 }],
-    ['a stop that was asked for', { phase: 'Stopping', run: aRun(), since: T0, graceMs: 1 }, { type: 'Exited', at: T0, exitCode: 0, ended: { reason: 'GuestPoweredOff', message: '' } }, { reason: 'Stopped' }],
-    ['a start that is refused', { phase: 'Starting', run: aRun(), since: T0 }, { type: 'Exited', at: T0, failure: { reason: 'SnapshotCorrupt', message: 'page 3' } }, { reason: 'StartFailed', message: 'SnapshotCorrupt: page 3' }],
-    ['a suspend', { phase: 'Suspending', run: aRun(), since: T0 }, { type: 'Exited', at: T0, exitCode: 0 }, { reason: 'NodeStopped' }],
+    [
+      'a process that is killed',
+      { phase: 'Running', run: aRun(), guest: { agent: 'Answered' } },
+      { type: 'Exited', at: T0, signal: 'SIGKILL' },
+      { reason: 'ProcessExited', signal: 'SIGKILL' },
+    ],
+    [
+      'a guest that powers off',
+      { phase: 'Running', run: aRun(), guest: { agent: 'Answered' } },
+      { type: 'Exited', at: T0, exitCode: 0, ended: { reason: 'GuestPoweredOff', message: '' } },
+      { reason: 'GuestPoweredOff', exitCode: 0 },
+    ],
+    [
+      'a stop that was asked for',
+      { phase: 'Stopping', run: aRun(), since: T0, graceMs: 1 },
+      { type: 'Exited', at: T0, exitCode: 0, ended: { reason: 'GuestPoweredOff', message: '' } },
+      { reason: 'Stopped' },
+    ],
+    [
+      'a start that is refused',
+      { phase: 'Starting', run: aRun(), since: T0 },
+      { type: 'Exited', at: T0, failure: { reason: 'SnapshotCorrupt', message: 'page 3' } },
+      { reason: 'StartFailed', message: 'SnapshotCorrupt: page 3' },
+    ],
+    [
+      'a suspend',
+      { phase: 'Suspending', run: aRun(), since: T0 },
+      { type: 'Exited', at: T0, exitCode: 0 },
+      { reason: 'NodeStopped' },
+    ],
   ])('says why it ended: %s', (_what, machine, event, expected) => {
     const ended = transition(machine, event);
     expect(ended.phase === 'Ended' && ended.termination).toMatchObject(expected);
@@ -360,7 +626,15 @@ describe('transition', () => {
 });
 
 describe('restartDelayMs', () => {
-  it.each([[0, 0], [1, 1_000], [2, 2_000], [5, 16_000], [9, 256_000], [10, 300_000], [999, 300_000]])('after %i ends in a row waits %i ms', (failures, expected) => {
+  it.each([
+    [0, 0],
+    [1, 1_000],
+    [2, 2_000],
+    [5, 16_000],
+    [9, 256_000],
+    [10, 300_000],
+    [999, 300_000],
+  ])('after %i ends in a row waits %i ms', (failures, expected) => {
     expect(restartDelayMs(failures)).toBe(expected);
   });
 

@@ -52,7 +52,8 @@ export function planMachine(world: World): MachineAction {
 
   const deleted = vm.metadata.deletionTimestamp !== undefined;
   const claimed = vm.metadata.finalizers?.includes(MACHINE_FINALIZER) ?? false;
-  if (deleted && !isLive(machine)) return isUnderWay(machine) ? STOP_NOW : claimed ? { type: 'Release' } : { type: 'Forget' };
+  if (deleted && !isLive(machine))
+    return isUnderWay(machine) ? STOP_NOW : claimed ? { type: 'Release' } : { type: 'Forget' };
   if (!deleted && !claimed) return { type: 'Claim' };
 
   const action = isLive(machine) ? planLive(world, vm, machine) : planAbsent(world, vm);
@@ -63,7 +64,8 @@ export function planMachine(world: World): MachineAction {
   return isSameStatus(vm.status, status) ? action : { type: 'Report', status };
 }
 
-const isUnderWay = ({ phase }: MachineState): boolean => phase === 'Preparing' || phase === 'Prepared' || phase === 'Unprepared';
+const isUnderWay = ({ phase }: MachineState): boolean =>
+  phase === 'Preparing' || phase === 'Prepared' || phase === 'Unprepared';
 
 /** What a machine without a process does next. */
 function planAbsent(world: World, vm: VirtualMachine): MachineAction {
@@ -77,7 +79,9 @@ function planAbsent(world: World, vm: VirtualMachine): MachineAction {
   }
   if (machine.phase === 'Unprepared') {
     // That it starts was decided before; only what it needs was missing.
-    return now.getTime() < machine.retryAt.getTime() ? { type: 'WaitUntil', at: machine.retryAt } : { type: 'Prepare', origin: originOf(world) };
+    return now.getTime() < machine.retryAt.getTime()
+      ? { type: 'WaitUntil', at: machine.retryAt }
+      : { type: 'Prepare', origin: originOf(world) };
   }
 
   const start = nextStart(world);
@@ -125,7 +129,8 @@ function planLive(world: World, vm: VirtualMachine, machine: LiveMachine): Machi
   }
 }
 
-const isPanicReported = ({ status }: VirtualMachine, { run }: LiveMachine): boolean => status?.lastTermination?.incarnation === run.incarnation;
+const isPanicReported = ({ status }: VirtualMachine, { run }: LiveMachine): boolean =>
+  status?.lastTermination?.incarnation === run.incarnation;
 
 function endQuickly({ now }: World, machine: LiveMachine): MachineAction {
   if (machine.phase === 'Panicked') return KILL;

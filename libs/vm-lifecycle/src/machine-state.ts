@@ -38,9 +38,22 @@ export type MachineState =
   /** Fetching what the start needs. */
   | { readonly phase: 'Preparing'; readonly since: Date }
   /** What the start needs could not be had. */
-  | { readonly phase: 'Unprepared'; readonly reason: string; readonly message: string; readonly permanent: boolean; readonly retryAt: Date }
+  | {
+      readonly phase: 'Unprepared';
+      readonly reason: string;
+      readonly message: string;
+      readonly permanent: boolean;
+      readonly retryAt: Date;
+    }
   /** Everything lies on this node; no process yet, no incarnation yet. */
-  | { readonly phase: 'Prepared'; readonly origin: StartOrigin; readonly startedFrom: StartedFrom; readonly memoryMiB: number; readonly v86Build: string; readonly guestAgent: boolean }
+  | {
+      readonly phase: 'Prepared';
+      readonly origin: StartOrigin;
+      readonly startedFrom: StartedFrom;
+      readonly memoryMiB: number;
+      readonly v86Build: string;
+      readonly guestAgent: boolean;
+    }
   | { readonly phase: 'Starting'; readonly run: Run; readonly since: Date }
   | { readonly phase: 'Running'; readonly run: Run; readonly guest: GuestState }
   | { readonly phase: 'Paused'; readonly run: Run; readonly guest: GuestState }

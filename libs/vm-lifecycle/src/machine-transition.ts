@@ -1,6 +1,14 @@
 import { assertNever } from '@corral/base';
 import { toKubeTime, type VmProcessFailure, type VmTermination } from '@corral/contracts';
-import { ABSENT, isLive, type LiveMachine, type MachinePhase, type MachineState, panicTermination, type Run } from './machine-state.ts';
+import {
+  ABSENT,
+  isLive,
+  type LiveMachine,
+  type MachinePhase,
+  type MachineState,
+  panicTermination,
+  type Run,
+} from './machine-state.ts';
 
 export type MachineEvent =
   | { readonly type: 'PrepareRequested'; readonly at: Date }
@@ -35,8 +43,24 @@ export const ACCEPTED = {
   Unprepared: ['PrepareRequested', 'StopRequested'],
   Prepared: ['StartRequested', 'StopRequested'],
   Starting: ['Started', 'AgentAnswered', 'GuestPanicked', 'StopRequested', 'Exited'],
-  Running: ['AgentAnswered', 'AgentSilent', 'PauseCompleted', 'GuestPanicked', 'StopRequested', 'SuspendRequested', 'Exited'],
-  Paused: ['AgentAnswered', 'AgentSilent', 'ResumeCompleted', 'GuestPanicked', 'StopRequested', 'SuspendRequested', 'Exited'],
+  Running: [
+    'AgentAnswered',
+    'AgentSilent',
+    'PauseCompleted',
+    'GuestPanicked',
+    'StopRequested',
+    'SuspendRequested',
+    'Exited',
+  ],
+  Paused: [
+    'AgentAnswered',
+    'AgentSilent',
+    'ResumeCompleted',
+    'GuestPanicked',
+    'StopRequested',
+    'SuspendRequested',
+    'Exited',
+  ],
   Panicked: ['Exited'],
   Stopping: ['StopRequested', 'Exited'],
   Suspending: ['StopRequested', 'Exited'],
@@ -72,7 +96,9 @@ export function transition(machine: MachineState, event: MachineEvent): MachineS
     case 'StartRequested':
       return { phase: 'Starting', run: event.run, since: event.at };
     case 'StopRequested':
-      return isLive(machine) ? { phase: 'Stopping', run: machine.run, since: event.at, graceMs: event.graceMs } : ABSENT;
+      return isLive(machine)
+        ? { phase: 'Stopping', run: machine.run, since: event.at, graceMs: event.graceMs }
+        : ABSENT;
     default:
       return isLive(machine) ? transitionOfLive(machine, event) : machine;
   }
@@ -93,7 +119,11 @@ function transitionOfLive(machine: LiveMachine, event: LiveEvent): MachineState 
     }
     case 'AgentAnswered': {
       const startMilliseconds = guest?.startMilliseconds ?? elapsedMs(machine, event.at);
-      return { phase: machine.phase === 'Paused' ? 'Paused' : 'Running', run, guest: { agent: 'Answered', startMilliseconds } };
+      return {
+        phase: machine.phase === 'Paused' ? 'Paused' : 'Running',
+        run,
+        guest: { agent: 'Answered', startMilliseconds },
+      };
     }
     case 'AgentSilent':
       return { phase: machine.phase === 'Paused' ? 'Paused' : 'Running', run, guest: { ...guest, agent: 'Silent' } };
@@ -130,10 +160,16 @@ function endOf(machine: LiveMachine, event: Extract<MachineEvent, { type: 'Exite
 }
 
 /** An end we asked for is ours whatever the process says; otherwise the process's own word counts before its exit code. */
-function reasonOf(machine: Exclude<LiveMachine, { phase: 'Panicked' }>, { ended, failure, exitCode, signal }: ProcessExit): Pick<VmTermination, 'reason' | 'message'> {
+function reasonOf(
+  machine: Exclude<LiveMachine, { phase: 'Panicked' }>,
+  { ended, failure, exitCode, signal }: ProcessExit,
+): Pick<VmTermination, 'reason' | 'message'> {
   switch (machine.phase) {
     case 'Stopping':
-      return { reason: 'Stopped', message: machine.graceMs === 0 ? 'Stopped at once' : 'Stopped after the guest was asked to shut down' };
+      return {
+        reason: 'Stopped',
+        message: machine.graceMs === 0 ? 'Stopped at once' : 'Stopped after the guest was asked to shut down',
+      };
     case 'Suspending':
       return { reason: 'NodeStopped', message: 'The node agent stopped and suspended the machine' };
     case 'Starting':
@@ -141,11 +177,16 @@ function reasonOf(machine: Exclude<LiveMachine, { phase: 'Panicked' }>, { ended,
     case 'Paused':
       if (ended) return ended;
       if (failure) return { reason: 'StartFailed', message: `${failure.reason}: ${failure.message}` };
-      return { reason: machine.phase === 'Starting' ? 'StartFailed' : 'ProcessExited', message: exitText(exitCode, signal) };
+      return {
+        reason: machine.phase === 'Starting' ? 'StartFailed' : 'ProcessExited',
+        message: exitText(exitCode, signal),
+      };
     default:
       return assertNever(machine, 'live machine');
   }
 }
 
 const exitText = (exitCode: number | undefined, signal: string | undefined): string =>
-  signal === undefined ? `The VM process exited with code ${exitCode ?? 'unknown'}` : `The VM process was ended by ${signal}`;
+  signal === undefined
+    ? `The VM process exited with code ${exitCode ?? 'unknown'}`
+    : `The VM process was ended by ${signal}`;

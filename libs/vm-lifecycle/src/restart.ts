@@ -24,7 +24,10 @@ export interface World {
   readonly now: Date;
 }
 
-export type NextStart = { readonly type: 'Now'; readonly origin: StartOrigin } | { readonly type: 'At'; readonly at: Date } | { readonly type: 'No' };
+export type NextStart =
+  | { readonly type: 'Now'; readonly origin: StartOrigin }
+  | { readonly type: 'At'; readonly at: Date }
+  | { readonly type: 'No' };
 
 /** Wait before the start that follows `failures` ends in a row: 1 s, doubled up to 5 min. */
 export function restartDelayMs(failures: number): number {
@@ -62,7 +65,9 @@ export function terminationOf({ vm, machine, suspended, now }: World): VmTermina
   const { incarnation = 0, lastTermination } = vm?.status ?? {};
   if (incarnation === 0) return undefined;
   if (lastTermination?.incarnation === incarnation) return lastTermination;
-  const message = suspended ? 'The node agent stopped and suspended the machine' : 'The node agent ended without stopping the machine';
+  const message = suspended
+    ? 'The node agent stopped and suspended the machine'
+    : 'The node agent ended without stopping the machine';
   return { reason: 'NodeStopped', message, incarnation, finishedAt: toKubeTime(now) };
 }
 
@@ -95,7 +100,7 @@ function wasSwitchedOff(vm: VirtualMachine): boolean {
 
 /** The start already promised in status for this end: keeps a back-off across restarts of the node agent. */
 function plannedStart({ status }: VirtualMachine, termination: VmTermination): Date | undefined {
-  if (status?.nextStartTime === undefined || status.lastTermination?.incarnation !== termination.incarnation) return undefined;
+  if (status?.nextStartTime === undefined || status.lastTermination?.incarnation !== termination.incarnation)
+    return undefined;
   return new Date(status.nextStartTime);
 }
-

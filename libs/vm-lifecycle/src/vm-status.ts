@@ -1,5 +1,13 @@
 import { assertNever } from '@corral/base';
-import { type ConditionUpdate, findCondition, toKubeTime, type VirtualMachine, type VirtualMachineStatus, type VmPhase, withCondition } from '@corral/contracts';
+import {
+  type ConditionUpdate,
+  findCondition,
+  toKubeTime,
+  type VirtualMachine,
+  type VirtualMachineStatus,
+  type VmPhase,
+  withCondition,
+} from '@corral/contracts';
 import { isLive, type GuestState } from './machine-state.ts';
 import { desiredState, isFailure, nextStart, terminationOf, type World } from './restart.ts';
 
@@ -49,7 +57,11 @@ function runStatus({ vm, machine, residentBytes }: World): Partial<VirtualMachin
   const previous = vm.status ?? {};
   const isNew = previous.incarnation !== run.incarnation;
   const startMilliseconds = 'guest' in machine ? machine.guest.startMilliseconds : undefined;
-  const counted = isNew && previous.lastTermination !== undefined && previous.lastTermination.reason !== 'Stopped' && run.startedFrom.type !== 'Suspended';
+  const counted =
+    isNew &&
+    previous.lastTermination !== undefined &&
+    previous.lastTermination.reason !== 'Stopped' &&
+    run.startedFrom.type !== 'Suspended';
   const fresh: VirtualMachineStatus = {
     incarnation: run.incarnation,
     startedFrom: run.startedFrom,
@@ -109,7 +121,8 @@ function conditionsOf(world: World & { readonly vm: VirtualMachine }): Condition
     updates.push({ type: 'Scheduled', status: 'True', reason: 'Bound', message: `Bound to ${nodeName}` });
   }
   const panicked = findCondition(vm.status?.conditions, 'GuestPanicked');
-  if (machine.phase === 'Panicked') updates.push({ type: 'GuestPanicked', status: 'True', reason: 'KernelPanic', message: machine.message });
+  if (machine.phase === 'Panicked')
+    updates.push({ type: 'GuestPanicked', status: 'True', reason: 'KernelPanic', message: machine.message });
   else if (panicked?.status === 'True' && isLive(machine) && machine.run.incarnation !== vm.status?.incarnation) {
     updates.push({ type: 'GuestPanicked', status: 'False', reason: 'StartedAgain' });
   } else if (panicked) updates.push(panicked);
@@ -118,7 +131,12 @@ function conditionsOf(world: World & { readonly vm: VirtualMachine }): Condition
 
 function readyOf(world: World & { readonly vm: VirtualMachine }): ConditionUpdate {
   const { vm, machine } = world;
-  const notReady = (reason: string, message = ''): ConditionUpdate => ({ type: 'Ready', status: 'False', reason, message });
+  const notReady = (reason: string, message = ''): ConditionUpdate => ({
+    type: 'Ready',
+    status: 'False',
+    reason,
+    message,
+  });
   switch (machine.phase) {
     case 'Preparing':
     case 'Prepared':
@@ -145,7 +163,10 @@ function readyOf(world: World & { readonly vm: VirtualMachine }): ConditionUpdat
       if (!termination) return notReady('NotStarted');
       const failure = machine.phase === 'Ended' ? machine.failure : undefined;
       const waiting = nextStart(world).type === 'At';
-      return notReady(failure ?? (waiting ? 'BackOff' : termination.reason), `${termination.reason}: ${termination.message}`);
+      return notReady(
+        failure ?? (waiting ? 'BackOff' : termination.reason),
+        `${termination.reason}: ${termination.message}`,
+      );
     }
     default:
       return assertNever(machine, 'machine state');
@@ -155,13 +176,28 @@ function readyOf(world: World & { readonly vm: VirtualMachine }): ConditionUpdat
 function readyOfGuest({ agent }: GuestState): ConditionUpdate {
   switch (agent) {
     case 'None':
-      return { type: 'Ready', status: 'True', reason: 'GuestRunning', message: 'The image has no guest agent; the emulator runs' };
+      return {
+        type: 'Ready',
+        status: 'True',
+        reason: 'GuestRunning',
+        message: 'The image has no guest agent; the emulator runs',
+      };
     case 'Answered':
       return { type: 'Ready', status: 'True', reason: 'AgentAnswered' };
     case 'Waiting':
-      return { type: 'Ready', status: 'False', reason: 'WaitingForAgent', message: 'The guest runs; its agent has not answered yet' };
+      return {
+        type: 'Ready',
+        status: 'False',
+        reason: 'WaitingForAgent',
+        message: 'The guest runs; its agent has not answered yet',
+      };
     case 'Silent':
-      return { type: 'Ready', status: 'False', reason: 'AgentSilent', message: 'The guest agent has stopped answering' };
+      return {
+        type: 'Ready',
+        status: 'False',
+        reason: 'AgentSilent',
+        message: 'The guest agent has stopped answering',
+      };
     default:
       return assertNever(agent, 'agent state');
   }

@@ -1,7 +1,23 @@
 import { assertNever, type Clock } from '@corral/base';
-import { type ObjectClient, type ObjectKey, Problem, type VirtualMachine, virtualMachines, type VirtualMachineSpec, type VirtualMachineStatus } from '@corral/contracts';
+import {
+  type ObjectClient,
+  type ObjectKey,
+  Problem,
+  type VirtualMachine,
+  virtualMachines,
+  type VirtualMachineSpec,
+  type VirtualMachineStatus,
+} from '@corral/contracts';
 import { type EventRecorder, type Informer, type ReconcileResult } from '@corral/reconcile';
-import { deriveStatus, type MachineAction, MACHINE_FINALIZER, planMachine, type Run, transition, type World } from '@corral/vm-lifecycle';
+import {
+  deriveStatus,
+  type MachineAction,
+  MACHINE_FINALIZER,
+  planMachine,
+  type Run,
+  transition,
+  type World,
+} from '@corral/vm-lifecycle';
 import { type Machine } from '../machine/machine.ts';
 import { type Supervisor } from '../machine/supervisor.ts';
 
@@ -80,7 +96,11 @@ export class Convergence {
     return vm?.spec?.nodeName === this.#options.nodeName ? vm : undefined;
   }
 
-  async #perform(machine: Machine, world: World, action: Exclude<MachineAction, { type: 'Nothing' | 'WaitUntil' }>): Promise<void> {
+  async #perform(
+    machine: Machine,
+    world: World,
+    action: Exclude<MachineAction, { type: 'Nothing' | 'WaitUntil' }>,
+  ): Promise<void> {
     const { vm } = world;
     switch (action.type) {
       case 'Kill':
@@ -127,7 +147,10 @@ export class Convergence {
         return this.#tellBackOff(vm, action.status);
       case 'Release':
         await this.#options.supervisor.forget(machine);
-        return this.#replaceFinalizers(vm, (vm.metadata.finalizers ?? []).filter((finalizer) => finalizer !== MACHINE_FINALIZER));
+        return this.#replaceFinalizers(
+          vm,
+          (vm.metadata.finalizers ?? []).filter((finalizer) => finalizer !== MACHINE_FINALIZER),
+        );
       default:
         assertNever(action, 'machine action');
     }
@@ -170,7 +193,12 @@ export class Convergence {
   #tellBackOff(vm: VirtualMachine, status: VirtualMachineStatus): void {
     const { nextStartTime, lastTermination } = status;
     if (nextStartTime === undefined || vm.status?.nextStartTime !== undefined) return;
-    this.#options.recorder.record(vm, 'Warning', 'BackOff', `Ended (${lastTermination?.reason ?? 'unknown'}); starts again after a back-off`);
+    this.#options.recorder.record(
+      vm,
+      'Warning',
+      'BackOff',
+      `Ended (${lastTermination?.reason ?? 'unknown'}); starts again after a back-off`,
+    );
   }
 }
 

@@ -1,4 +1,9 @@
-import { type ObjectKey, type VirtualMachineImage, type VirtualMachineImageSpec, type VirtualMachineImageStatus } from '@corral/contracts';
+import {
+  type ObjectKey,
+  type VirtualMachineImage,
+  type VirtualMachineImageSpec,
+  type VirtualMachineImageStatus,
+} from '@corral/contracts';
 import { type Informer, type ReconcileResult } from '@corral/reconcile';
 import { type ArtifactCache } from '../machine/artifact-cache.ts';
 import { type SnapshotCache } from '../machine/snapshot-cache.ts';
@@ -40,7 +45,9 @@ export class ImagePrefetch {
 
   /** Digests of what must stay in the cache of artifacts. */
   neededArtifacts(): string[] {
-    return this.#options.images.list().filter((image) => this.#goldenOf(image).length > 0)
+    return this.#options.images
+      .list()
+      .filter((image) => this.#goldenOf(image).length > 0)
       .flatMap(({ status }) => Object.values(status?.artifacts ?? {}).map(({ sha256 }) => sha256));
   }
 

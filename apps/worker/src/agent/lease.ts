@@ -10,7 +10,15 @@ export class NodeLease {
   readonly #nodeName: string;
   readonly #clock: Clock;
 
-  constructor({ client, nodeName, clock }: { readonly client: ObjectClient; readonly nodeName: string; readonly clock: Clock }) {
+  constructor({
+    client,
+    nodeName,
+    clock,
+  }: {
+    readonly client: ObjectClient;
+    readonly nodeName: string;
+    readonly clock: Clock;
+  }) {
     this.#client = client;
     this.#nodeName = nodeName;
     this.#clock = clock;
@@ -21,6 +29,10 @@ export class NodeLease {
     const known = await this.#client.get(leases, NODE_LEASE_NAMESPACE, this.#nodeName);
     const spec = { holderIdentity: this.#nodeName, leaseDurationSeconds: LEASE_DURATION_SECONDS, renewTime };
     if (known) await this.#client.replace(leases, { ...known, spec: { ...known.spec, ...spec } });
-    else await this.#client.create(leases, { metadata: { name: this.#nodeName, namespace: NODE_LEASE_NAMESPACE }, spec: { ...spec, acquireTime: renewTime } });
+    else
+      await this.#client.create(leases, {
+        metadata: { name: this.#nodeName, namespace: NODE_LEASE_NAMESPACE },
+        spec: { ...spec, acquireTime: renewTime },
+      });
   }
 }

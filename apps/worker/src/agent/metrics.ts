@@ -12,24 +12,36 @@ export interface MetricsSources {
 export class Metrics {
   readonly #registry = new Registry();
   readonly #failures = new Counter({
-    name: 'corral_reconcile_failures_total', help: 'Reconciliations that failed and are tried again.', labelNames: ['controller'], registers: [this.#registry],
+    name: 'corral_reconcile_failures_total',
+    help: 'Reconciliations that failed and are tried again.',
+    labelNames: ['controller'],
+    registers: [this.#registry],
   });
   readonly #starts = new Histogram({
-    name: 'corral_machine_start_seconds', help: 'Start of an incarnation to its first Ready.', labelNames: ['from'], registers: [this.#registry],
+    name: 'corral_machine_start_seconds',
+    help: 'Start of an incarnation to its first Ready.',
+    labelNames: ['from'],
+    registers: [this.#registry],
     buckets: [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60],
   });
 
   constructor(sources: MetricsSources) {
     collectDefaultMetrics({ register: this.#registry });
     new Gauge({
-      name: 'corral_machines', help: 'Machines on this node.', labelNames: ['phase'], registers: [this.#registry],
+      name: 'corral_machines',
+      help: 'Machines on this node.',
+      labelNames: ['phase'],
+      registers: [this.#registry],
       collect() {
         const phases = sources.phases();
         for (const phase of MACHINE_PHASES) this.set({ phase }, phases.filter((other) => other === phase).length);
       },
     });
     new Gauge({
-      name: 'corral_resync_corrections', help: 'Objects that a resync found different from what the watch had told.', labelNames: ['kind'], registers: [this.#registry],
+      name: 'corral_resync_corrections',
+      help: 'Objects that a resync found different from what the watch had told.',
+      labelNames: ['kind'],
+      registers: [this.#registry],
       collect() {
         for (const [kind, count] of Object.entries(sources.corrections())) this.set({ kind }, count);
       },

@@ -3,8 +3,18 @@ import { fileURLToPath } from 'node:url';
 import { HttpObjectClient } from '@corral/client';
 import { type Clock, Disposer, systemClock } from '@corral/base';
 import {
-  type KindDefinition, type ListOptions, type ObjectClient, virtualMachineImages, type VirtualMachineImageSpec, type VirtualMachineImageStatus, virtualMachines,
-  virtualMachineSnapshots, type VirtualMachineSnapshotSpec, type VirtualMachineSnapshotStatus, type VirtualMachineSpec, type VirtualMachineStatus,
+  type KindDefinition,
+  type ListOptions,
+  type ObjectClient,
+  virtualMachineImages,
+  type VirtualMachineImageSpec,
+  type VirtualMachineImageStatus,
+  virtualMachines,
+  virtualMachineSnapshots,
+  type VirtualMachineSnapshotSpec,
+  type VirtualMachineSnapshotStatus,
+  type VirtualMachineSpec,
+  type VirtualMachineStatus,
 } from '@corral/contracts';
 import { Controller, EventRecorder, Informer } from '@corral/reconcile';
 import { type ObjectStore } from '@corral/object-store';
@@ -61,24 +71,56 @@ export class NodeAgent {
   /** Comes up as far as it can without the API, which it then waits for in the background. */
   async start(): Promise<void> {
     const { home, nodeName, firmwareDirectory } = this.#config;
-    const firmware = { biosPath: join(firmwareDirectory, 'bios.bin'), vgaBiosPath: join(firmwareDirectory, 'vgabios.bin') };
+    const firmware = {
+      biosPath: join(firmwareDirectory, 'bios.bin'),
+      vgaBiosPath: join(firmwareDirectory, 'vgabios.bin'),
+    };
     const build = await v86Build(firmware);
     const client: ObjectClient = new HttpObjectClient({ baseUrl: this.#config.apiUrl, token: this.#config.nodeToken });
     const store = this.#store;
-    const recorder = new EventRecorder({ client, component: 'corral-worker', host: nodeName, clock: this.#clock, onFailure: (error) => this.#log.debug({ err: error }, 'An event could not be written') });
+    const recorder = new EventRecorder({
+      client,
+      component: 'corral-worker',
+      host: nodeName,
+      clock: this.#clock,
+      onFailure: (error) => this.#log.debug({ err: error }, 'An event could not be written'),
+    });
 
-    const artifacts = new ArtifactCache({ directory: join(home, 'artifacts'), store, maxBytes: this.#config.artifactCacheMiB * 2 ** 20 });
-    const snapshotCache = new SnapshotCache({ directory: join(home, 'snapshots'), store, maxBytes: this.#config.snapshotCacheMiB * 2 ** 20 });
+    const artifacts = new ArtifactCache({
+      directory: join(home, 'artifacts'),
+      store,
+      maxBytes: this.#config.artifactCacheMiB * 2 ** 20,
+    });
+    const snapshotCache = new SnapshotCache({
+      directory: join(home, 'snapshots'),
+      store,
+      maxBytes: this.#config.snapshotCacheMiB * 2 ** 20,
+    });
     const spool = new Spool(join(home, 'spool'));
-    const pool = new ProcessPool({ entryPath: VM_PROCESS_ENTRY, directory: join(home, 'processes'), size: this.#config.poolSize, log: this.#log });
+    const pool = new ProcessPool({
+      entryPath: VM_PROCESS_ENTRY,
+      directory: join(home, 'processes'),
+      size: this.#config.poolSize,
+      log: this.#log,
+    });
     await Promise.all([artifacts.open(), snapshotCache.open(), spool.open(), pool.open()]);
     this.#disposer.add(() => pool.close());
 
     const mine: ListOptions = { fieldSelector: `spec.nodeName=${nodeName}` };
     const machines = this.#informer<VirtualMachineSpec, VirtualMachineStatus>(client, virtualMachines, mine);
-    const snapshots = this.#informer<VirtualMachineSnapshotSpec, VirtualMachineSnapshotStatus>(client, virtualMachineSnapshots, mine);
+    const snapshots = this.#informer<VirtualMachineSnapshotSpec, VirtualMachineSnapshotStatus>(
+      client,
+      virtualMachineSnapshots,
+      mine,
+    );
     const supervisor = new Supervisor({
-      home, pool, snapshots: snapshotCache, firmware, v86Build: build, clock: this.#clock, log: this.#log,
+      home,
+      pool,
+      snapshots: snapshotCache,
+      firmware,
+      v86Build: build,
+      clock: this.#clock,
+      log: this.#log,
       preparer: new Preparer({ client, artifacts, snapshots: snapshotCache, v86Build: build }),
       onChange: (key) => machineController.enqueue(key),
       onReady: (from, startMilliseconds) => this.#metrics.observeStart(from, startMilliseconds),
@@ -92,9 +134,24 @@ export class NodeAgent {
     this.#disposer.add(() => supervisor.close());
 
     const convergence = new Convergence({ nodeName, client, machines, supervisor, recorder, clock: this.#clock });
-    const machineController = this.#controller('machines', CONVERGENCE_CONCURRENCY, (key) => convergence.reconcile(key));
-    const snapshotConvergence = new SnapshotConvergence({ nodeName, client, snapshots, machines, supervisor, store, spool, recorder, clock: this.#clock, log: this.#log });
-    const snapshotController = this.#controller('snapshots', SNAPSHOT_CONCURRENCY, (key, signal) => snapshotConvergence.reconcile(key, signal));
+    const machineController = this.#controller('machines', CONVERGENCE_CONCURRENCY, (key) =>
+      convergence.reconcile(key),
+    );
+    const snapshotConvergence = new SnapshotConvergence({
+      nodeName,
+      client,
+      snapshots,
+      machines,
+      supervisor,
+      store,
+      spool,
+      recorder,
+      clock: this.#clock,
+      log: this.#log,
+    });
+    const snapshotController = this.#controller('snapshots', SNAPSHOT_CONCURRENCY, (key, signal) =>
+      snapshotConvergence.reconcile(key, signal),
+    );
     const images = this.#informer<VirtualMachineImageSpec, VirtualMachineImageStatus>(client, virtualMachineImages, {});
     const prefetch = new ImagePrefetch({ images, artifacts, snapshots: snapshotCache, v86Build: build });
     const imageController = this.#controller('images', 1, (key) => prefetch.reconcile(key));
@@ -103,7 +160,9 @@ export class NodeAgent {
     snapshots.onChange((key) => snapshotController.enqueue(key));
 
     const dataPlane = new DataPlaneServer({
-      host: this.#config.dataPlane.host, port: this.#config.dataPlane.port, log: this.#log,
+      host: this.#config.dataPlane.host,
+      port: this.#config.dataPlane.port,
+      log: this.#log,
       metrics: this.#metrics,
       tokens: new AccessTokens(this.#config.dataPlane.secret),
       endpoint: (uid) => supervisor.endpoint(uid),
@@ -113,13 +172,22 @@ export class NodeAgent {
     const dataPlaneUrl = this.#config.dataPlane.url ?? `http://${advertisedHost(this.#config.dataPlane.host)}:${port}`;
 
     const registration = new Registration({
-      client, nodeName, dataPlaneUrl, v86Build: build, machinesMax: this.#config.machinesMax, reservedMemoryMiB: this.#config.reservedMemoryMiB,
-      clock: this.#clock, machines: () => supervisor.liveCount, images: () => prefetch.ready,
+      client,
+      nodeName,
+      dataPlaneUrl,
+      v86Build: build,
+      machinesMax: this.#config.machinesMax,
+      reservedMemoryMiB: this.#config.reservedMemoryMiB,
+      clock: this.#clock,
+      machines: () => supervisor.liveCount,
+      images: () => prefetch.ready,
     });
     const lease = new NodeLease({ client, nodeName, clock: this.#clock });
     let isRegistered = false;
     const signOfLife = new Repetition({
-      name: 'The sign of life', everyMs: LEASE_RENEW_MS, log: this.#log,
+      name: 'The sign of life',
+      everyMs: LEASE_RENEW_MS,
+      log: this.#log,
       work: async () => {
         await (isRegistered ? registration.report({ ready: true }) : registration.register());
         isRegistered = true;
@@ -127,7 +195,9 @@ export class NodeAgent {
       },
     });
     const housekeeping = new Repetition({
-      name: 'Housekeeping', everyMs: HOUSEKEEPING_MS, log: this.#log,
+      name: 'Housekeeping',
+      everyMs: HOUSEKEEPING_MS,
+      log: this.#log,
       work: async () => {
         if (!machines.hasSynced) return;
         const left = await supervisor.sweep(new Set(machines.list().map(({ metadata }) => metadata.uid)));
@@ -138,13 +208,18 @@ export class NodeAgent {
         await snapshotCache.prune(new Set(prefetch.neededSnapshots()));
       },
     });
-    const hints = this.#config.redisUrl === undefined ? undefined : new Hints({
-      redisUrl: this.#config.redisUrl, nodeName, log: this.#log,
-      onHint: ({ resource, namespace, name }) => {
-        if (resource === virtualMachines.plural) machineController.enqueue({ namespace, name });
-        else if (resource === virtualMachineSnapshots.plural) snapshotController.enqueue({ namespace, name });
-      },
-    });
+    const hints =
+      this.#config.redisUrl === undefined
+        ? undefined
+        : new Hints({
+            redisUrl: this.#config.redisUrl,
+            nodeName,
+            log: this.#log,
+            onHint: ({ resource, namespace, name }) => {
+              if (resource === virtualMachines.plural) machineController.enqueue({ namespace, name });
+              else if (resource === virtualMachineSnapshots.plural) snapshotController.enqueue({ namespace, name });
+            },
+          });
 
     signOfLife.start();
     hints?.start();
@@ -161,14 +236,23 @@ export class NodeAgent {
     });
 
     this.#stop = async () => {
-      await Promise.all([signOfLife.stop(), housekeeping.stop(), hints?.stop(), snapshotController.stop(), imageController.stop()]);
+      await Promise.all([
+        signOfLife.stop(),
+        housekeeping.stop(),
+        hints?.stop(),
+        snapshotController.stop(),
+        imageController.stop(),
+      ]);
       convergence.nodeStopping = true;
       for (const { key } of supervisor.machines) machineController.enqueue(key);
       await this.#until(() => supervisor.liveCount === 0, SUSPEND_DEADLINE_MS);
       await this.#within(2_000, Promise.all([registration.report({ ready: false, force: true }), recorder.flushed()]));
       await this.#within(2_000, this.#settled(machineController));
       this.#abort.abort();
-      await this.#within(2_000, Promise.all([machineController.stop(), machines.stopped(), snapshots.stopped(), images.stopped()]));
+      await this.#within(
+        2_000,
+        Promise.all([machineController.stop(), machines.stopped(), snapshots.stopped(), images.stopped()]),
+      );
     };
   }
 
@@ -181,12 +265,23 @@ export class NodeAgent {
     this.#log.info('The node agent has stopped');
   }
 
-  #informer<Spec, Status>(client: ObjectClient, kind: KindDefinition<Spec, Status>, options: ListOptions): Informer<Spec, Status> {
+  #informer<Spec, Status>(
+    client: ObjectClient,
+    kind: KindDefinition<Spec, Status>,
+    options: ListOptions,
+  ): Informer<Spec, Status> {
     let isFailing = false;
     const informer = new Informer<Spec, Status>({
-      client, kind, options, resyncMs: RESYNC_MS,
+      client,
+      kind,
+      options,
+      resyncMs: RESYNC_MS,
       onFailure: (error) => {
-        if (!isFailing) this.#log.warn({ err: error, kind: kind.kind }, 'The API cannot be watched; machines run on, and it is tried again');
+        if (!isFailing)
+          this.#log.warn(
+            { err: error, kind: kind.kind },
+            'The API cannot be watched; machines run on, and it is tried again',
+          );
         isFailing = true;
       },
     });
@@ -195,12 +290,22 @@ export class NodeAgent {
     return informer;
   }
 
-  #controller(name: string, concurrency: number, reconcile: ConstructorParameters<typeof Controller>[0]['reconcile']): Controller {
+  #controller(
+    name: string,
+    concurrency: number,
+    reconcile: ConstructorParameters<typeof Controller>[0]['reconcile'],
+  ): Controller {
     return new Controller({
-      name, concurrency, reconcile, backoff: { baseMs: 200, maxMs: 15_000 },
+      name,
+      concurrency,
+      reconcile,
+      backoff: { baseMs: 200, maxMs: 15_000 },
       onError: (key, error) => {
         this.#metrics.countFailure(name);
-        this.#log.warn({ err: error, controller: name, object: `${key.namespace}/${key.name}` }, 'Reconciling failed; it is tried again');
+        this.#log.warn(
+          { err: error, controller: name, object: `${key.namespace}/${key.name}` },
+          'Reconciling failed; it is tried again',
+        );
       },
     });
   }
@@ -218,7 +323,10 @@ export class NodeAgent {
   async #within(deadlineMs: number, work: Promise<unknown>): Promise<void> {
     const timer = Promise.withResolvers<undefined>();
     const handle = setTimeout(() => timer.resolve(undefined), deadlineMs);
-    await Promise.race([work.catch((error: unknown) => this.#log.debug({ err: error }, 'Not everything could be said before the end')), timer.promise]);
+    await Promise.race([
+      work.catch((error: unknown) => this.#log.debug({ err: error }, 'Not everything could be said before the end')),
+      timer.promise,
+    ]);
     clearTimeout(handle);
   }
 }

@@ -1,7 +1,15 @@
 import { cpus, release, arch, hostname, networkInterfaces, platform, totalmem } from 'node:os';
 import { readFile } from 'node:fs/promises';
 import { type Clock } from '@corral/base';
-import { MIB, type Node, nodes, type NodeStatus, type ObjectClient, toKubeTime, withCondition } from '@corral/contracts';
+import {
+  MIB,
+  type Node,
+  nodes,
+  type NodeStatus,
+  type ObjectClient,
+  toKubeTime,
+  withCondition,
+} from '@corral/contracts';
 
 export interface RegistrationOptions {
   readonly client: ObjectClient;
@@ -33,11 +41,19 @@ export class Registration {
   /** Creates or adopts the Node object, so that its labels and status are ours. */
   async register(): Promise<void> {
     const { client, nodeName, v86Build } = this.#options;
-    const labels = { 'kubernetes.io/hostname': nodeName, 'kubernetes.io/arch': 'amd64', 'kubernetes.io/os': 'linux', 'corral.dev/v86-build': v86Build };
+    const labels = {
+      'kubernetes.io/hostname': nodeName,
+      'kubernetes.io/arch': 'amd64',
+      'kubernetes.io/os': 'linux',
+      'corral.dev/v86-build': v86Build,
+    };
     const known = await client.get(nodes, undefined, nodeName);
     if (!known) await client.create(nodes, { metadata: { name: nodeName, labels }, spec: {} });
     else if (Object.entries(labels).some(([key, value]) => known.metadata.labels?.[key] !== value)) {
-      await client.replace(nodes, { ...known, metadata: { ...known.metadata, labels: { ...known.metadata.labels, ...labels } } });
+      await client.replace(nodes, {
+        ...known,
+        metadata: { ...known.metadata, labels: { ...known.metadata.labels, ...labels } },
+      });
     }
     await this.report({ ready: true, force: true });
   }
@@ -63,9 +79,16 @@ export class Registration {
       node.status?.conditions,
       ready
         ? { type: 'Ready', status: 'True', reason: 'AgentReady', message: 'The node agent is ready' }
-        : { type: 'Ready', status: 'False', reason: 'AgentStopping', message: 'The node agent has stopped; its machines are suspended' },
+        : {
+            type: 'Ready',
+            status: 'False',
+            reason: 'AgentStopping',
+            message: 'The node agent has stopped; its machines are suspended',
+          },
       now,
-    ).map((condition) => (condition.type === 'Ready' ? { ...condition, lastHeartbeatTime: toKubeTime(now) } : condition));
+    ).map((condition) =>
+      condition.type === 'Ready' ? { ...condition, lastHeartbeatTime: toKubeTime(now) } : condition,
+    );
     return {
       ...node.status,
       capacity: { cpu: String(cpus().length), memory: String(memory), 'corral.dev/machines': String(machinesMax) },
@@ -75,7 +98,10 @@ export class Registration {
         'corral.dev/machines': String(machinesMax),
       },
       conditions,
-      addresses: [{ type: 'InternalIP', address: new URL(dataPlaneUrl).hostname.replace(/^\[|\]$/g, '') }, { type: 'Hostname', address: hostname() }],
+      addresses: [
+        { type: 'InternalIP', address: new URL(dataPlaneUrl).hostname.replace(/^\[|\]$/g, '') },
+        { type: 'Hostname', address: hostname() },
+      ],
       nodeInfo: await hostInfo(v86Build),
       corral: { dataPlaneUrl, v86Build, memoryMode: 'Copy', machines: machines(), images: [...images()] },
     };

@@ -46,7 +46,8 @@ export class Repetition {
       if (this.#isFailing) log.info(`${name} works again`);
       this.#isFailing = false;
     } catch (error) {
-      if (!this.#isFailing) log.warn({ err: error }, `${name} failed; it is tried again every ${everyMsText(this.#options.everyMs)}`);
+      if (!this.#isFailing)
+        log.warn({ err: error }, `${name} failed; it is tried again every ${everyMsText(this.#options.everyMs)}`);
       this.#isFailing = true;
     }
   }

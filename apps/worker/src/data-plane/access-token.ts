@@ -19,7 +19,11 @@ export class AccessTokens {
     if (token === undefined) throw new Problem('request.unauthenticated', 'The data plane needs a bearer token');
     try {
       const { payload } = await jwtVerify(token, this.#key, {
-        algorithms: ['HS256'], audience: DATA_PLANE_AUDIENCE, maxTokenAge: MAX_AGE_SECONDS, clockTolerance: CLOCK_TOLERANCE_SECONDS, requiredClaims: ['exp'],
+        algorithms: ['HS256'],
+        audience: DATA_PLANE_AUDIENCE,
+        maxTokenAge: MAX_AGE_SECONDS,
+        clockTolerance: CLOCK_TOLERANCE_SECONDS,
+        requiredClaims: ['exp'],
       });
       return DataPlaneClaims.parse(payload);
     } catch (error) {

@@ -16,7 +16,12 @@ export function parseRoute(url: string): DataPlaneRoute | undefined {
   const [, uid, incarnation, operation, query] = PATH.exec(url) ?? [];
   const known = DATA_PLANE_OPERATIONS.find((name) => name === operation);
   if (uid === undefined || !known) return undefined;
-  return { uid, incarnation: Number(incarnation), operation: known, target: `/${known}${query === undefined ? '' : `?${query}`}` };
+  return {
+    uid,
+    incarnation: Number(incarnation),
+    operation: known,
+    target: `/${known}${query === undefined ? '' : `?${query}`}`,
+  };
 }
 
 /** Throws Problem `request.forbidden` when the token is for something else. */

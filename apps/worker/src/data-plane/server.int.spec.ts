@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, request as httpRequest, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  request as httpRequest,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,7 +39,17 @@ beforeAll(async () => {
     sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request));
   });
   await new Promise<void>((resolve) => machine.listen(join(folder, 'vm.sock'), resolve));
-  dataPlane = new DataPlaneServer({ host: '127.0.0.1', port: 0, tokens: new AccessTokens(SECRET), metrics: new Metrics({ phases: () => ['Running', 'Running', 'Paused'], corrections: () => ({ VirtualMachine: 2 }) }), log: pino({ level: 'silent' }), endpoint: (uid) => (uid === UID ? endpoint : undefined) });
+  dataPlane = new DataPlaneServer({
+    host: '127.0.0.1',
+    port: 0,
+    tokens: new AccessTokens(SECRET),
+    metrics: new Metrics({
+      phases: () => ['Running', 'Running', 'Paused'],
+      corrections: () => ({ VirtualMachine: 2 }),
+    }),
+    log: pino({ level: 'silent' }),
+    endpoint: (uid) => (uid === UID ? endpoint : undefined),
+  });
   port = await dataPlane.listen();
 });
 beforeEach(() => {
@@ -47,12 +63,20 @@ afterAll(async () => {
 });
 
 const token = (operation: DataPlaneOperation, incarnation = 3): Promise<string> =>
-  new SignJWT({ uid: UID, incarnation, operation }).setProtectedHeader({ alg: 'HS256' }).setAudience(DATA_PLANE_AUDIENCE).setIssuedAt().setExpirationTime('60s')
+  new SignJWT({ uid: UID, incarnation, operation })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setAudience(DATA_PLANE_AUDIENCE)
+    .setIssuedAt()
+    .setExpirationTime('60s')
     .sign(new TextEncoder().encode(SECRET));
-const urlOf = (operation: DataPlaneOperation, query = ''): string => `http://127.0.0.1:${port}${dataPlanePath(UID, 3, operation)}${query}`;
+const urlOf = (operation: DataPlaneOperation, query = ''): string =>
+  `http://127.0.0.1:${port}${dataPlanePath(UID, 3, operation)}${query}`;
 
 async function call(operation: DataPlaneOperation, init: RequestInit = {}, query = ''): Promise<Response> {
-  return fetch(urlOf(operation, query), { ...init, headers: { ...(init.headers as Record<string, string>), authorization: `Bearer ${await token(operation)}` } });
+  return fetch(urlOf(operation, query), {
+    ...init,
+    headers: { ...(init.headers as Record<string, string>), authorization: `Bearer ${await token(operation)}` },
+  });
 }
 
 describe('The data plane over HTTP', () => {
@@ -60,14 +84,35 @@ describe('The data plane over HTTP', () => {
     const seen: { method?: string; url?: string; body?: string; headers?: IncomingMessage['headers'] } = {};
     serve = (request, response) => {
       const chunks: Buffer[] = [];
-      request.on('data', (chunk: Buffer) => chunks.push(chunk)).on('end', () => {
-        Object.assign(seen, { method: request.method, url: request.url, headers: request.headers, body: Buffer.concat(chunks).toString() });
-        response.writeHead(201, { 'content-type': 'text/x-answer', 'x-of-the-machine': 'yes' }).end('answer');
-      });
+      request
+        .on('data', (chunk: Buffer) => chunks.push(chunk))
+        .on('end', () => {
+          Object.assign(seen, {
+            method: request.method,
+            url: request.url,
+            headers: request.headers,
+            body: Buffer.concat(chunks).toString(),
+          });
+          response.writeHead(201, { 'content-type': 'text/x-answer', 'x-of-the-machine': 'yes' }).end('answer');
+        });
     };
-    const answer = await call('files', { method: 'PUT', body: 'bytes', headers: { 'content-type': 'application/x-bytes' } }, '?path=%2Ftmp%2Fx&mode=0600');
-    expect([answer.status, answer.headers.get('content-type'), answer.headers.get('x-of-the-machine'), await answer.text()]).toEqual([201, 'text/x-answer', 'yes', 'answer']);
-    expect(seen).toMatchObject({ method: 'PUT', url: '/files?path=%2Ftmp%2Fx&mode=0600', body: 'bytes', headers: { 'content-type': 'application/x-bytes' } });
+    const answer = await call(
+      'files',
+      { method: 'PUT', body: 'bytes', headers: { 'content-type': 'application/x-bytes' } },
+      '?path=%2Ftmp%2Fx&mode=0600',
+    );
+    expect([
+      answer.status,
+      answer.headers.get('content-type'),
+      answer.headers.get('x-of-the-machine'),
+      await answer.text(),
+    ]).toEqual([201, 'text/x-answer', 'yes', 'answer']);
+    expect(seen).toMatchObject({
+      method: 'PUT',
+      url: '/files?path=%2Ftmp%2Fx&mode=0600',
+      body: 'bytes',
+      headers: { 'content-type': 'application/x-bytes' },
+    });
     expect(seen.headers).not.toHaveProperty('authorization');
   });
 
@@ -75,8 +120,16 @@ describe('The data plane over HTTP', () => {
     serve = (request, response) => request.pipe(response);
     const chunk = Buffer.alloc(MIB, 'x');
     const sizeMiB = 64;
-    const body = Readable.from((function* () { for (let index = 0; index < sizeMiB; index++) yield chunk; })());
-    const answer = await call('files', { method: 'PUT', body: Readable.toWeb(body), duplex: 'half' } as unknown as RequestInit);
+    const body = Readable.from(
+      (function* () {
+        for (let index = 0; index < sizeMiB; index++) yield chunk;
+      })(),
+    );
+    const answer = await call('files', {
+      method: 'PUT',
+      body: Readable.toWeb(body),
+      duplex: 'half',
+    } as unknown as RequestInit);
     let sizeBytes = 0;
     for await (const part of answer.body ?? []) sizeBytes += (part as Uint8Array).length;
     expect(sizeBytes).toBe(sizeMiB * MIB);
@@ -97,12 +150,15 @@ describe('The data plane over HTTP', () => {
     const response = await new Promise<IncomingMessage>((resolve) => lazy.once('response', resolve));
     response.pause();
     let settled = -1;
-    await until(async () => {
-      const before = sentBytes;
-      await delay(200);
-      settled = sentBytes;
-      return before === sentBytes && sentBytes > 0;
-    }, { timeoutMs: 20_000, what: 'the machine held back' });
+    await until(
+      async () => {
+        const before = sentBytes;
+        await delay(200);
+        settled = sentBytes;
+        return before === sentBytes && sentBytes > 0;
+      },
+      { timeoutMs: 20_000, what: 'the machine held back' },
+    );
     expect(settled).toBeLessThan(32 * MIB);
     lazy.destroy();
   });
@@ -123,15 +179,26 @@ describe('The data plane over HTTP', () => {
   });
 
   it('passes on an answer that comes before the body was read', async () => {
-    serve = (_request, response) => response.writeHead(413, { 'content-type': 'application/json', connection: 'close' }).end('{"code":413}');
+    serve = (_request, response) =>
+      response.writeHead(413, { 'content-type': 'application/json', connection: 'close' }).end('{"code":413}');
     const answer = await call('files', { method: 'PUT', body: Buffer.alloc(64 * 1024) });
     expect([answer.status, await answer.text()]).toEqual([413, '{"code":413}']);
   });
 
   it.each([
     ['has gone', () => (endpoint = undefined), 409, 'VirtualMachineNotRunning'],
-    ['has been started anew', () => (endpoint = { incarnation: 4, socketPath: join(folder, 'vm.sock') }), 409, 'VirtualMachineNotRunning'],
-    ['does not answer', () => (endpoint = { incarnation: 3, socketPath: join(folder, 'nobody.sock') }), 503, 'NodeUnreachable'],
+    [
+      'has been started anew',
+      () => (endpoint = { incarnation: 4, socketPath: join(folder, 'vm.sock') }),
+      409,
+      'VirtualMachineNotRunning',
+    ],
+    [
+      'does not answer',
+      () => (endpoint = { incarnation: 3, socketPath: join(folder, 'nobody.sock') }),
+      503,
+      'NodeUnreachable',
+    ],
   ] as const)('answers a Status when the machine %s', async (_what, change, status, reason) => {
     change();
     const answer = await call('exec', { method: 'POST', body: '{}' });
@@ -139,7 +206,9 @@ describe('The data plane over HTTP', () => {
   });
 
   it('has nothing but the operations', async () => {
-    const answer = await fetch(`http://127.0.0.1:${port}/v1/machines/${UID}/3/shutdown`, { headers: { authorization: `Bearer ${await token('exec')}` } });
+    const answer = await fetch(`http://127.0.0.1:${port}/v1/machines/${UID}/3/shutdown`, {
+      headers: { authorization: `Bearer ${await token('exec')}` },
+    });
     expect(answer.status).toBe(404);
   });
 });
@@ -155,7 +224,9 @@ describe('The metrics of a node', () => {
 
 describe('The data plane over WebSocket', () => {
   const open = async (operation: DataPlaneOperation, bearer?: string): Promise<WebSocket> =>
-    new WebSocket(urlOf(operation, '?replay=10').replace('http', 'ws'), ['v5.channel.k8s.io'], { headers: { authorization: `Bearer ${bearer ?? (await token(operation))}` } });
+    new WebSocket(urlOf(operation, '?replay=10').replace('http', 'ws'), ['v5.channel.k8s.io'], {
+      headers: { authorization: `Bearer ${bearer ?? (await token(operation))}` },
+    });
 
   it('is a tunnel: subprotocol, query and every frame, both ways, until either side ends it', async () => {
     const urls: (string | undefined)[] = [];

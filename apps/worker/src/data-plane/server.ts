@@ -22,7 +22,15 @@ export interface DataPlaneServerOptions {
 
 const CONNECT_DEADLINE_MS = 5_000;
 /** Headers that belong to one hop, or that the VM process has no business to see. Source: RFC 9110, 7.6.1. */
-const NOT_CARRIED = new Set(['authorization', 'connection', 'keep-alive', 'proxy-authorization', 'te', 'trailer', 'host']);
+const NOT_CARRIED = new Set([
+  'authorization',
+  'connection',
+  'keep-alive',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'host',
+]);
 
 /**
  * Carries guest data between gateways and VM processes, byte for byte, never faster than the slower side. Who may is
@@ -40,7 +48,9 @@ export class DataPlaneServer {
     // Bodies are the VM process's business: they are piped, not read.
     this.#server.addContentTypeParser('*', (_request, _payload, done) => done(null));
     this.#server.get('/healthz', async () => ({ status: 'ok' }));
-    this.#server.get('/metrics', async (_request, reply) => reply.type(options.metrics.contentType).send(await options.metrics.text()));
+    this.#server.get('/metrics', async (_request, reply) =>
+      reply.type(options.metrics.contentType).send(await options.metrics.text()),
+    );
     this.#server.all('/v1/machines/*', (request, reply) => this.#carry(request, reply));
     this.#server.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       this.#upgrade(request, socket, head).catch((error: unknown) => refuseUpgrade(socket, error));
@@ -58,12 +68,16 @@ export class DataPlaneServer {
     await this.#server.close();
   }
 
-  async #admit(url: string, authorization: string | undefined): Promise<{ readonly route: DataPlaneRoute; readonly socketPath: string }> {
+  async #admit(
+    url: string,
+    authorization: string | undefined,
+  ): Promise<{ readonly route: DataPlaneRoute; readonly socketPath: string }> {
     const route = parseRoute(url);
     if (!route) throw new Problem('route.not-found', 'The data plane has no such path');
     checkClaims(route, await this.#options.tokens.verify(authorization));
     const endpoint = this.#options.endpoint(route.uid);
-    if (endpoint?.incarnation !== route.incarnation) throw new Problem('vm.not-running', 'The machine does not run on this node, or has been started anew');
+    if (endpoint?.incarnation !== route.incarnation)
+      throw new Problem('vm.not-running', 'The machine does not run on this node, or has been started anew');
     return { route, socketPath: endpoint.socketPath };
   }
 
@@ -80,7 +94,13 @@ export class DataPlaneServer {
   }
 
   async #pipe(request: FastifyRequest, reply: FastifyReply, target: string, socketPath: string): Promise<void> {
-    const upstream = httpRequest({ socketPath, method: request.method, path: target, headers: carriedHeaders(request.raw), setHost: true });
+    const upstream = httpRequest({
+      socketPath,
+      method: request.method,
+      path: target,
+      headers: carriedHeaders(request.raw),
+      setHost: true,
+    });
     // When the caller goes, so must the request it made: an exec is killed, an upload ends.
     reply.raw.once('close', () => upstream.destroy());
     const answered = new Promise<IncomingMessage>((resolve, reject) => {
@@ -124,13 +144,15 @@ export class DataPlaneServer {
 
 function carriedHeaders({ headers }: IncomingMessage): Record<string, string | string[]> {
   const carried: Record<string, string | string[]> = {};
-  for (const [name, value] of Object.entries(headers)) if (value !== undefined && !NOT_CARRIED.has(name) && name !== 'upgrade') carried[name] = value;
+  for (const [name, value] of Object.entries(headers))
+    if (value !== undefined && !NOT_CARRIED.has(name) && name !== 'upgrade') carried[name] = value;
   return carried;
 }
 
 function responseHeaders({ headers }: IncomingMessage): Record<string, string | string[]> {
   const carried: Record<string, string | string[]> = {};
-  for (const [name, value] of Object.entries(headers)) if (value !== undefined && name !== 'connection' && name !== 'keep-alive') carried[name] = value;
+  for (const [name, value] of Object.entries(headers))
+    if (value !== undefined && name !== 'connection' && name !== 'keep-alive') carried[name] = value;
   return carried;
 }
 
@@ -168,5 +190,7 @@ function refuseUpgrade(socket: Duplex, error: unknown): void {
   const status = toStatus(error);
   const body = JSON.stringify(status);
   const text = error instanceof Problem ? PROBLEMS[error.code].reason : 'InternalError';
-  socket.end(`HTTP/1.1 ${status.code} ${text}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`);
+  socket.end(
+    `HTTP/1.1 ${status.code} ${text}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
 }

@@ -26,7 +26,8 @@ export class ArtifactCache {
   async open(): Promise<void> {
     const { directory } = this.#options;
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    for (const name of await readdir(directory)) if (name.endsWith('.part')) await rm(join(directory, name), { force: true });
+    for (const name of await readdir(directory))
+      if (name.endsWith('.part')) await rm(join(directory, name), { force: true });
   }
 
   pathOf(sha256: string): string {

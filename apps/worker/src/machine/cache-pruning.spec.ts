@@ -9,7 +9,11 @@ let directory: string;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'corral-cache-'));
-  for (const [name, usedAt] of [['new', hoursAgo(1)], ['old', hoursAgo(20)], ['older', hoursAgo(30)]] as const) {
+  for (const [name, usedAt] of [
+    ['new', hoursAgo(1)],
+    ['old', hoursAgo(20)],
+    ['older', hoursAgo(30)],
+  ] as const) {
     await writeFile(join(directory, name), Buffer.alloc(100));
     await utimes(join(directory, name), usedAt, usedAt);
   }

@@ -36,6 +36,8 @@ async function measure(directory: string, name: string): Promise<{ name: string;
   const path = join(directory, name);
   const entry = await stat(path).catch(() => undefined);
   if (!entry?.isDirectory()) return { name, sizeBytes: entry?.size ?? 0, usedAt: entry?.mtimeMs ?? 0 };
-  const files = await Promise.all((await readdir(path, { recursive: true })).map((file) => stat(join(path, file)).catch(() => undefined)));
+  const files = await Promise.all(
+    (await readdir(path, { recursive: true })).map((file) => stat(join(path, file)).catch(() => undefined)),
+  );
   return { name, sizeBytes: files.reduce((sum, file) => sum + (file?.size ?? 0), 0), usedAt: entry.mtimeMs };
 }

@@ -22,7 +22,14 @@ beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'corral-caches-'));
   embedded = await startObjectStore({ home, durability: 'Test' });
   s3 = await S3FaultProxy.start(embedded.url);
-  store = new ObjectStore({ endpoint: s3.url, region: embedded.region, bucket: 'corral', accessKeyId: embedded.accessKeyId, secretAccessKey: embedded.secretAccessKey, timeoutMs: 5_000 });
+  store = new ObjectStore({
+    endpoint: s3.url,
+    region: embedded.region,
+    bucket: 'corral',
+    accessKeyId: embedded.accessKeyId,
+    secretAccessKey: embedded.secretAccessKey,
+    timeoutMs: 5_000,
+  });
   await store.ensureBucket();
 }, 60_000);
 beforeEach(async () => {
@@ -51,7 +58,12 @@ async function aSnapshot(): Promise<{ manifestKey: string; digest: string; prefi
   const directory = await mkdtemp(join(home, 'taken-'));
   const prefix = `snapshots/default/${++count}`;
   const { files, manifest } = await writeSnapshot(directory, {
-    machine: { v86Build: 'b', memoryMiB: 16, imageDigest: 'i', devices: { acpi: false, disk: false, cdrom: false, floppy: false } },
+    machine: {
+      v86Build: 'b',
+      memoryMiB: 16,
+      imageDigest: 'i',
+      devices: { acpi: false, disk: false, cdrom: false, floppy: false },
+    },
     createdAt: new Date('2026-01-01T00:00:00Z'),
     pages: [{ number: 3, bytes: randomBytes(4096) }],
     devices: randomBytes(1000),
@@ -60,7 +72,8 @@ async function aSnapshot(): Promise<{ manifestKey: string; digest: string; prefi
   return { manifestKey: `${prefix}/${manifest.name}`, digest: manifest.sha256, prefix };
 }
 
-const downloadsOf = (text: string): number => s3.requests.filter(({ method, path }) => method === 'GET' && path.includes(text)).length;
+const downloadsOf = (text: string): number =>
+  s3.requests.filter(({ method, path }) => method === 'GET' && path.includes(text)).length;
 
 describe('The cache of artifacts', () => {
   it('fetches once what many ask for at the same time, and nothing that is here', async () => {
@@ -79,7 +92,10 @@ describe('The cache of artifacts', () => {
   ] as const)('holds nothing of bytes that %s, and has them once S3 is well', async (_what, fault, reason) => {
     const artifact = await anArtifact();
     s3.inject(fault);
-    await expect(artifacts.ensure(artifact)).rejects.toMatchObject({ name: 'ObjectStoreFailure', ...(reason ? { reason } : {}) });
+    await expect(artifacts.ensure(artifact)).rejects.toMatchObject({
+      name: 'ObjectStoreFailure',
+      ...(reason ? { reason } : {}),
+    });
     expect((await readdir(join(home, 'artifacts'))).filter((name) => name.startsWith(artifact.sha256))).toEqual([]);
     s3.heal();
     expect(await readFile(await artifacts.ensure(artifact))).toEqual(artifact.bytes);
@@ -105,14 +121,17 @@ describe('The cache of snapshots', () => {
     expect(downloadsOf(source.prefix)).toBe(3);
   });
 
-  it.each(['memory.pack', 'devices.bin', 'manifest.json'])('holds nothing of a snapshot whose %s comes damaged, and has it once S3 is well', async (file) => {
-    const source = await aSnapshot();
-    s3.inject({ type: 'FlippedDownload', offset: 20 }, ({ path }) => path.endsWith(`/${file}`));
-    await expect(snapshots.ensure(source)).rejects.toMatchObject({ name: 'ObjectStoreFailure', reason: 'Corrupt' });
-    expect((await readdir(join(home, 'snapshots'))).filter((name) => name.startsWith(source.digest))).toEqual([]);
-    s3.heal();
-    await snapshots.ensure(source);
-  });
+  it.each(['memory.pack', 'devices.bin', 'manifest.json'])(
+    'holds nothing of a snapshot whose %s comes damaged, and has it once S3 is well',
+    async (file) => {
+      const source = await aSnapshot();
+      s3.inject({ type: 'FlippedDownload', offset: 20 }, ({ path }) => path.endsWith(`/${file}`));
+      await expect(snapshots.ensure(source)).rejects.toMatchObject({ name: 'ObjectStoreFailure', reason: 'Corrupt' });
+      expect((await readdir(join(home, 'snapshots'))).filter((name) => name.startsWith(source.digest))).toEqual([]);
+      s3.heal();
+      await snapshots.ensure(source);
+    },
+  );
 
   it('fetches anew what was discarded', async () => {
     const source = await aSnapshot();

@@ -78,11 +78,13 @@ export class MachineFolder {
    * snapshot runs: should that fail, it is all there is.
    */
   async setDiskAside(): Promise<void> {
-    for (const name of DISK_OVERLAY_FILES) await rename(join(this.path, name), join(this.path, `${name}.aside`)).catch(ignoreMissing);
+    for (const name of DISK_OVERLAY_FILES)
+      await rename(join(this.path, name), join(this.path, `${name}.aside`)).catch(ignoreMissing);
   }
 
   async putDiskBack(): Promise<void> {
-    for (const name of DISK_OVERLAY_FILES) await rename(join(this.path, `${name}.aside`), join(this.path, name)).catch(ignoreMissing);
+    for (const name of DISK_OVERLAY_FILES)
+      await rename(join(this.path, `${name}.aside`), join(this.path, name)).catch(ignoreMissing);
   }
 
   async dropDiskAside(): Promise<void> {

@@ -1,9 +1,26 @@
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { type Clock } from '@corral/base';
-import { type MachineConfig, type ObjectKey, type SnapshotTaken, type VirtualMachine, type VmProcessFailure, type VmProcessOutput } from '@corral/contracts';
 import {
-  ABSENT, accepts, failuresAfter, isLive, type MachineEvent, type MachineState, type ProcessExit, type Run, START_DEADLINE_MS, type StartOrigin, STOP_MARGIN_MS,
+  type MachineConfig,
+  type ObjectKey,
+  type SnapshotTaken,
+  type VirtualMachine,
+  type VmProcessFailure,
+  type VmProcessOutput,
+} from '@corral/contracts';
+import {
+  ABSENT,
+  accepts,
+  failuresAfter,
+  isLive,
+  type MachineEvent,
+  type MachineState,
+  type ProcessExit,
+  type Run,
+  START_DEADLINE_MS,
+  type StartOrigin,
+  STOP_MARGIN_MS,
   transition,
 } from '@corral/vm-lifecycle';
 import { type Logger } from 'pino';
@@ -49,7 +66,11 @@ const SUSPEND_DEADLINE_MS = 18_000;
 const SNAPSHOT_DEADLINE_MS = 10 * 60_000;
 const PREPARATION_RETRY = { baseMs: 1_000, maxMs: 15_000 };
 /** What speaks against a snapshot's bytes, and so against keeping a copy of them. */
-const BAD_SNAPSHOT: ReadonlySet<VmProcessFailure> = new Set(['SnapshotCorrupt', 'SnapshotUnreadable', 'SnapshotIncompatible']);
+const BAD_SNAPSHOT: ReadonlySet<VmProcessFailure> = new Set([
+  'SnapshotCorrupt',
+  'SnapshotUnreadable',
+  'SnapshotIncompatible',
+]);
 
 /** One VM on this node: its state, and the effects that move it. Decides nothing. */
 export class Machine {
@@ -70,7 +91,11 @@ export class Machine {
   diskWritten = false;
   residentBytes: number | undefined;
 
-  constructor(identity: { readonly uid: string; readonly key: ObjectKey }, folder: MachineFolder, around: MachineSurroundings) {
+  constructor(
+    identity: { readonly uid: string; readonly key: ObjectKey },
+    folder: MachineFolder,
+    around: MachineSurroundings,
+  ) {
     this.uid = identity.uid;
     this.key = identity.key;
     this.folder = folder;
@@ -111,15 +136,32 @@ export class Machine {
         this.#preparation = preparation;
         this.#preparationFailures = 0;
         const { record, startedFrom } = preparation;
-        this.#apply({ type: 'PreparationSucceeded', origin, startedFrom, memoryMiB: record.memoryMiB, v86Build: this.#around.v86Build, guestAgent: record.guestAgent });
+        this.#apply({
+          type: 'PreparationSucceeded',
+          origin,
+          startedFrom,
+          memoryMiB: record.memoryMiB,
+          v86Build: this.#around.v86Build,
+          guestAgent: record.guestAgent,
+        });
       },
       (error: unknown) => {
         if (this.#state !== since) return;
-        const { reason, message, permanent, cause } = error instanceof Unpreparable ? error : new Unpreparable('PreparationFailed', String(error));
+        const { reason, message, permanent, cause } =
+          error instanceof Unpreparable ? error : new Unpreparable('PreparationFailed', String(error));
         this.#log.warn({ reason, err: cause }, message);
         this.#preparationFailures += 1;
-        const delayMs = Math.min(PREPARATION_RETRY.maxMs, PREPARATION_RETRY.baseMs * 2 ** Math.min(10, this.#preparationFailures - 1));
-        this.#apply({ type: 'PreparationFailed', reason, message, permanent, retryAt: new Date(this.#around.clock.now().getTime() + delayMs) });
+        const delayMs = Math.min(
+          PREPARATION_RETRY.maxMs,
+          PREPARATION_RETRY.baseMs * 2 ** Math.min(10, this.#preparationFailures - 1),
+        );
+        this.#apply({
+          type: 'PreparationFailed',
+          reason,
+          message,
+          permanent,
+          retryAt: new Date(this.#around.clock.now().getTime() + delayMs),
+        });
       },
     );
   }
@@ -150,7 +192,9 @@ export class Machine {
     this.#preparation = undefined;
     this.#apply({ type: 'StopRequested', graceMs, at: this.#around.clock.now() });
     // Whether it obeys is seen by its end; the plan kills what outstays its deadline.
-    this.#process?.request({ type: 'Stop', graceMs }, graceMs + STOP_MARGIN_MS).catch((error: unknown) => this.#log.debug({ err: error }, 'Stop was not answered'));
+    this.#process
+      ?.request({ type: 'Stop', graceMs }, graceMs + STOP_MARGIN_MS)
+      .catch((error: unknown) => this.#log.debug({ err: error }, 'Stop was not answered'));
   }
 
   kill(): void {
@@ -204,7 +248,10 @@ export class Machine {
       }
       this.#process = process;
       process.log.writeTo(this.folder.logPath);
-      this.#log.info({ incarnation: run.incarnation, pid: process.pid, from: preparation.startedFrom.type }, 'Starting');
+      this.#log.info(
+        { incarnation: run.incarnation, pid: process.pid, from: preparation.startedFrom.type },
+        'Starting',
+      );
       const config = this.#configOf(vm, run, preparation);
       process.listen({
         onEvent: (event) => this.#hear(event),
@@ -227,7 +274,8 @@ export class Machine {
     this.#log.error({ err: error, output: this.#process?.log.tail }, 'The machine did not start');
     if (failure && BAD_SNAPSHOT.has(failure.reason)) {
       if (preparation.origin === 'Suspended') await this.discardSuspended();
-      else if (preparation.startedFrom.digest !== undefined) await this.#around.snapshots.discard(preparation.startedFrom.digest);
+      else if (preparation.startedFrom.digest !== undefined)
+        await this.#around.snapshots.discard(preparation.startedFrom.digest);
     }
     this.#failure ??= failure ?? { reason: 'Internal', message: (error as Error).message };
     if (this.#process) this.#process.kill();
@@ -263,7 +311,9 @@ export class Machine {
         this.#notice('Warning', 'GuestPanicked', event.message);
         this.#applyIfAccepted({ type: 'GuestPanicked', message: event.message.slice(0, 1024), at });
         // Nothing but its screen matters any more, and a panicked kernel spins.
-        this.#process?.request({ type: 'Pause' }, REQUEST_DEADLINE_MS).catch((error: unknown) => this.#log.debug({ err: error }, 'The panicked machine could not be paused'));
+        this.#process
+          ?.request({ type: 'Pause' }, REQUEST_DEADLINE_MS)
+          .catch((error: unknown) => this.#log.debug({ err: error }, 'The panicked machine could not be paused'));
         return;
       case 'GuestRebooted':
         return this.#notice('Normal', 'GuestRebooted', 'The guest rebooted');
@@ -273,10 +323,16 @@ export class Machine {
     }
   }
 
-  async #onExit(process: VmProcessHandle, socketPath: string, exit: { readonly exitCode?: number; readonly signal?: string }): Promise<void> {
+  async #onExit(
+    process: VmProcessHandle,
+    socketPath: string,
+    exit: { readonly exitCode?: number; readonly signal?: string },
+  ): Promise<void> {
     if (process !== this.#process) return;
-    const wasAsked = this.#state.phase === 'Stopping' || this.#state.phase === 'Suspending' || this.#state.phase === 'Panicked';
-    if (!wasAsked && !this.#ended) this.#log.error({ ...exit, output: process.log.tail }, 'A VM process ended by itself');
+    const wasAsked =
+      this.#state.phase === 'Stopping' || this.#state.phase === 'Suspending' || this.#state.phase === 'Panicked';
+    if (!wasAsked && !this.#ended)
+      this.#log.error({ ...exit, output: process.log.tail }, 'A VM process ended by itself');
     this.#process = undefined;
     this.#endpoint = undefined;
     await rm(socketPath, { force: true }).catch(() => undefined);
@@ -291,7 +347,9 @@ export class Machine {
     const now = this.#around.clock.now();
     this.#failures = failuresAfter(this.#failures, now.getTime() - before.run.startedAt.getTime());
     this.#apply({
-      type: 'Exited', at: now, ...exit,
+      type: 'Exited',
+      at: now,
+      ...exit,
       ...(this.#ended ? { ended: this.#ended } : {}),
       ...(this.#failure ? { failure: this.#failure } : {}),
     });
@@ -328,12 +386,14 @@ export class Machine {
     this.#state = transition(before, event);
     this.#log.info({ event: event.type, from: before.phase, to: this.#state.phase }, 'Machine');
     const [startedMs, startedBeforeMs] = [startMillisecondsOf(this.#state), startMillisecondsOf(before)];
-    if (startedMs !== undefined && startedBeforeMs === undefined && isLive(this.#state)) this.#around.onReady(this.#state.run.startedFrom.type, startedMs);
+    if (startedMs !== undefined && startedBeforeMs === undefined && isLive(this.#state))
+      this.#around.onReady(this.#state.run.startedFrom.type, startedMs);
     this.#around.onChange(this.key);
   }
 }
 
-const startMillisecondsOf = (state: MachineState): number | undefined => ('guest' in state ? state.guest.startMilliseconds : undefined);
+const startMillisecondsOf = (state: MachineState): number | undefined =>
+  'guest' in state ? state.guest.startMilliseconds : undefined;
 
 /** The same for all time, locally administered, and different for different machines. Source: IEEE 802, the U/L bit. */
 export function macAddressOf(uid: string): string {

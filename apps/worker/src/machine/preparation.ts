@@ -1,6 +1,17 @@
 import {
-  ARTIFACT_ROLES, type ArtifactRole, findCondition, MIB, type ObjectClient, parseBytes, Problem, type StartFrom, type StoredArtifact, type VirtualMachine,
-  type VirtualMachineImage, virtualMachineImages, virtualMachineSnapshots,
+  ARTIFACT_ROLES,
+  type ArtifactRole,
+  findCondition,
+  MIB,
+  type ObjectClient,
+  parseBytes,
+  Problem,
+  type StartFrom,
+  type StoredArtifact,
+  type VirtualMachine,
+  type VirtualMachineImage,
+  virtualMachineImages,
+  virtualMachineSnapshots,
 } from '@corral/contracts';
 import { SnapshotError } from '@corral/memory';
 import { ObjectStoreFailure } from '@corral/object-store';
@@ -15,7 +26,11 @@ export class Unpreparable extends Error {
   override readonly name = 'Unpreparable';
   readonly reason: string;
   readonly permanent: boolean;
-  constructor(reason: string, message: string, options: { readonly permanent?: boolean; readonly cause?: unknown } = {}) {
+  constructor(
+    reason: string,
+    message: string,
+    options: { readonly permanent?: boolean; readonly cause?: unknown } = {},
+  ) {
     super(message, 'cause' in options ? { cause: options.cause } : {});
     this.reason = reason;
     this.permanent = options.permanent ?? false;
@@ -59,10 +74,21 @@ export class Preparer {
   async #fromFolder(vm: VirtualMachine, origin: 'Suspended' | 'Disk', folder: MachineFolder): Promise<Preparation> {
     const record = await folder.record();
     // Without the record nobody knows which disk the overlay lies on.
-    if (!record) throw new Unpreparable('MachineFolderLost', 'The machine’s record on this node is gone', { permanent: true });
+    if (!record)
+      throw new Unpreparable('MachineFolderLost', 'The machine’s record on this node is gone', { permanent: true });
     const artifactPaths = await this.#fetch(record);
-    const from: StartFrom = origin === 'Suspended' ? { type: 'Snapshot', directory: folder.suspendedPath } : { type: 'Boot' };
-    return { origin, record, artifactPaths, from, startedFrom: { type: origin === 'Suspended' ? 'Suspended' : 'Boot', name: origin === 'Suspended' ? vm.metadata.name : record.image } };
+    const from: StartFrom =
+      origin === 'Suspended' ? { type: 'Snapshot', directory: folder.suspendedPath } : { type: 'Boot' };
+    return {
+      origin,
+      record,
+      artifactPaths,
+      from,
+      startedFrom: {
+        type: origin === 'Suspended' ? 'Suspended' : 'Boot',
+        name: origin === 'Suspended' ? vm.metadata.name : record.image,
+      },
+    };
   }
 
   #fromSource(vm: VirtualMachine): Promise<Preparation> {
@@ -80,10 +106,22 @@ export class Preparer {
     );
     const artifactPaths = this.#fetch(record);
     if (vm.spec?.bootPolicy === 'Cold' || !golden) {
-      return { origin: 'Source', record, artifactPaths: await artifactPaths, from: { type: 'Boot' }, startedFrom: { type: 'Boot', name } };
+      return {
+        origin: 'Source',
+        record,
+        artifactPaths: await artifactPaths,
+        from: { type: 'Boot' },
+        startedFrom: { type: 'Boot', name },
+      };
     }
     const [paths, { directory }] = await Promise.all([artifactPaths, this.#options.snapshots.ensure(golden)]);
-    return { origin: 'Source', record, artifactPaths: paths, from: { type: 'Snapshot', directory }, startedFrom: { type: 'GoldenSnapshot', name, digest: golden.digest } };
+    return {
+      origin: 'Source',
+      record,
+      artifactPaths: paths,
+      from: { type: 'Snapshot', directory },
+      startedFrom: { type: 'GoldenSnapshot', name, digest: golden.digest },
+    };
   }
 
   async #fromSnapshot(vm: VirtualMachine, name: string): Promise<Preparation> {
@@ -93,22 +131,46 @@ export class Preparer {
     const ready = findCondition(snapshot.status?.conditions, 'Ready');
     const { digest, manifestKey, memoryMiB, image: imageName } = snapshot.status ?? {};
     if (ready?.status !== 'True' || !digest || !manifestKey || !memoryMiB || imageName === undefined) {
-      throw new Unpreparable('SnapshotNotReady', `VirtualMachineSnapshot "${name}" is not Ready${ready ? `: ${ready.reason}` : ''}`);
+      throw new Unpreparable(
+        'SnapshotNotReady',
+        `VirtualMachineSnapshot "${name}" is not Ready${ready ? `: ${ready.reason}` : ''}`,
+      );
     }
     if (snapshot.status?.v86Build !== v86Build) {
-      throw new Unpreparable('SnapshotIncompatible', `The snapshot was taken with v86 build ${snapshot.status?.v86Build ?? 'unknown'}; this node runs ${v86Build}`, { permanent: true });
+      throw new Unpreparable(
+        'SnapshotIncompatible',
+        `The snapshot was taken with v86 build ${snapshot.status?.v86Build ?? 'unknown'}; this node runs ${v86Build}`,
+        { permanent: true },
+      );
     }
     const wanted = vm.spec?.memory === undefined ? memoryMiB : memoryMiBOf(vm.spec.memory);
     if (wanted !== memoryMiB) {
-      throw new Unpreparable('SnapshotIncompatible', `The snapshot has ${memoryMiB}Mi of memory; the machine asks for ${wanted}Mi`, { permanent: true });
+      throw new Unpreparable(
+        'SnapshotIncompatible',
+        `The snapshot has ${memoryMiB}Mi of memory; the machine asks for ${wanted}Mi`,
+        { permanent: true },
+      );
     }
     const image = await this.#readyImage(imageName);
     if (image.status?.artifacts?.disk && image.status.digest !== snapshot.status.imageDigest) {
-      throw new Unpreparable('SnapshotIncompatible', `Image "${imageName}" has changed since the snapshot was taken, and with it the disk below`, { permanent: true });
+      throw new Unpreparable(
+        'SnapshotIncompatible',
+        `Image "${imageName}" has changed since the snapshot was taken, and with it the disk below`,
+        { permanent: true },
+      );
     }
     const record = { ...recordOf(image, memoryMiB), imageDigest: snapshot.status.imageDigest ?? '' };
-    const [artifactPaths, { directory }] = await Promise.all([this.#fetch(record), snapshots.ensure({ digest, manifestKey })]);
-    return { origin: 'Source', record, artifactPaths, from: { type: 'Snapshot', directory }, startedFrom: { type: 'Snapshot', name, digest } };
+    const [artifactPaths, { directory }] = await Promise.all([
+      this.#fetch(record),
+      snapshots.ensure({ digest, manifestKey }),
+    ]);
+    return {
+      origin: 'Source',
+      record,
+      artifactPaths,
+      from: { type: 'Snapshot', directory },
+      startedFrom: { type: 'Snapshot', name, digest },
+    };
   }
 
   async #readyImage(name: string): Promise<VirtualMachineImage> {
@@ -116,7 +178,10 @@ export class Preparer {
     if (!image) throw new Unpreparable('ImageNotFound', `VirtualMachineImage "${name}" does not exist`);
     if (!image.status?.artifacts || image.status.digest === undefined) {
       const ready = findCondition(image.status?.conditions, 'Ready');
-      throw new Unpreparable('ImageNotReady', `VirtualMachineImage "${name}" is not Ready${ready ? `: ${ready.reason}` : ''}`);
+      throw new Unpreparable(
+        'ImageNotReady',
+        `VirtualMachineImage "${name}" is not Ready${ready ? `: ${ready.reason}` : ''}`,
+      );
     }
     return image;
   }
@@ -147,15 +212,24 @@ function recordOf({ metadata, spec, status }: VirtualMachineImage, memoryMiB: nu
 
 function memoryMiBOf(quantity: string | undefined): number {
   const bytes = quantity === undefined ? undefined : parseBytes(quantity);
-  if (bytes === undefined) throw new Unpreparable('MemoryInvalid', `"${quantity ?? ''}" is not a quantity of memory`, { permanent: true });
+  if (bytes === undefined)
+    throw new Unpreparable('MemoryInvalid', `"${quantity ?? ''}" is not a quantity of memory`, { permanent: true });
   return Math.floor(bytes / MIB);
 }
 
 function asUnpreparable(error: unknown): Unpreparable {
   if (error instanceof Unpreparable) return error;
-  if (error instanceof ObjectStoreFailure) return new Unpreparable(storageReason(error), error.message, { cause: error });
-  if (error instanceof SnapshotError) return new Unpreparable(error.reason, error.message, { permanent: error.reason !== 'SnapshotUnreadable', cause: error });
+  if (error instanceof ObjectStoreFailure)
+    return new Unpreparable(storageReason(error), error.message, { cause: error });
+  if (error instanceof SnapshotError)
+    return new Unpreparable(error.reason, error.message, {
+      permanent: error.reason !== 'SnapshotUnreadable',
+      cause: error,
+    });
   if (error instanceof Problem) return new Unpreparable('ApiUnreachable', error.message, { cause: error });
-  if ((error as NodeJS.ErrnoException).code === 'ENOSPC') return new Unpreparable('DiskFull', 'The node has no disk space left for what the machine needs', { cause: error });
-  return new Unpreparable('PreparationFailed', 'What the machine needs could not be fetched; the node’s log says why', { cause: error });
+  if ((error as NodeJS.ErrnoException).code === 'ENOSPC')
+    return new Unpreparable('DiskFull', 'The node has no disk space left for what the machine needs', { cause: error });
+  return new Unpreparable('PreparationFailed', 'What the machine needs could not be fetched; the node’s log says why', {
+    cause: error,
+  });
 }

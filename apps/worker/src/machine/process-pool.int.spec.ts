@@ -27,7 +27,12 @@ let pool: ProcessPool;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'corral-pool-'));
   await writeFile(join(folder, 'program.mjs'), PROGRAM);
-  pool = new ProcessPool({ entryPath: join(folder, 'program.mjs'), directory: join(folder, 'processes'), size: 1, log: pino({ level: 'silent' }) });
+  pool = new ProcessPool({
+    entryPath: join(folder, 'program.mjs'),
+    directory: join(folder, 'processes'),
+    size: 1,
+    log: pino({ level: 'silent' }),
+  });
   await pool.open();
 });
 afterEach(async () => {
@@ -49,7 +54,11 @@ describe('A VM process', () => {
   it('answers a request, or refuses it with its reason', async () => {
     const process = await pool.take();
     await expect(process.request({ type: 'Pause' }, 5_000)).resolves.toBeUndefined();
-    await expect(process.request({ type: 'Resume' }, 5_000)).rejects.toMatchObject({ name: VmProcessRefusal.name, reason: 'NotStarted', message: 'no' });
+    await expect(process.request({ type: 'Resume' }, 5_000)).rejects.toMatchObject({
+      name: VmProcessRefusal.name,
+      reason: 'NotStarted',
+      message: 'no',
+    });
   });
 
   it('that does not answer fails the request at its deadline, and one that ends, at once', async () => {
@@ -64,7 +73,9 @@ describe('A VM process', () => {
   it('has its last words heard before its end is told', async () => {
     const process = await pool.take();
     const heard: unknown[] = [];
-    const ended = new Promise((resolve) => process.listen({ onEvent: (event) => heard.push(event), onExit: (exit) => resolve(heard.push(exit)) }));
+    const ended = new Promise((resolve) =>
+      process.listen({ onEvent: (event) => heard.push(event), onExit: (exit) => resolve(heard.push(exit)) }),
+    );
     await process.request({ type: 'Stop', graceMs: 0 }, 5_000);
     await ended;
     expect(heard).toEqual([{ type: 'Ended', reason: 'GuestPoweredOff', message: 'bye' }, { exitCode: 7 }]);
@@ -93,10 +104,16 @@ describe('A VM process', () => {
     process.env['CORRAL_NODE_TOKEN'] = 'secret';
     const vm = await pool.take();
     await vm.request({ type: 'Snapshot', directory: 'environment' }, 5_000);
-    const [own] = (await readdir(join(folder, 'processes'), { recursive: true })).filter((name) => name.endsWith('environment.json'));
+    const [own] = (await readdir(join(folder, 'processes'), { recursive: true })).filter((name) =>
+      name.endsWith('environment.json'),
+    );
     const seen = JSON.parse(await readFile(join(folder, 'processes', own ?? ''), 'utf8')) as Record<string, string>;
     delete process.env['CORRAL_NODE_TOKEN'];
-    expect(Object.keys(seen).filter((name) => !name.startsWith('NODE_CHANNEL')).sort()).toEqual(['MALLOC_ARENA_MAX', 'cwd']);
+    expect(
+      Object.keys(seen)
+        .filter((name) => !name.startsWith('NODE_CHANNEL'))
+        .sort(),
+    ).toEqual(['MALLOC_ARENA_MAX', 'cwd']);
     expect(seen['cwd']).toContain(join(folder, 'processes'));
   });
 });
@@ -129,7 +146,12 @@ describe('The pool', () => {
 
   it('says so when the program cannot start', async () => {
     await writeFile(join(folder, 'program.mjs'), 'process.exit(3)');
-    const broken = new ProcessPool({ entryPath: join(folder, 'program.mjs'), directory: join(folder, 'broken'), size: 0, log: pino({ level: 'silent' }) });
+    const broken = new ProcessPool({
+      entryPath: join(folder, 'program.mjs'),
+      directory: join(folder, 'broken'),
+      size: 0,
+      log: pino({ level: 'silent' }),
+    });
     await broken.open();
     await expect(broken.take()).rejects.toThrow(/has ended/);
   });

@@ -35,7 +35,8 @@ export class SnapshotCache {
   async open(): Promise<void> {
     const { directory } = this.#options;
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    for (const name of await readdir(directory)) if (name.endsWith('.tmp')) await rm(join(directory, name), { recursive: true, force: true });
+    for (const name of await readdir(directory))
+      if (name.endsWith('.tmp')) await rm(join(directory, name), { recursive: true, force: true });
   }
 
   /** The snapshot, fetched when it is not here yet. Throws ObjectStoreFailure or SnapshotError. */
@@ -66,19 +67,32 @@ export class SnapshotCache {
     await rm(join(this.#options.directory, digest), { recursive: true, force: true });
   }
 
-  async #fetch({ manifestKey, digest }: { readonly manifestKey: string; readonly digest: string }, directory: string): Promise<CachedSnapshot> {
+  async #fetch(
+    { manifestKey, digest }: { readonly manifestKey: string; readonly digest: string },
+    directory: string,
+  ): Promise<CachedSnapshot> {
     const { store } = this.#options;
     const temporary = `${directory}.tmp`;
     const signal = AbortSignal.timeout(DOWNLOAD_DEADLINE_MS);
     await rm(temporary, { recursive: true, force: true });
     await mkdir(temporary, { recursive: true, mode: 0o700 });
     try {
-      await store.downloadFile(manifestKey, join(temporary, MANIFEST_FILE), { sha256: digest, sizeBytes: MAX_MANIFEST_BYTES }, signal);
+      await store.downloadFile(
+        manifestKey,
+        join(temporary, MANIFEST_FILE),
+        { sha256: digest, sizeBytes: MAX_MANIFEST_BYTES },
+        signal,
+      );
       const manifest = decodeManifest(await readFile(join(temporary, MANIFEST_FILE)));
       const { memory, devices, disk } = manifest.files;
       await Promise.all(
         [memory, devices, ...(disk ? [disk] : [])].map((file) =>
-          store.downloadFile(posix.join(posix.dirname(manifestKey), file.name), join(temporary, file.name), file, signal),
+          store.downloadFile(
+            posix.join(posix.dirname(manifestKey), file.name),
+            join(temporary, file.name),
+            file,
+            signal,
+          ),
         ),
       );
       await writeFile(join(temporary, VERIFIED_FILE), digest, { mode: 0o400 });

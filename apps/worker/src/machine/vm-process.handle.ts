@@ -1,7 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { assertNever } from '@corral/base';
-import { type SnapshotTaken, type VmProcessFailure, type VmProcessInput, type VmProcessOutput } from '@corral/contracts';
+import {
+  type SnapshotTaken,
+  type VmProcessFailure,
+  type VmProcessInput,
+  type VmProcessOutput,
+} from '@corral/contracts';
 import { BoundedLog } from './bounded-log.ts';
 import { parseMessage } from './vm-process.messages.ts';
 
@@ -21,7 +26,11 @@ export interface VmProcessListener {
   onExit(exit: { readonly exitCode?: number; readonly signal?: string }): void;
 }
 
-type Request = VmProcessInput extends infer Input ? (Input extends { requestId: number } ? Omit<Input, 'requestId'> : never) : never;
+type Request = VmProcessInput extends infer Input
+  ? Input extends { requestId: number }
+    ? Omit<Input, 'requestId'>
+    : never
+  : never;
 
 interface PendingRequest {
   readonly resolve: (snapshot: SnapshotTaken | undefined) => void;
@@ -56,7 +65,11 @@ export class VmProcessHandle {
 
   constructor({ entryPath, directory }: VmProcessOptions) {
     this.#child = fork(entryPath, [], {
-      cwd: directory, env: CLOSED_ENVIRONMENT, execArgv: V8_FLAGS, serialization: 'advanced', stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      cwd: directory,
+      env: CLOSED_ENVIRONMENT,
+      execArgv: V8_FLAGS,
+      serialization: 'advanced',
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // Out of the terminal's process group: Ctrl-C is for the agent, which suspends its machines first.
       detached: true,
     });
@@ -70,7 +83,11 @@ export class VmProcessHandle {
       else this.kill();
     });
     this.#child.on('error', () => this.#end({}));
-    this.#child.on('exit', (exitCode, signal) => void this.#drain({ ...(exitCode === null ? {} : { exitCode }), ...(signal === null ? {} : { signal }) }));
+    this.#child.on(
+      'exit',
+      (exitCode, signal) =>
+        void this.#drain({ ...(exitCode === null ? {} : { exitCode }), ...(signal === null ? {} : { signal }) }),
+    );
   }
 
   get pid(): number | undefined {

@@ -6,7 +6,10 @@ const taken = { pauseMs: 1.5, files: [file], manifest: { ...file, name: 'manifes
 
 describe('parseMessage', () => {
   it.each<VmProcessOutput>([
-    { type: 'Waiting' }, { type: 'AgentAnswered' }, { type: 'AgentSilent' }, { type: 'GuestRebooted' },
+    { type: 'Waiting' },
+    { type: 'AgentAnswered' },
+    { type: 'AgentSilent' },
+    { type: 'GuestRebooted' },
     { type: 'GuestPanicked', message: 'Kernel panic' },
     { type: 'Ended', reason: 'GuestPoweredOff', message: '' },
     { type: 'Reply', requestId: 1, ok: true },
@@ -17,11 +20,23 @@ describe('parseMessage', () => {
   });
 
   it.each([
-    ['nothing', undefined], ['a string', 'Waiting'], ['an unknown type', { type: 'Upgrade' }], ['an unknown reason', { type: 'Ended', reason: 'Whim', message: '' }],
+    ['nothing', undefined],
+    ['a string', 'Waiting'],
+    ['an unknown type', { type: 'Upgrade' }],
+    ['an unknown reason', { type: 'Ended', reason: 'Whim', message: '' }],
     ['a flood of text', { type: 'GuestPanicked', message: 'x'.repeat(1024 * 1024) }],
-    ['a file outside its folder', { type: 'Reply', requestId: 1, ok: true, snapshot: { ...taken, files: [{ ...file, name: '../../etc/passwd' }] } }],
-    ['a hidden file', { type: 'Reply', requestId: 1, ok: true, snapshot: { ...taken, manifest: { ...file, name: '.env' } } }],
-    ['a negative size', { type: 'Reply', requestId: 1, ok: true, snapshot: { ...taken, files: [{ ...file, sizeBytes: -1 }] } }],
+    [
+      'a file outside its folder',
+      { type: 'Reply', requestId: 1, ok: true, snapshot: { ...taken, files: [{ ...file, name: '../../etc/passwd' }] } },
+    ],
+    [
+      'a hidden file',
+      { type: 'Reply', requestId: 1, ok: true, snapshot: { ...taken, manifest: { ...file, name: '.env' } } },
+    ],
+    [
+      'a negative size',
+      { type: 'Reply', requestId: 1, ok: true, snapshot: { ...taken, files: [{ ...file, sizeBytes: -1 }] } },
+    ],
   ])('takes no message for %s', (_what, message) => {
     expect(parseMessage(message)).toBeUndefined();
   });

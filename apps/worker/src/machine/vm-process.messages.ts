@@ -4,16 +4,43 @@ import { z } from 'zod';
 const text = z.string().max(64 * 1024);
 const SnapshotFile = z.object({
   // One plain name: what a VM process names is read from the node's disk and uploaded.
-  name: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/).max(100),
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]*$/)
+    .max(100),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   sizeBytes: z.number().int().nonnegative(),
 });
-const SnapshotTaken = z.object({ pauseMs: z.number().nonnegative(), files: z.array(SnapshotFile).min(1).max(100), manifest: SnapshotFile });
-const failures = ['SnapshotCorrupt', 'SnapshotIncompatible', 'SnapshotUnreadable', 'DiskFull', 'ImageUnbootable', 'EmulatorFailed', 'NotStarted', 'Internal'] as const;
+const SnapshotTaken = z.object({
+  pauseMs: z.number().nonnegative(),
+  files: z.array(SnapshotFile).min(1).max(100),
+  manifest: SnapshotFile,
+});
+const failures = [
+  'SnapshotCorrupt',
+  'SnapshotIncompatible',
+  'SnapshotUnreadable',
+  'DiskFull',
+  'ImageUnbootable',
+  'EmulatorFailed',
+  'NotStarted',
+  'Internal',
+] as const;
 
 const Message = z.union([
-  z.object({ type: z.literal('Reply'), requestId: z.number().int(), ok: z.literal(true), snapshot: SnapshotTaken.optional() }),
-  z.object({ type: z.literal('Reply'), requestId: z.number().int(), ok: z.literal(false), reason: z.enum(failures), message: text }),
+  z.object({
+    type: z.literal('Reply'),
+    requestId: z.number().int(),
+    ok: z.literal(true),
+    snapshot: SnapshotTaken.optional(),
+  }),
+  z.object({
+    type: z.literal('Reply'),
+    requestId: z.number().int(),
+    ok: z.literal(false),
+    reason: z.enum(failures),
+    message: text,
+  }),
   z.object({ type: z.enum(['Waiting', 'AgentAnswered', 'AgentSilent', 'GuestRebooted']) }),
   z.object({ type: z.literal('GuestPanicked'), message: text }),
   z.object({ type: z.literal('Ended'), reason: VmTermination.shape.reason, message: text }),

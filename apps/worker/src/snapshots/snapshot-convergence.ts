@@ -1,7 +1,15 @@
 import { type Clock } from '@corral/base';
 import {
-  type ObjectClient, type ObjectKey, Problem, type SnapshotTaken, type VirtualMachineSnapshot, virtualMachineSnapshots, type VirtualMachineSnapshotSpec,
-  type VirtualMachineSnapshotStatus, type VirtualMachineSpec, type VirtualMachineStatus,
+  type ObjectClient,
+  type ObjectKey,
+  Problem,
+  type SnapshotTaken,
+  type VirtualMachineSnapshot,
+  virtualMachineSnapshots,
+  type VirtualMachineSnapshotSpec,
+  type VirtualMachineSnapshotStatus,
+  type VirtualMachineSpec,
+  type VirtualMachineStatus,
 } from '@corral/contracts';
 import { backoffMs, type EventRecorder, type Informer, type ReconcileResult } from '@corral/reconcile';
 import { type ObjectStore, ObjectStoreFailure } from '@corral/object-store';
@@ -11,7 +19,16 @@ import { type Machine } from '../machine/machine.ts';
 import { storageReason } from '../machine/storage-reason.ts';
 import { type Supervisor } from '../machine/supervisor.ts';
 import { VmProcessRefusal } from '../machine/vm-process.handle.ts';
-import { failed, type Facts, isFinished, isPastDeadline, notReady, SNAPSHOT_DEADLINE_MS, type SnapshotReason, verified } from './snapshot-status.ts';
+import {
+  failed,
+  type Facts,
+  isFinished,
+  isPastDeadline,
+  notReady,
+  SNAPSHOT_DEADLINE_MS,
+  type SnapshotReason,
+  verified,
+} from './snapshot-status.ts';
 import { totalBytesOf, uploadSnapshot } from './snapshot-upload.ts';
 import { type Spool } from './spool.ts';
 
@@ -39,7 +56,11 @@ class SnapshotFailure extends Error {
   override readonly name = 'SnapshotFailure';
   readonly reason: SnapshotReason;
   readonly final: boolean;
-  constructor(reason: SnapshotReason, message: string, options: { readonly final?: boolean; readonly cause?: unknown } = {}) {
+  constructor(
+    reason: SnapshotReason,
+    message: string,
+    options: { readonly final?: boolean; readonly cause?: unknown } = {},
+  ) {
     super(message, { cause: options.cause });
     this.reason = reason;
     this.final = options.final ?? false;
@@ -83,14 +104,19 @@ export class SnapshotConvergence {
     const snapshot = snapshots.get(key.namespace, key.name);
     const known = new Set(snapshots.list().map(({ metadata }) => metadata.uid));
     for (const uid of this.#begun) if (!known.has(uid)) await this.#forget(uid);
-    return snapshot?.spec?.nodeName === nodeName && snapshot.metadata.deletionTimestamp === undefined ? snapshot : undefined;
+    return snapshot?.spec?.nodeName === nodeName && snapshot.metadata.deletionTimestamp === undefined
+      ? snapshot
+      : undefined;
   }
 
   async #advance(snapshot: VirtualMachineSnapshot, signal: AbortSignal): Promise<void> {
     const { clock, store, spool, recorder } = this.#options;
     const { uid, namespace = '' } = snapshot.metadata;
     const begunElsewhere = snapshot.status?.incarnation !== undefined && !this.#begun.has(uid);
-    if (begunElsewhere) throw new SnapshotFailure('NodeRestarted', 'The node agent restarted while it took the snapshot', { final: true });
+    if (begunElsewhere)
+      throw new SnapshotFailure('NodeRestarted', 'The node agent restarted while it took the snapshot', {
+        final: true,
+      });
 
     const moment = this.#moments.get(uid) ?? (await this.#take(snapshot));
     const progress = new ProgressReport(clock, (uploadedBytes) => this.#tellProgress(snapshot, moment, uploadedBytes));
@@ -105,9 +131,21 @@ export class SnapshotConvergence {
     await progress.settled();
 
     const sizeBytes = totalBytesOf(moment.taken);
-    const facts: Facts = { ...moment.facts, manifestKey, digest: moment.taken.manifest.sha256, sizeBytes, uploadedBytes: sizeBytes, totalBytes: sizeBytes };
+    const facts: Facts = {
+      ...moment.facts,
+      manifestKey,
+      digest: moment.taken.manifest.sha256,
+      sizeBytes,
+      uploadedBytes: sizeBytes,
+      totalBytes: sizeBytes,
+    };
     await this.#write(snapshot, (current) => verified(current, facts, clock.now()));
-    recorder.record(snapshot, 'Normal', 'SnapshotTaken', `${sizeBytes} bytes; the machine stood still for ${Math.round(moment.taken.pauseMs)} ms`);
+    recorder.record(
+      snapshot,
+      'Normal',
+      'SnapshotTaken',
+      `${sizeBytes} bytes; the machine stood still for ${Math.round(moment.taken.pauseMs)} ms`,
+    );
   }
 
   async #take(snapshot: VirtualMachineSnapshot): Promise<Moment> {
@@ -117,16 +155,26 @@ export class SnapshotConvergence {
     const incarnation = isLive(machine.state) ? machine.state.run.incarnation : 0;
     const wanted = snapshot.status?.incarnation;
     // What runs now is not what was to be kept.
-    if (wanted !== undefined && wanted !== incarnation) throw new SnapshotFailure('VirtualMachineNotRunning', 'The machine ended before its snapshot was taken', { final: true });
+    if (wanted !== undefined && wanted !== incarnation)
+      throw new SnapshotFailure('VirtualMachineNotRunning', 'The machine ended before its snapshot was taken', {
+        final: true,
+      });
     this.#begun.add(uid);
-    await this.#write(snapshot, (current) => notReady(current, 'Taking', '', clock.now(), { virtualMachineUid: machine.uid, incarnation }));
+    await this.#write(snapshot, (current) =>
+      notReady(current, 'Taking', '', clock.now(), { virtualMachineUid: machine.uid, incarnation }),
+    );
     const taken = await machine.snapshot(await spool.begin(uid));
     const [manifest, record] = await Promise.all([spool.manifestOf(uid, taken), machine.folder.record()]);
     const { memoryMiB, v86Build, imageDigest } = manifest.machine;
     const moment: Moment = {
       taken,
       facts: {
-        virtualMachineUid: machine.uid, incarnation, memoryMiB, v86Build, imageDigest, pauseMilliseconds: taken.pauseMs,
+        virtualMachineUid: machine.uid,
+        incarnation,
+        memoryMiB,
+        v86Build,
+        imageDigest,
+        pauseMilliseconds: taken.pauseMs,
         ...(record ? { image: record.image } : {}),
       },
     };
@@ -140,17 +188,28 @@ export class SnapshotConvergence {
     const vm = machines.get(metadata.namespace, name);
     const machine = vm && supervisor.find(vm.metadata.uid);
     if (machine?.state.phase === 'Running' || machine?.state.phase === 'Paused') return machine;
-    const willRun = vm && vm.metadata.deletionTimestamp === undefined && vm.spec?.powerState !== 'Stopped' && machine?.state.phase !== 'Panicked';
-    throw new SnapshotFailure('VirtualMachineNotRunning', `VirtualMachine "${name}" does not run on this node`, { final: !willRun });
+    const willRun =
+      vm &&
+      vm.metadata.deletionTimestamp === undefined &&
+      vm.spec?.powerState !== 'Stopped' &&
+      machine?.state.phase !== 'Panicked';
+    throw new SnapshotFailure('VirtualMachineNotRunning', `VirtualMachine "${name}" does not run on this node`, {
+      final: !willRun,
+    });
   }
 
-  async #explain(snapshot: VirtualMachineSnapshot, { reason, message, final, cause }: SnapshotFailure): Promise<ReconcileResult> {
+  async #explain(
+    snapshot: VirtualMachineSnapshot,
+    { reason, message, final, cause }: SnapshotFailure,
+  ): Promise<ReconcileResult> {
     const { clock, recorder, log } = this.#options;
     const { uid } = snapshot.metadata;
     const now = clock.now();
     const isLast = final || isPastDeadline(snapshot, now);
     log.warn({ snapshot: uid, reason, final: isLast, err: cause }, message);
-    await this.#write(snapshot, (current) => (isLast ? failed(current, reason, message, now) : notReady(current, reason, message, now)));
+    await this.#write(snapshot, (current) =>
+      isLast ? failed(current, reason, message, now) : notReady(current, reason, message, now),
+    );
     if (isLast) {
       recorder.record(snapshot, 'Warning', 'SnapshotFailed', `${reason}: ${message}`);
       await this.#forget(uid);
@@ -162,21 +221,30 @@ export class SnapshotConvergence {
     return { type: 'RequeueAfter', delayMs: Math.max(1, Math.min(backoffMs(tries, RETRY), untilDeadlineMs)) };
   }
 
-  async #tellProgress(snapshot: VirtualMachineSnapshot, { taken, facts }: Moment, uploadedBytes: number): Promise<void> {
+  async #tellProgress(
+    snapshot: VirtualMachineSnapshot,
+    { taken, facts }: Moment,
+    uploadedBytes: number,
+  ): Promise<void> {
     const totalBytes = totalBytesOf(taken);
-    await this.#write(snapshot, (current) => notReady(current, 'Uploading', '', this.#options.clock.now(), { ...facts, uploadedBytes, totalBytes })).catch((error: unknown) =>
-      this.#options.log.debug({ err: error }, 'Upload progress could not be told'),
-    );
+    await this.#write(snapshot, (current) =>
+      notReady(current, 'Uploading', '', this.#options.clock.now(), { ...facts, uploadedBytes, totalBytes }),
+    ).catch((error: unknown) => this.#options.log.debug({ err: error }, 'Upload progress could not be told'));
   }
 
   /** Writes a status onto the object as it is now; a lost compare-and-set reads again. */
-  async #write(snapshot: VirtualMachineSnapshot, statusOf: (current: VirtualMachineSnapshot) => VirtualMachineSnapshotStatus): Promise<void> {
+  async #write(
+    snapshot: VirtualMachineSnapshot,
+    statusOf: (current: VirtualMachineSnapshot) => VirtualMachineSnapshotStatus,
+  ): Promise<void> {
     const { client, snapshots } = this.#options;
     const { namespace, name, uid } = snapshot.metadata;
     let current: VirtualMachineSnapshot | undefined = snapshots.getByUid(uid);
     for (let tries = 0; current && current.metadata.uid === uid && tries < 5; tries++) {
       try {
-        snapshots.observe(await client.replaceStatus(virtualMachineSnapshots, { ...current, status: statusOf(current) }));
+        snapshots.observe(
+          await client.replaceStatus(virtualMachineSnapshots, { ...current, status: statusOf(current) }),
+        );
         return;
       } catch (error) {
         if (!(error instanceof Problem && error.code === 'object.conflict')) throw error;
@@ -229,7 +297,8 @@ function asFailure(error: unknown): SnapshotFailure {
   }
   if (error instanceof VmProcessRefusal) {
     if (error.reason === 'DiskFull') return new SnapshotFailure('NodeDiskFull', error.message, { cause: error });
-    if (error.reason === 'NotStarted') return new SnapshotFailure('VirtualMachineNotRunning', error.message, { cause: error });
+    if (error.reason === 'NotStarted')
+      return new SnapshotFailure('VirtualMachineNotRunning', error.message, { cause: error });
     return new SnapshotFailure('SnapshotFailed', `${error.reason}: ${error.message}`, { cause: error });
   }
   return new SnapshotFailure('SnapshotFailed', (error as Error).message, { cause: error });

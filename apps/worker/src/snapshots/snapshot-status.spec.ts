@@ -4,8 +4,16 @@ import { failed, isFinished, isPastDeadline, notReady, SNAPSHOT_DEADLINE_MS, ver
 const CREATED = '2026-01-01T00:00:00Z';
 const later = (ms: number): Date => new Date(Date.parse(CREATED) + ms);
 const aSnapshot = (status?: VirtualMachineSnapshotStatus): VirtualMachineSnapshot => ({
-  apiVersion: 'corral.dev/v1', kind: 'VirtualMachineSnapshot',
-  metadata: { name: 's', namespace: 'default', uid: 'u', resourceVersion: '1', generation: 2, creationTimestamp: CREATED },
+  apiVersion: 'corral.dev/v1',
+  kind: 'VirtualMachineSnapshot',
+  metadata: {
+    name: 's',
+    namespace: 'default',
+    uid: 'u',
+    resourceVersion: '1',
+    generation: 2,
+    creationTimestamp: CREATED,
+  },
   spec: { virtualMachine: 'demo', nodeName: 'worker-1' },
   ...(status ? { status } : {}),
 });
@@ -22,14 +30,25 @@ describe('The status of a snapshot', () => {
     const first = notReady(aSnapshot(), 'Taking', '', later(0), { virtualMachineUid: 'vm', incarnation: 3 });
     const second = notReady(aSnapshot(first), 'StorageFull', 'full', later(60_000));
     expect(second).toMatchObject({ virtualMachineUid: 'vm', incarnation: 3, observedGeneration: 2 });
-    expect(findCondition(second.conditions, 'Ready')).toMatchObject({ status: 'False', reason: 'StorageFull', lastTransitionTime: CREATED });
+    expect(findCondition(second.conditions, 'Ready')).toMatchObject({
+      status: 'False',
+      reason: 'StorageFull',
+      lastTransitionTime: CREATED,
+    });
   });
 
   it('stands alone once verified', () => {
-    expect(verified(aSnapshot(), { digest: 'd' }, later(5))).toMatchObject({ parent: '', digest: 'd', completedAt: CREATED });
+    expect(verified(aSnapshot(), { digest: 'd' }, later(5))).toMatchObject({
+      parent: '',
+      digest: 'd',
+      completedAt: CREATED,
+    });
   });
 
   it('is tried until its deadline', () => {
-    expect([isPastDeadline(aSnapshot(), later(SNAPSHOT_DEADLINE_MS)), isPastDeadline(aSnapshot(), later(SNAPSHOT_DEADLINE_MS + 1))]).toEqual([false, true]);
+    expect([
+      isPastDeadline(aSnapshot(), later(SNAPSHOT_DEADLINE_MS)),
+      isPastDeadline(aSnapshot(), later(SNAPSHOT_DEADLINE_MS + 1)),
+    ]).toEqual([false, true]);
   });
 });

@@ -1,4 +1,10 @@
-import { findCondition, toKubeTime, type VirtualMachineSnapshot, type VirtualMachineSnapshotStatus, withCondition } from '@corral/contracts';
+import {
+  findCondition,
+  toKubeTime,
+  type VirtualMachineSnapshot,
+  type VirtualMachineSnapshotStatus,
+  withCondition,
+} from '@corral/contracts';
 
 /** Why a snapshot is not Ready. Stable: programs match on it. */
 export type SnapshotReason =
@@ -27,19 +33,37 @@ export function isPastDeadline({ metadata }: VirtualMachineSnapshot, now: Date):
 
 export type Facts = Partial<Omit<VirtualMachineSnapshotStatus, 'conditions' | 'observedGeneration'>>;
 
-export function notReady(snapshot: VirtualMachineSnapshot, reason: SnapshotReason, message: string, now: Date, facts: Facts = {}): VirtualMachineSnapshotStatus {
+export function notReady(
+  snapshot: VirtualMachineSnapshot,
+  reason: SnapshotReason,
+  message: string,
+  now: Date,
+  facts: Facts = {},
+): VirtualMachineSnapshotStatus {
   return withReady(snapshot, { status: 'False', reason, message }, now, facts);
 }
 
 /** The last word on a snapshot that could not be taken or kept. */
-export function failed(snapshot: VirtualMachineSnapshot, reason: SnapshotReason, message: string, now: Date): VirtualMachineSnapshotStatus {
+export function failed(
+  snapshot: VirtualMachineSnapshot,
+  reason: SnapshotReason,
+  message: string,
+  now: Date,
+): VirtualMachineSnapshotStatus {
   return notReady(snapshot, reason, message, now, { completedAt: toKubeTime(now) });
 }
 
 export function verified(snapshot: VirtualMachineSnapshot, facts: Facts, now: Date): VirtualMachineSnapshotStatus {
-  return withReady(snapshot, { status: 'True', reason: 'Verified', message: 'Every byte is in the object store, with its digest' }, now, {
-    ...facts, parent: '', completedAt: toKubeTime(now),
-  });
+  return withReady(
+    snapshot,
+    { status: 'True', reason: 'Verified', message: 'Every byte is in the object store, with its digest' },
+    now,
+    {
+      ...facts,
+      parent: '',
+      completedAt: toKubeTime(now),
+    },
+  );
 }
 
 function withReady(

@@ -22,9 +22,19 @@ const READ_BYTES = 1024 * 1024;
  * only when the store itself has named its size and digest. The result is the manifest's key. Throws ObjectStoreFailure;
  * trying again is safe.
  */
-export async function uploadSnapshot({ store, directory, keyPrefix, taken, signal, onProgress }: SnapshotUploadOptions): Promise<string> {
+export async function uploadSnapshot({
+  store,
+  directory,
+  keyPrefix,
+  taken,
+  signal,
+  onProgress,
+}: SnapshotUploadOptions): Promise<string> {
   let uploadedBytes = 0;
-  for (const { name, sha256, sizeBytes } of [...taken.files.filter(({ name }) => name !== taken.manifest.name), taken.manifest]) {
+  for (const { name, sha256, sizeBytes } of [
+    ...taken.files.filter(({ name }) => name !== taken.manifest.name),
+    taken.manifest,
+  ]) {
     const meter = new Transform({
       transform(chunk: Buffer, _encoding, done) {
         uploadedBytes += chunk.length;
@@ -40,4 +50,5 @@ export async function uploadSnapshot({ store, directory, keyPrefix, taken, signa
   return posix.join(keyPrefix, taken.manifest.name);
 }
 
-export const totalBytesOf = (taken: SnapshotTaken): number => taken.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+export const totalBytesOf = (taken: SnapshotTaken): number =>
+  taken.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
