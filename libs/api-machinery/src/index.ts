@@ -16,3 +16,5 @@ export * from './request-attributes.ts';
 export * from './discovery.ts';
 export * from './openapi.ts';
 export * from './list-options.ts';
+export * from './openapi-v2.ts';
+export * from './protobuf-body.ts';

@@ -3,7 +3,7 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import {
   acceptsAggregatedDiscovery, AGGREGATED_DISCOVERY_TYPE, aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions, openApiDocument,
-  routeNotFound, type Subresource,
+  openApiV2, routeNotFound, type Subresource,
 } from '@corral/api-machinery';
 import { KINDS, virtualMachines, type KindDefinition } from '@corral/contracts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -20,7 +20,7 @@ const SUBRESOURCES: readonly Subresource[] = [
   { kind: machine, name: 'tickets', verbs: ['create'] },
 ];
 
-/** kubectl 1.27 and 1.28 want OpenAPI v2 as protobuf before they write; an empty document sends them on to v3. */
+/** The one form of v2 that kubectl asks for first, and takes whatever else it accepts. */
 const OPENAPI_V2_TYPE = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
 
 /** What the API has: discovery and OpenAPI, computed once, revalidated by ETag. */
@@ -54,12 +54,11 @@ export class DiscoveryRoutes implements OnModuleInit {
   }
 
   #openApi(scope: FastifyInstance): void {
-    const documents = new Map(
-      groupVersions().map(({ group, version }) => {
-        const kinds = KINDS.filter((kind) => kind.group === group && kind.version === version);
-        return [group === '' ? `api/${version}` : `apis/${group}/${version}`, documentOf(openApiDocument(kinds, GIT_VERSION))] as const;
-      }),
-    );
+    const contents = groupVersions().map(({ group, version }) => {
+      const kinds = KINDS.filter((kind) => kind.group === group && kind.version === version);
+      return [group === '' ? `api/${version}` : `apis/${group}/${version}`, openApiDocument(kinds, GIT_VERSION)] as const;
+    });
+    const documents = new Map(contents.map(([path, content]) => [path, documentOf(content)]));
     const index = documentOf({
       paths: Object.fromEntries([...documents].map(([path, { etag }]) => [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${etag}` }])),
     });
@@ -70,7 +69,8 @@ export class DiscoveryRoutes implements OnModuleInit {
       if (request.query.hash === document.etag) void reply.header('cache-control', 'public, max-age=31536000, immutable');
       return sendDocument(request, reply, document);
     });
-    scope.get('/openapi/v2', (_request, reply) => reply.type(OPENAPI_V2_TYPE).send(Buffer.alloc(0)));
+    const v2 = Buffer.from(openApiV2(contents.map(([, content]) => content), GIT_VERSION));
+    scope.get('/openapi/v2', (_request, reply) => reply.header('content-type', OPENAPI_V2_TYPE).header('vary', 'Accept').send(v2));
   }
 }
 

@@ -1,5 +1,8 @@
+import { jest } from '@jest/globals';
 import { objectClientContract } from '@corral/testing';
 import { startApi, type ApiFixture } from '../../testing/api-fixture.ts';
+
+jest.setTimeout(60_000);
 
 let api: ApiFixture;
 beforeAll(async () => {

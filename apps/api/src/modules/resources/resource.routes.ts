@@ -2,8 +2,8 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { systemClock } from '@corral/base';
 import {
-  decodeBody, isRecord, isTrue, malformed, mediaTypeOf, negotiate, presentList, presentObject, readListRequest,
-  readPatch, readWatchRequest, Selection, type DeleteOptions, type FieldValidation, type Patch, type Query,
+  decodeBody, decodeProtobuf, isRecord, isTrue, malformed, mediaTypeOf, negotiate, presentList, presentObject, PROTOBUF_MEDIA_TYPE, readListRequest,
+  readPatch, readWatchRequest, Selection, type Decoded, type DeleteOptions, type FieldValidation, type Patch, type Query,
 } from '@corral/api-machinery';
 import { apiPath, KINDS, Problem, type KindDefinition, type KubeObject, type Status } from '@corral/contracts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -18,7 +18,7 @@ import { streamWatch } from './watch-stream.ts';
 import { Watches } from './watches.ts';
 
 type Params = { namespace?: string; name?: string };
-type Request = FastifyRequest<{ Params: Params; Body: string | undefined }>;
+type Request = FastifyRequest<{ Params: Params; Body: Buffer | undefined }>;
 
 /** The generic REST routes: the same for every kind there is and every kind to come. */
 @Injectable()
@@ -35,9 +35,9 @@ export class ResourceRoutes implements OnModuleInit {
     const fastify = this.host.httpAdapter.getInstance<FastifyInstance>();
     void fastify.register((scope, _options, done) => {
       scope.setErrorHandler(sendStatus);
-      // Bodies are decoded here, strictly and by kind, so they come as text whatever their type.
+      // Bodies are decoded here, strictly and by kind, so they come as they are whatever their type.
       scope.removeAllContentTypeParsers();
-      scope.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, parsed) => parsed(null, body));
+      scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, parsed) => parsed(null, body));
       for (const kind of KINDS) this.#serve(scope, kind);
       done();
     });
@@ -50,26 +50,26 @@ export class ResourceRoutes implements OnModuleInit {
     const object = `${collection}/:name`;
     const list = (request: Request, reply: FastifyReply) => this.#list(kind, request, reply);
 
-    if (isNamespaced) scope.get<{ Params: Params; Body: string | undefined }>(apiPath(kind), list);
-    scope.get<{ Params: Params; Body: string | undefined }>(collection, list);
-    scope.post<{ Params: Params; Body: string }>(collection, (request, reply) => this.#create(kind, request, reply));
-    if (isNamespaced) scope.post<{ Params: Params; Body: string }>(apiPath(kind), (request, reply) => this.#create(kind, request, reply));
-    scope.delete<{ Params: Params; Body: string | undefined }>(collection, (request, reply) => this.#deleteCollection(kind, request, reply));
+    if (isNamespaced) scope.get<{ Params: Params; Body: Buffer | undefined }>(apiPath(kind), list);
+    scope.get<{ Params: Params; Body: Buffer | undefined }>(collection, list);
+    scope.post<{ Params: Params; Body: Buffer }>(collection, (request, reply) => this.#create(kind, request, reply));
+    if (isNamespaced) scope.post<{ Params: Params; Body: Buffer }>(apiPath(kind), (request, reply) => this.#create(kind, request, reply));
+    scope.delete<{ Params: Params; Body: Buffer | undefined }>(collection, (request, reply) => this.#deleteCollection(kind, request, reply));
     scope.get<{ Params: Params; Body: undefined }>(object, (request, reply) => this.#get(kind, request, reply));
-    scope.put<{ Params: Params; Body: string }>(object, (request, reply) =>
-      this.#write(kind, request, reply, (address, options) => this.resources.replace(kind, address, bodyOf(request), options)),
+    scope.put<{ Params: Params; Body: Buffer }>(object, (request, reply) =>
+      this.#write(kind, request, reply, (address, options) => this.resources.replace(kind, address, bodyOf(kind, request), options)),
     );
-    scope.patch<{ Params: Params; Body: string }>(object, (request, reply) =>
+    scope.patch<{ Params: Params; Body: Buffer }>(object, (request, reply) =>
       this.#write(kind, request, reply, (address, options) => this.resources.patch(kind, address, patchOf(kind, request), options)),
     );
-    scope.delete<{ Params: Params; Body: string | undefined }>(object, (request, reply) => this.#delete(kind, request, reply));
+    scope.delete<{ Params: Params; Body: Buffer | undefined }>(object, (request, reply) => this.#delete(kind, request, reply));
     scope.get<{ Params: Params; Body: undefined }>(`${object}/wait`, (request, reply) => this.#wait(kind, request, reply));
     if (!kind.status) return;
     scope.get<{ Params: Params; Body: undefined }>(`${object}/status`, (request, reply) => this.#get(kind, request, reply));
-    scope.put<{ Params: Params; Body: string }>(`${object}/status`, (request, reply) =>
-      this.#write(kind, request, reply, (address, options) => this.resources.replaceStatus(kind, address, bodyOf(request), options)),
+    scope.put<{ Params: Params; Body: Buffer }>(`${object}/status`, (request, reply) =>
+      this.#write(kind, request, reply, (address, options) => this.resources.replaceStatus(kind, address, bodyOf(kind, request), options)),
     );
-    scope.patch<{ Params: Params; Body: string }>(`${object}/status`, (request, reply) =>
+    scope.patch<{ Params: Params; Body: Buffer }>(`${object}/status`, (request, reply) =>
       this.#write(kind, request, reply, (address, options) => this.resources.patchStatus(kind, address, patchOf(kind, request), options)),
     );
     for (const path of [collection, object, `${object}/status`]) refuseOtherMethods(scope, path);
@@ -98,9 +98,9 @@ export class ResourceRoutes implements OnModuleInit {
     return this.#sendObject(kind, request, reply, 200, object);
   }
 
-  async #create(kind: KindDefinition, request: FastifyRequest<{ Params: Params; Body: string }>, reply: FastifyReply): Promise<unknown> {
+  async #create(kind: KindDefinition, request: FastifyRequest<{ Params: Params; Body: Buffer }>, reply: FastifyReply): Promise<unknown> {
     const target = { namespace: request.params.namespace };
-    const object = await this.resources.create(kind, bodyOf(request), target, writeOptions(request, reply));
+    const object = await this.resources.create(kind, bodyOf(kind, request), target, writeOptions(request, reply));
     return this.#sendObject(kind, request, reply, 201, object);
   }
 
@@ -152,10 +152,15 @@ const queryOf = (request: FastifyRequest): Query => (name) => queryValue(request
 
 const addressOf = ({ params }: { params: Params }): ObjectAddress => ({ namespace: params.namespace, name: params.name ?? '' });
 
-const bodyOf = ({ body, headers }: FastifyRequest<{ Body: string }>) => decodeBody(body ?? '', mediaTypeOf(headers['content-type']));
+function bodyOf(kind: KindDefinition, { body, headers }: FastifyRequest<{ Body: Buffer | undefined }>): Decoded {
+  const mediaType = mediaTypeOf(headers['content-type']);
+  return mediaType === PROTOBUF_MEDIA_TYPE ? decodeProtobuf(kind, body ?? Buffer.alloc(0)) : decodeBody(textOf(body), mediaType);
+}
 
-function patchOf(kind: KindDefinition, { body, headers }: FastifyRequest<{ Body: string }>): Patch {
-  return readPatch(kind, body ?? '', mediaTypeOf(headers['content-type']));
+const textOf = (body: Buffer | undefined): string => body?.toString('utf8') ?? '';
+
+function patchOf(kind: KindDefinition, { body, headers }: FastifyRequest<{ Body: Buffer }>): Patch {
+  return readPatch(kind, textOf(body), mediaTypeOf(headers['content-type']));
 }
 
 function writeOptions(request: FastifyRequest, reply: FastifyReply): WriteOptions {
@@ -188,9 +193,9 @@ const DeleteBody = z.object({
   dryRun: z.array(z.literal('All')).optional(),
 });
 
-function deleteOptions(request: FastifyRequest<{ Body: string | undefined }>): DeleteOptions {
+function deleteOptions(request: FastifyRequest<{ Body: Buffer | undefined }>): DeleteOptions {
   const query = queryOf(request);
-  const sent = request.body ? decodeBody(request.body, mediaTypeOf(request.headers['content-type'])).value : {};
+  const sent = request.body && request.body.length > 0 ? decodeBody(textOf(request.body), mediaTypeOf(request.headers['content-type'])).value : {};
   const parsed = DeleteBody.safeParse(isRecord(sent) ? { ...sent, propagationPolicy: sent['propagationPolicy'] ?? query('propagationPolicy') } : sent);
   if (!parsed.success) throw malformed(`the body is no DeleteOptions: ${z.prettifyError(parsed.error)}`);
   const { preconditions, propagationPolicy, orphanDependents, dryRun } = parsed.data;

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { virtualMachines } from '@corral/contracts';
 import { Inject, Module } from '@nestjs/common';
 import { Admission } from '../../platform/objects/admission.ts';
@@ -17,6 +18,8 @@ class ImageRule {
     );
   }
 }
+
+jest.setTimeout(60_000);
 
 let api: ApiFixture;
 beforeAll(async () => {

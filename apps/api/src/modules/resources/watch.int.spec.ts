@@ -1,9 +1,12 @@
+import { jest } from '@jest/globals';
 import { leases, type KubeObject, type Lease, type WatchEvent } from '@corral/contracts';
 import { until } from '@corral/testing';
 import { ADMIN_TOKEN, startApi, type ApiFixture } from '../../testing/api-fixture.ts';
 
 const LEASES = '/apis/coordination.k8s.io/v1/namespaces/default/leases';
 const WRITERS = 100;
+
+jest.setTimeout(60_000);
 
 let api: ApiFixture;
 beforeAll(async () => {

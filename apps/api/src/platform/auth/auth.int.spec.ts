@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { virtualMachines } from '@corral/contracts';
 import { Inject, Module } from '@nestjs/common';
 import { until } from '@corral/testing';
@@ -19,6 +20,8 @@ class EchoGateway {
     });
   }
 }
+
+jest.setTimeout(60_000);
 
 let api: ApiFixture;
 beforeAll(async () => {
