@@ -20,7 +20,8 @@ export function powerVerbs(vm: VirtualMachine, { says }: DisplayStatus<MachineSa
   if (says === 'Terminating') return [];
   switch (vm.spec?.powerState ?? 'Running') {
     case 'Running':
-      return says === 'Stopped' ? [stop] : [pause, stop];
+      // What ended and stays down cannot be paused; it is stopped, then started.
+      return says === 'Stopped' || says === 'Failed' ? [stop] : [pause, stop];
     case 'Paused':
       return [resume, stop];
     case 'Stopped':
