@@ -169,7 +169,7 @@ describe('the official JavaScript client', () => {
   function config(): KubeConfig {
     const kubeConfig = new KubeConfig();
     const server = api.url.replace('http:', 'https:');
-    kubeConfig.loadFromClusterAndUser({ name: 'corral', server, caData: Buffer.from(api.certificate).toString('base64') }, { name: 'admin', token: ADMIN_TOKEN });
+    kubeConfig.loadFromClusterAndUser({ name: 'corral', server, skipTLSVerify: false, caData: Buffer.from(api.certificate).toString('base64') }, { name: 'admin', token: ADMIN_TOKEN });
     return kubeConfig;
   }
   const kind = { group: 'corral.dev', version: 'v1', namespace: 'default', plural: 'virtualmachines' };
