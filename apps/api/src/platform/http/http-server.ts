@@ -28,9 +28,16 @@ export interface RouteOptions {
   readonly streamsBody?: boolean;
 }
 
+/** One error handler for all of Fastify, the one below: Nest would set a second over it, which knows only its own controllers. */
+class StatusAdapter extends FastifyAdapter {
+  override setErrorHandler(): ReturnType<FastifyAdapter['setErrorHandler']> {
+    return this.getInstance();
+  }
+}
+
 export async function createHttpAdapter(config: ApiConfig): Promise<FastifyAdapter> {
   const certificate = config.tlsDir === undefined ? undefined : await loadCertificate(config.tlsDir, config.host);
-  return new FastifyAdapter({
+  return new StatusAdapter({
     bodyLimit: BODY_LIMIT_BYTES,
     requestIdHeader: false,
     genReqId: () => randomUUID(),
