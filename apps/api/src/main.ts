@@ -2,9 +2,10 @@ import 'reflect-metadata';
 import { Logger } from 'nestjs-pino';
 import { z } from 'zod';
 import { ApiConfig } from './platform/config/api-config.ts';
+import { findDatabaseFault } from './platform/database/database-check.ts';
 import { createApplication, startApplication } from './roles/application.ts';
 
-/** A dependency that does not answer is the operator's to see, in one line. */
+/** What the operator has to see, in one line. */
 function fail(message: string): never {
   process.stderr.write(`${message}\n`);
   process.exit(1);
@@ -19,6 +20,8 @@ function readConfig(): ApiConfig {
 }
 
 const config = readConfig();
+const fault = await findDatabaseFault(config.databaseUrl);
+if (fault !== undefined) fail(fault);
 const app = await createApplication(config).catch((error: unknown) => fail(`The API could not be set up: ${describe(error)}`));
 const url = await startApplication(app, config).catch((error: unknown) => fail(`The API could not start: ${describe(error)}`));
 app.get(Logger).log(`The API listens on ${url}`);

@@ -1,9 +1,10 @@
 import { Global, Module } from '@nestjs/common';
 import { ChangeFeed } from './change-feed.ts';
+import { ChangeLogController } from './change-log.controller.ts';
 import { ChangeLogCompaction } from './change-log-compaction.ts';
 import { Database } from './database.ts';
 import { PostgresStore } from './postgres-store.ts';
 
 @Global()
-@Module({ providers: [Database, PostgresStore, ChangeFeed, ChangeLogCompaction], exports: [Database, PostgresStore, ChangeFeed] })
+@Module({ controllers: [ChangeLogController], providers: [Database, PostgresStore, ChangeFeed, ChangeLogCompaction], exports: [Database, PostgresStore, ChangeFeed] })
 export class DatabaseModule {}

@@ -1,0 +1,31 @@
+import { ApiConfig } from './api-config.ts';
+
+const good = {
+  DATABASE_URL: 'postgresql://corral:secret@127.0.0.1:5432/corral',
+  REDIS_URL: 'redis://127.0.0.1:6379',
+  S3_ENDPOINT: 'http://127.0.0.1:9000',
+  S3_ACCESS_KEY_ID: 'key',
+  S3_SECRET_ACCESS_KEY: 'secret',
+  CORRAL_ADMIN_TOKEN: 'a'.repeat(16),
+  CORRAL_NODE_TOKEN: 'n'.repeat(16),
+  CORRAL_DATA_PLANE_SECRET: 's'.repeat(16),
+};
+
+it('has defaults for what need not be said', () => {
+  expect(ApiConfig.parse(good)).toMatchObject({ host: '127.0.0.1', port: 8086, exitOnStdinEof: false, s3: { region: 'us-east-1', bucket: 'corral' } });
+});
+
+it.each([
+  ['DATABASE_URL', 'mysql://127.0.0.1/corral'],
+  ['DATABASE_URL', 'nonsense'],
+  ['DATABASE_URL', undefined],
+  ['REDIS_URL', 'http://127.0.0.1'],
+  ['S3_ENDPOINT', 'ftp://127.0.0.1'],
+  ['CORRAL_PORT', '70000'],
+  ['CORRAL_PORT', 'http'],
+  ['CORRAL_ADMIN_TOKEN', 'short'],
+  ['CORRAL_EXIT_ON_STDIN_EOF', 'yes'],
+])('names %s when it is %s', (name, value) => {
+  const parsed = ApiConfig.safeParse({ ...good, [name]: value });
+  expect(parsed.error?.issues.map(({ path }) => path[0])).toEqual([name]);
+});
