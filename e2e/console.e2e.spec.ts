@@ -222,8 +222,21 @@ describe('the console in a real browser', () => {
     await heading(page, 'Nodes').waitFor();
     // The cookie is out of reach of scripts, and of whatever a guest might smuggle into one.
     expect(await page.evaluate('document.cookie')).toBe('');
+    // Signed out elsewhere: a page that only listens finds out by itself, once its socket has to be opened again.
+    const listening = await page.context().newPage();
+    const sockets: WebSocketRoute[] = [];
+    await listening.routeWebSocket(/\/live$/, (socket) => {
+      sockets.push(socket);
+      socket.connectToServer();
+    });
+    await listening.goto(`${stack().url}/images`);
+    await heading(listening, 'Images').waitFor();
+    await listening.getByText('Live', { exact: true }).waitFor();
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByLabel('Access token').waitFor();
+    await Promise.all(sockets.map((socket) => socket.close()));
+    await listening.getByLabel('Access token').waitFor();
+    expect(new URL(listening.url()).searchParams.get('next')).toBe('/images');
     await page.context().close();
   }, JOURNEY_MS);
 });

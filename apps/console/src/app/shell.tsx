@@ -42,8 +42,9 @@ export function Shell(): ReactElement {
   });
 
   useEffect(() => {
-    if (session.state === 'SignedOut') void navigate({ to: '/signed-out', search: { next: location.href } });
-  }, [session.state, navigate, location.href]);
+    // The shell is still there while the sign-in page is on its way: that is not the page one wanted.
+    if (session.state === 'SignedOut' && location.pathname !== '/signed-out') void navigate({ to: '/signed-out', search: { next: location.href } });
+  }, [session.state, navigate, location.pathname, location.href]);
 
   useEffect(() => {
     const idle = window.requestIdleCallback ?? ((run: () => void) => setTimeout(run, 500));

@@ -1,3 +1,4 @@
+import { send } from '../api/request.ts';
 import { retryDelayMs } from './reflector.ts';
 
 /** One message of `/live`, from the server. Watch messages carry the id of the watch they answer. */
@@ -82,18 +83,24 @@ export class LiveSocket {
     if (this.#socket) return;
     const socket = new WebSocket(new URL('/live', location.href.replace(/^http/, 'ws')));
     this.#socket = socket;
+    let isHeard = false;
     socket.onopen = () => {
       this.#heard();
       for (const [id, watch] of this.#watches) this.#ask(id, watch);
     };
     socket.onmessage = ({ data }) => {
+      isHeard = true;
       this.#failures = 0;
       this.#heard();
       // Not at open: something between that takes sockets and drops them again is not the server.
       if (this.#connection.state !== 'Live') this.#setConnection({ state: 'Live' });
       if (typeof data === 'string') this.#receive(JSON.parse(data) as LiveMessage);
     };
-    socket.onclose = () => this.#closed(socket);
+    socket.onclose = () => {
+      // A browser does not say why a handshake was refused. If it was for want of a session, this request's 401 says so.
+      if (!isHeard) void send('/auth/session').catch(() => undefined);
+      this.#closed(socket);
+    };
   }
 
   #ask(id: number, watch: LiveWatch): void {
