@@ -8,7 +8,7 @@ export interface UntilOptions {
 }
 
 /** Resolves with the condition's first truthy answer; rejects when time is over, naming what did not happen. */
-export async function until<T>(condition: () => T | Promise<T>, { timeoutMs, what, everyMs = 20 }: UntilOptions): Promise<T> {
+export async function until<T>(condition: () => T | Promise<T>, { timeoutMs, what, everyMs = 20 }: UntilOptions): Promise<NonNullable<T>> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const answer = await condition();

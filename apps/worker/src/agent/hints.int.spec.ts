@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,8 @@ import { until } from '@corral/testing';
 import { Queue } from 'bullmq';
 import { pino } from 'pino';
 import { Hints } from './hints.ts';
+
+jest.setTimeout(60_000);
 
 const HINT = { resource: 'virtualmachines', namespace: 'default', name: 'demo' };
 let home: string;

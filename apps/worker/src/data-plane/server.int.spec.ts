@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import {
   createServer,
   type IncomingMessage,
@@ -18,6 +19,8 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { Metrics } from '../agent/metrics.ts';
 import { AccessTokens } from './access-token.ts';
 import { DataPlaneServer } from './server.ts';
+
+jest.setTimeout(60_000);
 
 const SECRET = 'a secret of at least sixteen characters';
 const UID = 'd5a1bd84-4c63-4a6c-9a63-1f4a77a1a001';
@@ -186,21 +189,11 @@ describe('The data plane over HTTP', () => {
   });
 
   it.each([
-    ['has gone', () => (endpoint = undefined), 409, 'VirtualMachineNotRunning'],
-    [
-      'has been started anew',
-      () => (endpoint = { incarnation: 4, socketPath: join(folder, 'vm.sock') }),
-      409,
-      'VirtualMachineNotRunning',
-    ],
-    [
-      'does not answer',
-      () => (endpoint = { incarnation: 3, socketPath: join(folder, 'nobody.sock') }),
-      503,
-      'NodeUnreachable',
-    ],
-  ] as const)('answers a Status when the machine %s', async (_what, change, status, reason) => {
-    change();
+    ['has gone', undefined, 409, 'VirtualMachineNotRunning'],
+    ['has been started anew', { incarnation: 4, socket: 'vm.sock' }, 409, 'VirtualMachineNotRunning'],
+    ['does not answer', { incarnation: 3, socket: 'nobody.sock' }, 503, 'NodeUnreachable'],
+  ] as const)('answers a Status when the machine %s', async (_what, found, status, reason) => {
+    endpoint = found && { incarnation: found.incarnation, socketPath: join(folder, found.socket) };
     const answer = await call('exec', { method: 'POST', body: '{}' });
     expect([answer.status, await answer.json()]).toMatchObject([status, { kind: 'Status', reason }]);
   });

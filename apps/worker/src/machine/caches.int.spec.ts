@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,8 @@ import { ObjectStore } from '@corral/object-store';
 import { S3FaultProxy } from '@corral/testing';
 import { ArtifactCache } from './artifact-cache.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
+
+jest.setTimeout(60_000);
 
 const MIB = 1024 * 1024;
 let home: string;

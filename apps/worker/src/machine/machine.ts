@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { type Clock } from '@corral/base';
 import {
@@ -24,18 +23,13 @@ import {
   transition,
 } from '@corral/vm-lifecycle';
 import { type Logger } from 'pino';
+import { machineConfigOf } from './machine-config.ts';
 import { type MachineFolder } from './machine-folder.ts';
+import { endNotice, type MachineNotice, notice, startNotice, warning } from './machine-notice.ts';
 import { type Preparation, type Preparer, Unpreparable } from './preparation.ts';
 import { type ProcessPool } from './process-pool.ts';
 import { type SnapshotCache } from './snapshot-cache.ts';
 import { type VmProcessHandle, VmProcessRefusal } from './vm-process.handle.ts';
-
-/** Something worth telling a person. */
-export interface MachineNotice {
-  readonly type: 'Normal' | 'Warning';
-  readonly reason: string;
-  readonly message: string;
-}
 
 /** What every machine of a node shares. */
 export interface MachineSurroundings {
@@ -211,7 +205,7 @@ export class Machine {
         await process?.request({ type: 'Snapshot', directory }, SUSPEND_DEADLINE_MS);
         await this.folder.commitSuspended();
         this.suspended = true;
-        this.#notice('Normal', 'Suspended', 'Suspended to the node’s disk because the node agent stops');
+        this.#notice(notice('Suspended', 'Suspended to the node’s disk because the node agent stops'));
       } catch (error) {
         this.#log.error({ err: error }, 'The machine could not be suspended; it will start anew');
       } finally {
@@ -252,7 +246,11 @@ export class Machine {
         { incarnation: run.incarnation, pid: process.pid, from: preparation.startedFrom.type },
         'Starting',
       );
-      const config = this.#configOf(vm, run, preparation);
+      const config = machineConfigOf(vm, run, preparation, {
+        firmware: this.#around.firmware,
+        directory: this.folder.path,
+        socketPath: this.#around.nextSocketPath(),
+      });
       process.listen({
         onEvent: (event) => this.#hear(event),
         onExit: (exit) => void this.#onExit(process, config.socketPath, exit),
@@ -262,7 +260,7 @@ export class Machine {
       this.#endpoint = { incarnation: run.incarnation, socketPath: config.socketPath };
       await this.folder.dropDiskAside();
       if (preparation.origin === 'Suspended') await this.discardSuspended();
-      this.#noticeStart(preparation);
+      this.#notice(startNotice(preparation.startedFrom));
       this.#applyIfAccepted({ type: 'Started', at: this.#around.clock.now() });
     } catch (error) {
       await this.#refuseStart(preparation, error);
@@ -282,24 +280,6 @@ export class Machine {
     else this.#exited({});
   }
 
-  #configOf(vm: VirtualMachine, run: Run, { record, artifactPaths }: Preparation): MachineConfig {
-    return {
-      uid: this.uid,
-      incarnation: run.incarnation,
-      hostname: vm.metadata.name,
-      macAddress: macAddressOf(this.uid),
-      memoryMiB: record.memoryMiB,
-      commandLine: record.commandLine,
-      artifacts: artifactPaths,
-      firmware: this.#around.firmware,
-      imageDigest: record.imageDigest,
-      guestAgent: record.guestAgent,
-      acpi: record.acpi,
-      directory: this.folder.path,
-      socketPath: this.#around.nextSocketPath(),
-    };
-  }
-
   #hear(event: Exclude<VmProcessOutput, { type: 'Reply' | 'Waiting' }>): void {
     const at = this.#around.clock.now();
     switch (event.type) {
@@ -308,7 +288,7 @@ export class Machine {
       case 'AgentSilent':
         return this.#applyIfAccepted({ type: 'AgentSilent' });
       case 'GuestPanicked':
-        this.#notice('Warning', 'GuestPanicked', event.message);
+        this.#notice(warning('GuestPanicked', event.message));
         this.#applyIfAccepted({ type: 'GuestPanicked', message: event.message.slice(0, 1024), at });
         // Nothing but its screen matters any more, and a panicked kernel spins.
         this.#process
@@ -316,7 +296,7 @@ export class Machine {
           .catch((error: unknown) => this.#log.debug({ err: error }, 'The panicked machine could not be paused'));
         return;
       case 'GuestRebooted':
-        return this.#notice('Normal', 'GuestRebooted', 'The guest rebooted');
+        return this.#notice(notice('GuestRebooted', 'The guest rebooted'));
       case 'Ended':
         this.#ended = { reason: event.reason, message: event.message.slice(0, 1024) };
         return;
@@ -354,27 +334,14 @@ export class Machine {
       ...(this.#failure ? { failure: this.#failure } : {}),
     });
     if (this.#state.phase !== 'Ended' || before.phase === 'Panicked' || before.phase === 'Suspending') return;
-    const { reason, message } = this.#state.termination;
-    const expected = reason === 'Stopped' || reason === 'GuestPoweredOff';
-    if (expected) this.#failures = 0;
-    this.#notice(expected ? 'Normal' : 'Warning', expected ? 'Stopped' : reason, message || reason);
+    const { termination } = this.#state;
+    // Ended by its user: nothing failed, and the next start owes no wait.
+    if (termination.reason === 'Stopped') this.#failures = 0;
+    this.#notice(endNotice(termination));
   }
 
-  #noticeStart({ startedFrom }: Preparation): void {
-    switch (startedFrom.type) {
-      case 'Boot':
-        return this.#notice('Normal', 'Started', `Booting ${startedFrom.name}`);
-      case 'GoldenSnapshot':
-        return this.#notice('Normal', 'Started', `Started from the golden snapshot of ${startedFrom.name}`);
-      case 'Snapshot':
-        return this.#notice('Normal', 'Restored', `Continues from VirtualMachineSnapshot ${startedFrom.name}`);
-      case 'Suspended':
-        return this.#notice('Normal', 'Resumed', 'Continues where the node agent had suspended it');
-    }
-  }
-
-  #notice(type: MachineNotice['type'], reason: string, message: string): void {
-    this.#around.onNotice(this.uid, { type, reason, message });
+  #notice(what: MachineNotice): void {
+    this.#around.onNotice(this.uid, what);
   }
 
   #applyIfAccepted(event: MachineEvent): void {
@@ -394,9 +361,3 @@ export class Machine {
 
 const startMillisecondsOf = (state: MachineState): number | undefined =>
   'guest' in state ? state.guest.startMilliseconds : undefined;
-
-/** The same for all time, locally administered, and different for different machines. Source: IEEE 802, the U/L bit. */
-export function macAddressOf(uid: string): string {
-  const digest = createHash('sha256').update(uid).digest();
-  return ['02', ...[...digest.subarray(0, 5)].map((byte) => byte.toString(16).padStart(2, '0'))].join(':');
-}

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,8 @@ import { type VmProcessHandle, VmProcessRefusal } from './vm-process.handle.ts';
 /** A process that speaks the protocol and misbehaves on request: the name of a snapshot's folder says how. */
 const PROGRAM = `
 import { writeFileSync } from 'node:fs';
+
+jest.setTimeout(60_000);
 process.send({ type: 'Waiting' });
 process.on('disconnect', () => process.exit(0));
 process.on('message', ({ type, requestId, directory }) => {

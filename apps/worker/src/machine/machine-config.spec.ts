@@ -1,4 +1,4 @@
-import { macAddressOf } from './machine.ts';
+import { macAddressOf } from './machine-config.ts';
 
 describe('macAddressOf', () => {
   it('gives each machine its own address, locally administered, the same for all time', () => {

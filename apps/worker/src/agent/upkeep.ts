@@ -1,0 +1,52 @@
+import { type Logger } from 'pino';
+import { type ArtifactCache } from '../machine/artifact-cache.ts';
+import { type SnapshotCache } from '../machine/snapshot-cache.ts';
+import { type Supervisor } from '../machine/supervisor.ts';
+import { type ImagePrefetch } from './image-prefetch.ts';
+import { LEASE_RENEW_MS, type NodeLease } from './lease.ts';
+import { type NodeWatches } from './node-watches.ts';
+import { type Registration } from './registration.ts';
+import { Repetition } from './repetition.ts';
+
+const HOUSEKEEPING_MS = 30_000;
+
+/** The node's sign of life: its object in the API, and the lease that says somebody stands behind it. */
+export function signOfLife(registration: Registration, lease: NodeLease, log: Logger): Repetition {
+  let isRegistered = false;
+  return new Repetition({
+    name: 'The sign of life',
+    everyMs: LEASE_RENEW_MS,
+    log,
+    async work() {
+      await (isRegistered ? registration.report({ ready: true }) : registration.register());
+      isRegistered = true;
+      await lease.renew();
+    },
+  });
+}
+
+export interface HousekeepingOptions {
+  readonly supervisor: Supervisor;
+  readonly watches: NodeWatches;
+  readonly artifacts: ArtifactCache;
+  readonly snapshots: SnapshotCache;
+  readonly prefetch: ImagePrefetch;
+  readonly log: Logger;
+}
+
+/** Removes what nobody needs any more: folders of machines that are gone, and what the caches have too much of. */
+export function housekeeping(options: HousekeepingOptions): Repetition {
+  const { supervisor, watches, artifacts, snapshots, prefetch, log } = options;
+  return new Repetition({
+    name: 'Housekeeping',
+    everyMs: HOUSEKEEPING_MS,
+    log,
+    async work() {
+      const bound = new Set(watches.machines.list().map(({ metadata }) => metadata.uid));
+      const left = await supervisor.sweep(bound);
+      if (left.length > 0) log.info({ machines: left }, 'Removed what earlier machines left');
+      await artifacts.prune(new Set([...(await supervisor.neededArtifacts()), ...prefetch.neededArtifacts()]));
+      await snapshots.prune(new Set(prefetch.neededSnapshots()));
+    },
+  });
+}
