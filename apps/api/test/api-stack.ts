@@ -6,9 +6,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { HttpObjectClient } from '@corral/client';
 import { startObjectStore, startPostgres, startRedis, type EmbeddedObjectStore, type EmbeddedRedis } from '@corral/embedded';
+import { jest } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiConfig } from '../src/platform/config/api-config.ts';
 import { createApplication, startApplication } from '../src/roles/application.ts';
+
+// Whoever uses a whole stack shares the host with other tests; deadlines of the tests' own say what took too long.
+jest.setTimeout(60_000);
 
 const ROOT = join(import.meta.dirname, '../../..');
 export const DATA_PLANE_SECRET = 'data-plane-secret-of-tests';

@@ -5,7 +5,7 @@ import { jwtVerify } from 'jose';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { DATA_PLANE_SECRET } from './api-stack.ts';
 
-export type HttpHandler = (request: IncomingMessage, response: ServerResponse, url: URL) => void | Promise<void>;
+export type HttpHandler = (request: IncomingMessage, response: ServerResponse, url: URL) => unknown;
 export type SocketHandler = (socket: WebSocket, request: IncomingMessage, url: URL) => void;
 
 /**

@@ -29,7 +29,7 @@ const machines = fc.record(
   },
   { requiredKeys: ['memoryBytes', 'nodeSelector'] },
 );
-const nodes = fc.uniqueArray(
+const nodes: fc.Arbitrary<NodeView[]> = fc.uniqueArray(
   fc.record({
     name: fc.constantFrom('n1', 'n2', 'n3', 'n4'),
     labels: fc.constantFrom<Record<string, string>>({}, { zone: 'a' }, { zone: 'b', disk: 'ssd' }),

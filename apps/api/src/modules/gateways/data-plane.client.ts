@@ -5,6 +5,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import {
   DATA_PLANE_AUDIENCE,
   dataPlanePath,
+  findCondition,
   nodes,
   Problem,
   qualifiedResource,
@@ -36,12 +37,15 @@ export interface DataPlaneRequest {
   readonly query: URLSearchParams;
   readonly headers: OutgoingHttpHeaders;
   readonly body?: Readable | string;
+  /** Without a byte either way for this long before it answers, the node is taken for gone. One minute by default. */
+  readonly silenceMs?: number;
 }
 
 const TOKEN_LIFETIME_S = 60;
 const CONNECT_TIMEOUT_MS = 5_000;
-/** A data plane that sends nothing at all for this long is given up. Longer than any exec may take. */
-const SILENCE_TIMEOUT_MS = 3_700_000;
+const SILENCE_MS = 60_000;
+/** Once it answers, a slow reader may make it wait. */
+const STALL_MS = 10 * 60_000;
 const MAX_ERROR_BODY_BYTES = 64 * 1024;
 const RETRY_AFTER_S = 2;
 
@@ -69,7 +73,9 @@ export class DataPlaneClient {
     }
     const node = await this.objects.get(nodes, undefined, nodeName);
     const baseUrl = node?.status?.corral?.dataPlaneUrl;
-    if (!baseUrl) throw unreachable(nodeName, undefined);
+    // A node that hangs still takes connections; its callers should not hang with it.
+    const isLost = findCondition(node?.status?.conditions, 'Ready')?.status === 'Unknown';
+    if (!baseUrl || isLost) throw unreachable(nodeName, undefined);
     return { namespace, name, nodeName, baseUrl, uid: vm.metadata.uid, incarnation };
   }
 
@@ -79,10 +85,13 @@ export class DataPlaneClient {
     const headers = { ...request.headers, authorization: `Bearer ${await this.#token(target, operation)}` };
     return new Promise((resolve, reject) => {
       const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-      const outgoing = send(url, { method: request.method, headers, signal, timeout: SILENCE_TIMEOUT_MS });
+      const outgoing = send(url, { method: request.method, headers, signal, timeout: request.silenceMs ?? SILENCE_MS });
       failWhenNotConnected(outgoing);
-      outgoing.once('response', resolve);
-      outgoing.once('timeout', () => outgoing.destroy(new Error('the data plane fell silent')));
+      outgoing.once('response', (answer) => {
+        outgoing.setTimeout(STALL_MS);
+        resolve(answer);
+      });
+      outgoing.on('timeout', () => outgoing.destroy(new Error('the data plane fell silent')));
       outgoing.once('error', (error) => reject(unreachable(target.nodeName, error)));
       sendBody(outgoing, request.body);
     });

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { nodes, Problem, toStatus, virtualMachineImages, virtualMachines, type Status, type VmPhase } from '@corral/contracts';
+import { nodes, Problem, toStatus, virtualMachineImages, virtualMachines, withCondition, type Status, type VmPhase } from '@corral/contracts';
 import { WebSocket, type ClientOptions } from 'ws';
 import { authorization, eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
 import { bzImage } from '../../../test/boot-bytes.ts';
@@ -131,6 +131,20 @@ describe('gateways', () => {
       expect([response.status, response.headers.get('retry-after'), (await statusOf(response)).reason]).toEqual([503, '2', 'NodeUnreachable']);
       const changed = await stack.agent.get(nodes, undefined, 'worker-1');
       if (changed) await stack.agent.replaceStatus(nodes, { ...changed, status: { ...changed.status, corral } });
+    });
+
+    it('is a 503 at once when the node is lost, though it may still take connections', async () => {
+      let reached = false;
+      plane.http.set('POST exec', () => void (reached = true));
+      const setReady = (status: 'True' | 'Unknown'): Promise<unknown> =>
+        eventually(async () => {
+          const node = await stack.agent.get(nodes, undefined, 'worker-1');
+          return node && stack.agent.replaceStatus(nodes, { ...node, status: { ...node.status, conditions: withCondition(node.status?.conditions, { type: 'Ready', status, reason: 'Any' }, new Date()) } });
+        }, `the node is ${status}`);
+      await setReady('Unknown');
+      expect((await post(`${MACHINE}/exec`, { command: ['x'] })).status).toBe(503);
+      expect(reached).toBe(false);
+      await setReady('True');
     });
 
     it('never reaches an incarnation other than the one the API knows', async () => {

@@ -12,6 +12,10 @@ import { readJson } from './json-body.ts';
 export const MACHINE_PATH = `apis/${virtualMachines.group}/${virtualMachines.version}/namespaces/:namespace/${virtualMachines.plural}/:name`;
 const RUNNING: readonly VmPhase[] = ['Running'];
 const RUNNING_OR_PAUSED: readonly VmPhase[] = ['Running', 'Paused'];
+/** How much later than the guest the node may answer. */
+const GRACE_MS = 30_000;
+/** The caller, too, may stop sending for a while. */
+const UPLOAD_SILENCE_MS = 5 * 60_000;
 const STREAMED: RouteOptions = { streamsBody: true };
 
 type MachineRequest = FastifyRequest<{ Params: { namespace: string; name: string } }>;
@@ -24,13 +28,13 @@ export class MachineController {
   @Post('exec')
   @RouteConfig(STREAMED)
   exec(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
-    return this.#carryJson(request, reply, 'exec', ExecRequest);
+    return this.#carryJson(request, reply, 'exec', ExecRequest, ({ timeoutSeconds }) => timeoutSeconds * 1000 + GRACE_MS);
   }
 
   @Post('input')
   @RouteConfig(STREAMED)
   input(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
-    return this.#carryJson(request, reply, 'input', InputRequest);
+    return this.#carryJson(request, reply, 'input', InputRequest, () => GRACE_MS);
   }
 
   @Get('screenshot')
@@ -46,7 +50,7 @@ export class MachineController {
   @Put('files')
   @RouteConfig(STREAMED)
   writeFile(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
-    return this.#carryFile(request, reply, { headers: contentHeadersOf(request), body: streamedBody(request, reply) });
+    return this.#carryFile(request, reply, { headers: contentHeadersOf(request), body: streamedBody(request, reply), silenceMs: UPLOAD_SILENCE_MS });
   }
 
   @Delete('files')
@@ -55,10 +59,11 @@ export class MachineController {
   }
 
   /** For bodies that are small and whose every wrong field is to be named: checked here, then carried. */
-  async #carryJson(request: MachineRequest, reply: FastifyReply, operation: DataPlaneOperation, schema: z.ZodType): Promise<void> {
-    const body = JSON.stringify(await readJson(streamedBody(request, reply), schema));
+  async #carryJson<T>(request: MachineRequest, reply: FastifyReply, operation: DataPlaneOperation, schema: z.ZodType<T>, silenceMsOf: (command: T) => number): Promise<void> {
+    const command = await readJson(streamedBody(request, reply), schema);
+    const body = JSON.stringify(command);
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
-    await this.#carry(request, reply, operation, { headers, body }, RUNNING);
+    await this.#carry(request, reply, operation, { headers, body, silenceMs: silenceMsOf(command) }, RUNNING);
   }
 
   #carryFile(request: MachineRequest, reply: FastifyReply, content: Content): Promise<void> {
@@ -67,7 +72,7 @@ export class MachineController {
     return this.#carry(request, reply, 'files', content, RUNNING);
   }
 
-  async #carry(request: MachineRequest, reply: FastifyReply, operation: DataPlaneOperation, { headers = {}, body }: Content, phases: readonly VmPhase[]): Promise<void> {
+  async #carry(request: MachineRequest, reply: FastifyReply, operation: DataPlaneOperation, { headers = {}, body, silenceMs }: Content, phases: readonly VmPhase[]): Promise<void> {
     const { namespace, name } = request.params;
     const target = await this.dataPlane.find(namespace, name, phases);
     // A caller who has gone wants nothing more of the guest.
@@ -78,6 +83,7 @@ export class MachineController {
       query: queryOf(request),
       headers: { ...headers, ...(request.headers.accept === undefined ? {} : { accept: request.headers.accept }) },
       ...(body === undefined ? {} : { body }),
+      ...(silenceMs === undefined ? {} : { silenceMs }),
     };
     const answer = await this.dataPlane.request(target, operation, outgoing, abort.signal);
     await reply.code(answer.statusCode ?? 502).headers(answerHeaders(answer.headers)).send(answer);
@@ -87,6 +93,7 @@ export class MachineController {
 interface Content {
   readonly headers?: DataPlaneRequest['headers'];
   readonly body?: Readable | string;
+  readonly silenceMs?: number;
 }
 
 const queryOf = (request: FastifyRequest): URLSearchParams => new URL(request.url, 'http://localhost').searchParams;

@@ -232,7 +232,7 @@ describe('images', () => {
     async function play(image: string, except = ''): Promise<string> {
       const machine = await baked(virtualMachines, image, except);
       await eventually(async () => (await stack.admin.get(virtualMachines, BAKING, machine.metadata.name))?.spec?.nodeName, 'it is bound');
-      await update(virtualMachines, machine, (vm) => ({ ...vm.status, phase: 'Running', nodeName: 'baker', incarnation: 1, conditions: conditionsOf(vm, 'True', 'AgentAnswered') }));
+      await update(virtualMachines, machine, (vm) => ({ ...vm.status, phase: 'Running' as const, nodeName: 'baker', incarnation: 1, conditions: conditionsOf(vm, 'True', 'AgentAnswered') }));
       const snapshot = await baked(virtualMachineSnapshots, image, except);
       await eventually(async () => (await stack.admin.get(virtualMachineSnapshots, BAKING, snapshot.metadata.name))?.spec?.nodeName === 'baker', 'the node is asked for the snapshot');
       const key = `snapshots/${BAKING}/${snapshot.metadata.uid}/manifest.json`;
@@ -261,7 +261,7 @@ describe('images', () => {
 
     it('are baked again when the emulator changes, and forget the old golden snapshot', async () => {
       const [old] = (await get('agented'))?.status?.goldenSnapshots ?? [];
-      await update(nodes, { metadata: { name: 'baker' } } as KubeObject, (node) => ({ ...node.status, corral: { dataPlaneUrl: 'http://127.0.0.1:9', memoryMode: 'Copy', v86Build: 'build-2' } }));
+      await update(nodes, { metadata: { name: 'baker' } } as KubeObject, (node) => ({ ...node.status, corral: { dataPlaneUrl: 'http://127.0.0.1:9', memoryMode: 'Copy' as const, v86Build: 'build-2' } }));
       const node = await stack.agent.get(nodes, undefined, 'baker');
       if (node) await stack.agent.replace(nodes, { ...node, metadata: { ...node.metadata, labels: { 'corral.dev/v86-build': 'build-2' } } });
       await play('agented');
@@ -274,7 +274,7 @@ describe('images', () => {
       await create('broken', { kernel: { url: kernel.url }, guestAgent: true });
       const machine = await baked(virtualMachines, 'broken');
       await update(virtualMachines, machine, (vm) => ({
-        ...vm.status, phase: 'Failed', lastTermination: { reason: 'GuestPanicked', message: 'no init found', incarnation: 1, finishedAt: toKubeTime(new Date()) },
+        ...vm.status, phase: 'Failed' as const, lastTermination: { reason: 'GuestPanicked' as const, message: 'no init found', incarnation: 1, finishedAt: toKubeTime(new Date()) },
       }));
       expect((await condition('broken', 'Baked', ({ reason }) => reason === 'BakeFailed')).message).toContain('GuestPanicked: no init found');
       await ready('broken');

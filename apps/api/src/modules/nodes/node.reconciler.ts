@@ -7,11 +7,19 @@ import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { withoutFinalizer } from '../admission/finalizers.ts';
 import { Informers } from '../controllers/informers.ts';
 import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
-import { lostMachineStatus, NODE_GRACE_MS, silentNodeStatus } from './node-health.ts';
+import { lostMachineStatus, NODE_GRACE_MS, returnedNodeStatus, silentNodeStatus } from './node-health.ts';
+
+interface SeenLease {
+  readonly renewal: string;
+  /** When it was first seen, on the monotonic clock. */
+  readonly at: number;
+  /** Whether another renewal was seen before: then somebody is alive. The first one seen may be an old one. */
+  readonly isRenewed: boolean;
+}
 
 /**
  * Watches over Leases. Ages are counted from when this process saw a Lease change, not by what the Lease says: clocks of
- * nodes may be wrong, and after a restart of the API every node has its full grace. Nodes say themselves when they are back.
+ * nodes may be wrong, and after a restart of the API every node has its full grace.
  */
 @Injectable()
 export class NodeReconciler implements Reconciler {
@@ -21,7 +29,7 @@ export class NodeReconciler implements Reconciler {
     on(leases, ({ namespace, name }) => (namespace === NODE_LEASE_NAMESPACE ? [{ namespace: '', name }] : [])),
     on(virtualMachines, (_key, vm) => (vm?.spec?.nodeName === undefined ? [] : [{ namespace: '', name: vm.spec.nodeName }])),
   ];
-  readonly #seen = new Map<string, { readonly renewal: string; readonly at: number }>();
+  readonly #leases = new Map<string, SeenLease>();
 
   constructor(
     @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
@@ -36,12 +44,16 @@ export class NodeReconciler implements Reconciler {
   async reconcile({ name }: ObjectKey): Promise<ReconcileResult> {
     const node = this.informers.of(nodes).get(undefined, name);
     if (!node) {
-      this.#seen.delete(name);
+      this.#leases.delete(name);
       await this.#releaseMachines(name);
       return DONE;
     }
-    const ageMs = this.#ageMs(name, this.informers.of(leases).get(NODE_LEASE_NAMESPACE, name));
-    if (ageMs < NODE_GRACE_MS) return after(NODE_GRACE_MS - ageMs);
+    const lease = this.#see(name, this.informers.of(leases).get(NODE_LEASE_NAMESPACE, name));
+    const ageMs = this.timers.now() - lease.at;
+    if (ageMs < NODE_GRACE_MS) {
+      if (lease.isRenewed) await this.#reportReturned(node);
+      return after(NODE_GRACE_MS - ageMs);
+    }
     await this.#reportSilent(node);
     await this.#reportMachinesLost(name);
     return DONE;
@@ -62,12 +74,21 @@ export class NodeReconciler implements Reconciler {
       .filter(({ spec }) => spec?.nodeName === nodeName);
   }
 
-  #ageMs(name: string, lease: Lease | undefined): number {
+  #see(name: string, lease: Lease | undefined): SeenLease {
     const renewal = lease?.spec?.renewTime ?? '';
-    const seen = this.#seen.get(name);
-    if (seen?.renewal === renewal) return this.timers.now() - seen.at;
-    this.#seen.set(name, { renewal, at: this.timers.now() });
-    return 0;
+    const before = this.#leases.get(name);
+    if (before?.renewal === renewal) return before;
+    const seen = { renewal, at: this.timers.now(), isRenewed: before !== undefined };
+    this.#leases.set(name, seen);
+    return seen;
+  }
+
+  async #reportReturned(node: Node): Promise<void> {
+    const status = returnedNodeStatus(node.status, systemClock.now());
+    if (!status) return;
+    const written = await this.objects.replaceStatus(nodes, { ...node, status });
+    this.informers.of(nodes).observe(written);
+    this.events.record(written, 'Normal', 'NodeReady', 'The node agent renews its Lease again.');
   }
 
   async #reportSilent(node: Node): Promise<void> {

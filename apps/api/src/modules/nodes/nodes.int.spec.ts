@@ -9,7 +9,7 @@ import { bzImage } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
 import { anImage, aVm, edit, upload } from '../../../test/wishes.ts';
 import { Informers } from '../controllers/informers.ts';
-import type { Reconcilers } from '../controllers/reconcilers.ts';
+import { Reconcilers } from '../controllers/reconcilers.ts';
 import { NODE_GRACE_MS } from './node-health.ts';
 import { NodeReconciler } from './node.reconciler.ts';
 
@@ -26,6 +26,14 @@ describe('nodes', () => {
   const getVm = (name: string): Promise<VirtualMachine | undefined> => stack.admin.get(virtualMachines, 'default', name);
   async function bound(name: string, phase: 'Running' | 'Stopped'): Promise<VirtualMachine> {
     await stack.admin.create(virtualMachines, aVm(name));
+    return reported(name, phase);
+  }
+  async function onNode(name: string, phase: 'Running' | 'Stopped'): Promise<VirtualMachine> {
+    await stack.admin.create(virtualMachines, aVm(name, { nodeName: 'watched' }));
+    return reported(name, phase);
+  }
+  /** Plays the node: says of a machine bound to it that it runs, or does not. */
+  function reported(name: string, phase: 'Running' | 'Stopped'): Promise<VirtualMachine> {
     return eventually(async () => {
       const vm = await stack.agent.get(virtualMachines, 'default', name);
       if (vm?.spec?.nodeName === undefined) return undefined;
@@ -34,73 +42,12 @@ describe('nodes', () => {
     }, `${name} is bound and ${phase}`);
   }
 
-  describe('health, on a clock of the test', () => {
-    let now = 0;
-    let reconciler: NodeReconciler;
-    const renew = async (): Promise<void> => {
-      const lease = await stack.agent.get(leases, NODE_LEASE_NAMESPACE, 'worker-1');
-      if (!lease) throw new Error('the lease is gone');
-      const written = await stack.agent.replace(leases, { ...lease, spec: { ...lease.spec, renewTime: toKubeMicroTime(new Date()) } });
-      const copy = stack.app.get(Informers).of(leases);
-      await eventually(async () => copy.get(NODE_LEASE_NAMESPACE, 'worker-1')?.metadata.resourceVersion === written.metadata.resourceVersion, 'the copy has the renewal');
-    };
-    const look = () => reconciler.reconcile({ namespace: '', name: 'worker-1' });
-    const readyOf = async () => findCondition((await stack.admin.get(nodes, undefined, 'worker-1'))?.status?.conditions, 'Ready');
-
-    beforeAll(async () => {
-      // A second one beside the application's own, whose 40 seconds never pass here.
-      const nobody = { add: () => undefined } as unknown as Reconcilers;
-      reconciler = new NodeReconciler(stack.app.get(OBJECT_CLIENT), stack.app.get(Informers), stack.app.get(EventRecorder), nobody, { now: () => now });
-      await bound('runs', 'Running');
-      await bound('rests', 'Stopped');
-      const copy = stack.app.get(Informers).of(virtualMachines);
-      await eventually(async () => copy.get('default', 'rests')?.status?.phase === 'Stopped' && copy.get('default', 'runs')?.status?.phase === 'Running', 'the copy has both');
-    });
-
-    it('looks again when the Lease would be too old', async () => {
-      expect(await look()).toEqual({ type: 'RequeueAfter', delayMs: NODE_GRACE_MS });
-      now = NODE_GRACE_MS - 1;
-      expect(await look()).toEqual({ type: 'RequeueAfter', delayMs: 1 });
-      expect(await readyOf()).toMatchObject({ status: 'True' });
-    });
-
-    it('gives a renewed node its whole grace again', async () => {
-      await renew();
-      now += NODE_GRACE_MS - 1;
-      expect(await look()).toEqual({ type: 'RequeueAfter', delayMs: NODE_GRACE_MS });
-    });
-
-    it('calls a silent node Unknown, and what ran there NodeLost, and leaves what rested alone', async () => {
-      now += NODE_GRACE_MS;
-      expect(await look()).toEqual({ type: 'Done' });
-      expect(await readyOf()).toMatchObject({ status: 'Unknown', reason: 'NodeStatusUnknown' });
-      expect(findCondition((await getVm('runs'))?.status?.conditions, 'Ready')).toMatchObject({ status: 'Unknown', reason: 'NodeLost' });
-      expect(findCondition((await getVm('rests'))?.status?.conditions, 'Ready')).toMatchObject({ status: 'False', reason: 'Any' });
-      // Once is enough.
-      const { resourceVersion } = (await getVm('runs'))?.metadata ?? {};
-      await look();
-      expect((await getVm('runs'))?.metadata.resourceVersion).toBe(resourceVersion);
-    });
-
-    it('takes no new machines there until the node itself says it is back', async () => {
-      await stack.admin.create(virtualMachines, aVm('waits'));
-      await eventually(async () => findCondition((await getVm('waits'))?.status?.conditions, 'Scheduled')?.message === '0/1 nodes: 1 not ready', 'it waits');
-      const node = await stack.agent.get(nodes, undefined, 'worker-1');
-      if (!node) throw new Error('the node is gone');
-      const conditions = (node.status?.conditions ?? []).map((condition) => (condition.type === 'Ready' ? { ...condition, status: 'True' as const, reason: 'AgentReady' } : condition));
-      await renew();
-      await stack.agent.replaceStatus(nodes, { ...node, status: { ...node.status, conditions } });
-      await eventually(async () => (await getVm('waits'))?.spec?.nodeName, 'it is bound');
-      expect(await look()).toMatchObject({ type: 'RequeueAfter' });
-      expect(await readyOf()).toMatchObject({ status: 'True' });
-    });
-  });
-
   describe('hints', () => {
     async function collecting(run: (heard: string[]) => Promise<void>): Promise<void> {
       const heard: string[] = [];
       const connection = new Redis(stack.redis.url, { maxRetriesPerRequest: null });
       const worker = new Worker<ObjectHint>(nodeQueueName('worker-1'), async ({ data }) => void heard.push(`${data.resource}/${data.namespace}/${data.name}`), { connection });
+      worker.on('error', () => undefined);
       await worker.waitUntilReady();
       try {
         await run(heard);
@@ -115,7 +62,7 @@ describe('nodes', () => {
         const hints = (): number => heard.filter((hint) => hint === 'virtualmachines/default/hinted').length;
         await bound('hinted', 'Running');
         await eventually(async () => hints() === 1, 'the binding');
-        await edit(stack, virtualMachines, 'default', 'hinted', (spec) => ({ ...spec, powerState: 'Paused' }));
+        await edit(stack, virtualMachines, 'default', 'hinted', (spec) => ({ ...spec, powerState: 'Paused' as const }));
         await eventually(async () => hints() === 2, 'the wish to pause');
         // Another object's hint says that everything before it has been heard.
         await bound('hinted-2', 'Running');
@@ -151,7 +98,71 @@ describe('nodes', () => {
     await registerNode(stack.agent, 'worker-2');
     await stack.admin.create(virtualMachines, aVm('no-redis', { nodeSelector: {} }));
     await eventually(async () => (await getVm('no-redis'))?.spec?.nodeName === 'worker-2', 'it is bound');
-    await edit(stack, virtualMachines, 'default', 'no-redis', (spec) => ({ ...spec, powerState: 'Stopped' }));
+    await edit(stack, virtualMachines, 'default', 'no-redis', (spec) => ({ ...spec, powerState: 'Stopped' as const }));
     expect((await stack.fetch('/api/v1/nodes')).status).toBe(200);
+  });
+
+  describe('health, on a clock of the test', () => {
+    let now = 0;
+    let reconciler: NodeReconciler;
+    const aReconciler = (): NodeReconciler => {
+      const nobody = { add: () => undefined } as unknown as Reconcilers;
+      return new NodeReconciler(stack.app.get(OBJECT_CLIENT), stack.app.get(Informers), stack.app.get(EventRecorder), nobody, { now: () => now });
+    };
+    const renew = async (): Promise<void> => {
+      const lease = await stack.agent.get(leases, NODE_LEASE_NAMESPACE, 'watched');
+      if (!lease) throw new Error('the lease is gone');
+      const written = await stack.agent.replace(leases, { ...lease, spec: { ...lease.spec, renewTime: toKubeMicroTime(new Date()) } });
+      const copy = stack.app.get(Informers).of(leases);
+      await eventually(async () => copy.get(NODE_LEASE_NAMESPACE, 'watched')?.metadata.resourceVersion === written.metadata.resourceVersion, 'the copy has the renewal');
+    };
+    const look = () => reconciler.reconcile({ namespace: '', name: 'watched' });
+    const readyOf = async () => findCondition((await stack.admin.get(nodes, undefined, 'watched'))?.status?.conditions, 'Ready');
+
+    beforeAll(async () => {
+      // The application's own would disagree about the time.
+      await stack.app.get(Reconcilers).beforeApplicationShutdown();
+      reconciler = aReconciler();
+      await registerNode(stack.agent, 'watched');
+      await onNode('runs', 'Running');
+      await onNode('rests', 'Stopped');
+      const copy = stack.app.get(Informers).of(virtualMachines);
+      await eventually(async () => copy.get('default', 'rests')?.status?.phase === 'Stopped' && copy.get('default', 'runs')?.status?.phase === 'Running', 'the copy has both');
+    });
+
+    it('looks again when the Lease would be too old', async () => {
+      expect(await look()).toEqual({ type: 'RequeueAfter', delayMs: NODE_GRACE_MS });
+      now = NODE_GRACE_MS - 1;
+      expect(await look()).toEqual({ type: 'RequeueAfter', delayMs: 1 });
+      expect(await readyOf()).toMatchObject({ status: 'True' });
+    });
+
+    it('gives a renewed node its whole grace again', async () => {
+      await renew();
+      now += NODE_GRACE_MS - 1;
+      expect(await look()).toEqual({ type: 'RequeueAfter', delayMs: NODE_GRACE_MS });
+    });
+
+    it('calls a silent node Unknown, and what ran there NodeLost, and leaves what rested alone', async () => {
+      now += NODE_GRACE_MS;
+      expect(await look()).toEqual({ type: 'Done' });
+      expect(await readyOf()).toMatchObject({ status: 'Unknown', reason: 'NodeStatusUnknown' });
+      expect(findCondition((await getVm('runs'))?.status?.conditions, 'Ready')).toMatchObject({ status: 'Unknown', reason: 'NodeLost' });
+      expect(findCondition((await getVm('rests'))?.status?.conditions, 'Ready')).toMatchObject({ status: 'False', reason: 'Any' });
+      // Once is enough.
+      const { resourceVersion } = (await getVm('runs'))?.metadata ?? {};
+      await look();
+      expect((await getVm('runs'))?.metadata.resourceVersion).toBe(resourceVersion);
+    });
+
+    it('calls it Ready again once its agent renews its Lease, and not because of a Lease it knows nothing about', async () => {
+      // What a controller that has just started knows of the Lease may be long past.
+      await aReconciler().reconcile({ namespace: '', name: 'watched' });
+      expect(await readyOf()).toMatchObject({ status: 'Unknown' });
+
+      await renew();
+      expect(await look()).toEqual({ type: 'RequeueAfter', delayMs: NODE_GRACE_MS });
+      expect(await readyOf()).toMatchObject({ status: 'True', reason: 'AgentReady' });
+    });
   });
 });

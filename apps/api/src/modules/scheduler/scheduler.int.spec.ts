@@ -38,12 +38,12 @@ describe('the scheduler', () => {
   });
 
   it('leaves a stopped machine alone until it is started', async () => {
-    await stack.admin.create(virtualMachines, aVm('asleep', { powerState: 'Stopped' }));
+    await stack.admin.create(virtualMachines, aVm('asleep', { powerState: 'Stopped' as const }));
     await stack.admin.create(virtualMachines, aVm('awake'));
     await bound('awake');
     expect((await get('asleep'))?.spec?.nodeName).toBeUndefined();
     await stack.admin.delete(virtualMachines, 'default', 'awake');
-    await edit(stack, virtualMachines, 'default', 'asleep', (spec) => ({ ...spec, powerState: 'Running' }));
+    await edit(stack, virtualMachines, 'default', 'asleep', (spec) => ({ ...spec, powerState: 'Running' as const }));
     expect(await bound('asleep')).toBe('worker-1');
   });
 

@@ -48,7 +48,7 @@ describe('planSnapshot', () => {
       nodeName: fc.constantFrom('', 'n1'),
       vm: fc.constantFrom(undefined, aVm(running), aVm({ phase: 'Stopped' }), aVm(undefined)),
       node: fc.constantFrom(undefined, aNode('True'), aNode('False'), aNode('Unknown')),
-      status: fc.constantFrom(undefined, { conditions: [ready('False', 'Taking')] }, { conditions: [ready('True')] }, { conditions: [ready('False')], completedAt: time(0) }),
+      status: fc.constantFrom<VirtualMachineSnapshot['status']>(undefined, { conditions: [ready('False', 'Taking')] }, { conditions: [ready('True')] }, { conditions: [ready('False')], completedAt: time(0) }),
     });
     fc.assert(
       fc.property(observations, ({ nodeName, vm, node, status }) => {
