@@ -7,11 +7,12 @@ import { pino } from 'pino';
 import { ProcessPool } from './process-pool.ts';
 import { type VmProcessHandle, VmProcessRefusal } from './vm-process.handle.ts';
 
+jest.setTimeout(60_000);
+
 /** A process that speaks the protocol and misbehaves on request: the name of a snapshot's folder says how. */
 const PROGRAM = `
 import { writeFileSync } from 'node:fs';
 
-jest.setTimeout(60_000);
 process.send({ type: 'Waiting' });
 process.on('disconnect', () => process.exit(0));
 process.on('message', ({ type, requestId, directory }) => {
