@@ -7,13 +7,12 @@ export type ImageFailure =
   | 'ArtifactMissing'
   | 'UnsupportedFormat'
   | 'TooLarge'
-  | 'MemoryTooSmall'
   | 'Unreachable'
   | 'StorageUnreachable'
   | `HttpStatus${number}`;
 
 /** Failures that no waiting heals: the spec, or what it points to, must change first. An upload heals ArtifactMissing. */
-const FINAL: ReadonlySet<string> = new Set<ImageFailure>(['DigestMismatch', 'AddressRefused', 'UnsupportedFormat', 'TooLarge', 'MemoryTooSmall']);
+const FINAL: ReadonlySet<string> = new Set<ImageFailure>(['DigestMismatch', 'AddressRefused', 'UnsupportedFormat', 'TooLarge']);
 
 /** Whether machines from an image with this Ready condition can never start, until someone changes the image. */
 export const hasFailedForGood = (ready: Pick<Condition, 'status' | 'reason'>): boolean => ready.status === 'False' && FINAL.has(ready.reason);
