@@ -13,9 +13,14 @@ const firstViewBudget = {
   name: 'first-view-budget',
   generateBundle(_options, bundle) {
     const chunks = Object.values(bundle).filter(({ type }) => type === 'chunk');
-    const first = new Set(chunks.filter(({ isEntry, facadeModuleId }) => isEntry || facadeModuleId?.endsWith('/machine-table.tsx')).map(({ fileName }) => fileName));
+    const first = new Set(
+      chunks
+        .filter(({ isEntry, facadeModuleId }) => isEntry || facadeModuleId?.endsWith('/machine-table.tsx'))
+        .map(({ fileName }) => fileName),
+    );
     // A Set grows while it is walked: this reaches imports of imports.
-    for (const fileName of first) bundle[fileName].imports.forEach((imported) => bundle[imported] && first.add(imported));
+    for (const fileName of first)
+      bundle[fileName].imports.forEach((imported) => bundle[imported] && first.add(imported));
     const bytes = [...first].reduce((sum, fileName) => sum + gzipSync(bundle[fileName].code).length, 0);
     const message = `first view: ${(bytes / 1024).toFixed(1)} KiB of ${FIRST_VIEW_BUDGET_BYTES / 1024} KiB gzip`;
     if (bytes > FIRST_VIEW_BUDGET_BYTES * TOLERANCE) this.error(message);
@@ -36,10 +41,21 @@ export default defineConfig({
       // Schemas are parsed by the API; the console takes types and a few pure functions from the contracts.
       treeshake: { manualPureFunctions: ['z'] },
       // One file that changes only with its versions: smaller than many, and cached over releases of the console.
-      output: { codeSplitting: { groups: [{ name: 'vendor', test: /node_modules\/(react|react-dom|scheduler|use-sync-external-store|@tanstack)\// }] } },
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: 'vendor', test: /node_modules\/(react|react-dom|scheduler|use-sync-external-store|@tanstack)\// },
+          ],
+        },
+      },
     },
   },
   server: {
-    proxy: Object.fromEntries(['/api', '/apis', '/auth', '/live', '/readyz'].map((path) => [path, { target: 'http://127.0.0.1:8086', ws: true }])),
+    proxy: Object.fromEntries(
+      ['/api', '/apis', '/auth', '/live', '/readyz'].map((path) => [
+        path,
+        { target: 'http://127.0.0.1:8086', ws: true },
+      ]),
+    ),
   },
 });

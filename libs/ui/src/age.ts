@@ -19,7 +19,8 @@ export function formatDuration(milliseconds: number): string {
 export function formatLongDuration(milliseconds: number): string {
   const seconds = Math.max(0, milliseconds) / 1000;
   if (!Number.isFinite(seconds) || seconds < HOUR) return formatDuration(milliseconds);
-  const [unit, name, smaller, smallerName] = seconds < DAY ? ([HOUR, 'h', MINUTE, 'min'] as const) : ([DAY, 'd', HOUR, 'h'] as const);
+  const [unit, name, smaller, smallerName] =
+    seconds < DAY ? ([HOUR, 'h', MINUTE, 'min'] as const) : ([DAY, 'd', HOUR, 'h'] as const);
   const rest = Math.floor((seconds % unit) / smaller);
   const whole = `${Math.floor(seconds / unit)} ${name}`;
   return rest === 0 ? whole : `${whole} ${rest} ${smallerName}`;

@@ -9,7 +9,11 @@ const LOOKS = {
   Danger: 'bg-raised text-bad border border-line2 hover:bg-hover',
 } as const;
 
-const SIZES = { Normal: 'h-8 px-3 gap-2', Small: 'h-7 px-2 gap-1.5 text-12', Touch: 'h-11 px-4 gap-2 text-15' } as const;
+const SIZES = {
+  Normal: 'h-8 px-3 gap-2',
+  Small: 'h-7 px-2 gap-1.5 text-12',
+  Touch: 'h-11 px-4 gap-2 text-15',
+} as const;
 
 export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   readonly look?: keyof typeof LOOKS;
@@ -36,7 +40,16 @@ export function Button({ look, size, icon, children, className, type = 'button',
 }
 
 /** A button that is only an icon: it must have a name. */
-export function IconButton({ label, children, className, type = 'button', ...rest }: ButtonHTMLAttributes<HTMLButtonElement> & { readonly label: string; readonly ref?: Ref<HTMLButtonElement> }): ReactElement {
+export function IconButton({
+  label,
+  children,
+  className,
+  type = 'button',
+  ...rest
+}: ButtonHTMLAttributes<HTMLButtonElement> & {
+  readonly label: string;
+  readonly ref?: Ref<HTMLButtonElement>;
+}): ReactElement {
   return (
     <button
       type={type}
@@ -55,7 +68,10 @@ export function IconButton({ label, children, className, type = 'button', ...res
 
 export function Kbd({ children }: { readonly children: ReactNode }): ReactElement {
   return (
-    <kbd aria-hidden className="inline-flex h-[18px] min-w-[18px] items-center justify-center rounded-tag border border-current/25 px-1 font-mono text-11 font-normal opacity-75">
+    <kbd
+      aria-hidden
+      className="inline-flex h-[18px] min-w-[18px] items-center justify-center rounded-tag border border-current/25 px-1 font-mono text-11 font-normal opacity-75"
+    >
       {children}
     </kbd>
   );

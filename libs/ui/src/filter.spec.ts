@@ -9,11 +9,31 @@ const subject: FilterSubject = {
 
 describe('the filter language', () => {
   it.each([
-    ['', true], ['ines', true], ['INES', true], ['desk ines', true], ['desk ana', false],
-    ['app=desk', true], ['app==desk', true], ['app=web', false], ['app!=web', true], ['app!=desk', false], ['tier!=x', true], ['tier=x', false],
-    ['env in (a,b)', true], ['env in (a, c)', false], ['env notin (a,c)', true], ['env notin (b)', false], ['env in(a,b)', true],
-    ['node:worker-2', true], ['node:worker-1', false], ['reason:guestpanicked', true], ['status:failed app=desk', true], ['flavour:x', false],
-    ['app=desk,env=b', true], ['app=desk,env=c', false], ['app=desk, env=b', true],
+    ['', true],
+    ['ines', true],
+    ['INES', true],
+    ['desk ines', true],
+    ['desk ana', false],
+    ['app=desk', true],
+    ['app==desk', true],
+    ['app=web', false],
+    ['app!=web', true],
+    ['app!=desk', false],
+    ['tier!=x', true],
+    ['tier=x', false],
+    ['env in (a,b)', true],
+    ['env in (a, c)', false],
+    ['env notin (a,c)', true],
+    ['env notin (b)', false],
+    ['env in(a,b)', true],
+    ['node:worker-2', true],
+    ['node:worker-1', false],
+    ['reason:guestpanicked', true],
+    ['status:failed app=desk', true],
+    ['flavour:x', false],
+    ['app=desk,env=b', true],
+    ['app=desk,env=c', false],
+    ['app=desk, env=b', true],
   ])('%s selects: %s', (text, expected) => {
     expect(matchesFilter(parseFilter(text), subject)).toBe(expected);
   });
@@ -23,7 +43,15 @@ describe('the filter language', () => {
   });
 
   it('only narrows as terms are added', () => {
-    const term = fc.constantFrom('desk', 'app=desk', 'app!=web', 'env in (a,b)', 'node:worker-2', 'zzz', 'env notin (b)');
+    const term = fc.constantFrom(
+      'desk',
+      'app=desk',
+      'app!=web',
+      'env in (a,b)',
+      'node:worker-2',
+      'zzz',
+      'env notin (b)',
+    );
     fc.assert(
       fc.property(fc.array(term), term, (terms, more) => {
         const before = matchesFilter(parseFilter(terms.join(' ')), subject);

@@ -45,7 +45,9 @@ export function matchesFilter(terms: readonly FilterTerm[], subject: FilterSubje
       case 'Label': {
         const value = subject.labels[term.key];
         // As in Kubernetes: != and notin also select what lacks the label.
-        return term.negated ? value === undefined || !term.values.includes(value) : value !== undefined && term.values.includes(value);
+        return term.negated
+          ? value === undefined || !term.values.includes(value)
+          : value !== undefined && term.values.includes(value);
       }
       case 'Facet':
         return (subject.facets[term.key] ?? '').toLowerCase().includes(term.value);
@@ -54,5 +56,8 @@ export function matchesFilter(terms: readonly FilterTerm[], subject: FilterSubje
 }
 
 function splitValues(text: string): readonly string[] {
-  return text.split(',').map((value) => value.trim()).filter((value) => value !== '');
+  return text
+    .split(',')
+    .map((value) => value.trim())
+    .filter((value) => value !== '');
 }

@@ -8,7 +8,16 @@ export { Meter, type MeterPart } from './meter.tsx';
 export { formatSize, splitSize } from './size.ts';
 export { Skeleton } from './skeleton.tsx';
 export {
-  displayStatus, imageStatus, nodeStatus, snapshotStatus,
-  type DisplayStatus, type ImageSays, type MachineSays, type NodeSays, type SnapshotSays, type StatusShape, type StatusTone,
+  displayStatus,
+  imageStatus,
+  nodeStatus,
+  snapshotStatus,
+  type DisplayStatus,
+  type ImageSays,
+  type MachineSays,
+  type NodeSays,
+  type SnapshotSays,
+  type StatusShape,
+  type StatusTone,
 } from './status.ts';
 export { StatusGlyph, toneClass } from './status-glyph.tsx';

@@ -3,7 +3,13 @@ import { classNames } from './class-names.ts';
 import type { StatusShape, StatusTone } from './status.ts';
 
 const TONES: Readonly<Record<StatusTone, string>> = {
-  Good: 'text-good', Attention: 'text-attention', Motion: 'text-motion', Asleep: 'text-asleep', Off: 'text-off', Bad: 'text-bad', Unknown: 'text-off',
+  Good: 'text-good',
+  Attention: 'text-attention',
+  Motion: 'text-motion',
+  Asleep: 'text-asleep',
+  Off: 'text-off',
+  Bad: 'text-bad',
+  Unknown: 'text-off',
 };
 
 export const toneClass = (tone: StatusTone): string => TONES[tone];
@@ -14,7 +20,13 @@ const SHAPES: Readonly<Record<StatusShape, ReactElement>> = {
   Arc: (
     <>
       <circle cx="6" cy="6" r="4.25" fill="none" stroke="currentColor" strokeOpacity="0.28" strokeWidth="2" />
-      <path d="M6 1.75A4.25 4.25 0 0 1 10.25 6" fill="none" stroke="currentColor" strokeWidth="2" strokeLinecap="round" />
+      <path
+        d="M6 1.75A4.25 4.25 0 0 1 10.25 6"
+        fill="none"
+        stroke="currentColor"
+        strokeWidth="2"
+        strokeLinecap="round"
+      />
     </>
   ),
   Triangle: (
@@ -32,13 +44,29 @@ const SHAPES: Readonly<Record<StatusShape, ReactElement>> = {
       <path d="M6 3.4v3M6 8.2v.1" stroke="var(--color-panel)" strokeWidth="1.4" strokeLinecap="round" />
     </>
   ),
-  Dashed: <circle cx="6" cy="6" r="4.25" fill="none" stroke="currentColor" strokeWidth="1.75" strokeDasharray="2.2 2.2" />,
+  Dashed: (
+    <circle cx="6" cy="6" r="4.25" fill="none" stroke="currentColor" strokeWidth="1.75" strokeDasharray="2.2 2.2" />
+  ),
 };
 
 /** One of the status shapes. Always beside words that say the same, so it is hidden from screen readers. */
-export function StatusGlyph({ shape, tone, size = 12 }: { readonly shape: StatusShape; readonly tone: StatusTone; readonly size?: number }): ReactElement {
+export function StatusGlyph({
+  shape,
+  tone,
+  size = 12,
+}: {
+  readonly shape: StatusShape;
+  readonly tone: StatusTone;
+  readonly size?: number;
+}): ReactElement {
   return (
-    <svg aria-hidden viewBox="0 0 12 12" width={size} height={size} className={classNames('shrink-0', TONES[tone], shape === 'Arc' && 'animate-turn')}>
+    <svg
+      aria-hidden
+      viewBox="0 0 12 12"
+      width={size}
+      height={size}
+      className={classNames('shrink-0', TONES[tone], shape === 'Arc' && 'animate-turn')}
+    >
       {SHAPES[shape]}
     </svg>
   );

@@ -1,4 +1,10 @@
-import { findCondition, type Node, type VirtualMachine, type VirtualMachineImage, type VirtualMachineSnapshot } from '@corral/contracts';
+import {
+  findCondition,
+  type Node,
+  type VirtualMachine,
+  type VirtualMachineImage,
+  type VirtualMachineSnapshot,
+} from '@corral/contracts';
 
 /** Shape carries the meaning alone; colour only helps. The disc means "running and answering", and nothing else. */
 export type StatusShape = 'Disc' | 'Ring' | 'Arc' | 'Triangle' | 'Bars' | 'Crescent' | 'Square' | 'Diamond' | 'Dashed';
@@ -19,8 +25,19 @@ export interface DisplayStatus<Says extends string = string> {
 }
 
 export type MachineSays =
-  | 'Running' | 'NotReady' | 'Pending' | 'Starting' | 'Pausing' | 'Resuming' | 'Stopping' | 'Terminating'
-  | 'Paused' | 'Hibernated' | 'Stopped' | 'Failed' | 'Unknown';
+  | 'Running'
+  | 'NotReady'
+  | 'Pending'
+  | 'Starting'
+  | 'Pausing'
+  | 'Resuming'
+  | 'Stopping'
+  | 'Terminating'
+  | 'Paused'
+  | 'Hibernated'
+  | 'Stopped'
+  | 'Failed'
+  | 'Unknown';
 export type NodeSays = 'Ready' | 'Cordoned' | 'NotReady' | 'Unknown';
 export type SnapshotSays = 'Verified' | 'Taking' | 'Uploading' | 'Failed' | 'Terminating';
 export type ImageSays = 'Ready' | 'Baking' | 'Fetching' | 'Failed' | 'Terminating';
@@ -47,15 +64,28 @@ export function displayStatus(vm: VirtualMachine, node: Node | undefined, now: D
 
   const nodeReady = findCondition(node?.status?.conditions, 'Ready');
   if (nodeReady?.status === 'Unknown') {
-    return { says: 'Unknown', shape: 'Dashed', tone: 'Unknown', reason: '', needsAttention: true, lastSeen: heartbeatOf(node) };
+    return {
+      says: 'Unknown',
+      shape: 'Dashed',
+      tone: 'Unknown',
+      reason: '',
+      needsAttention: true,
+      lastSeen: heartbeatOf(node),
+    };
   }
 
   const panicked = findCondition(status?.conditions, 'GuestPanicked');
   if (phase === 'Failed' || (panicked?.status === 'True' && wanted !== 'Stopped')) {
-    const reason = panicked?.status === 'True' ? panicked.reason : (status?.lastTermination?.reason ?? ready?.reason ?? '');
-    const message = panicked?.status === 'True' ? panicked.message : (status?.lastTermination?.message ?? ready?.message ?? '');
+    const reason =
+      panicked?.status === 'True' ? panicked.reason : (status?.lastTermination?.reason ?? ready?.reason ?? '');
+    const message =
+      panicked?.status === 'True' ? panicked.message : (status?.lastTermination?.message ?? ready?.message ?? '');
     return {
-      says: 'Failed', shape: 'Diamond', tone: 'Bad', reason: explain(reason, message), needsAttention: true,
+      says: 'Failed',
+      shape: 'Diamond',
+      tone: 'Bad',
+      reason: explain(reason, message),
+      needsAttention: true,
       ...(status?.nextStartTime === undefined ? {} : { dueAt: status.nextStartTime }),
     };
   }
@@ -89,12 +119,22 @@ export function displayStatus(vm: VirtualMachine, node: Node | undefined, now: D
   if (phase !== 'Running') {
     const since = Date.parse(status?.startedAt ?? ready?.lastTransitionTime ?? metadata.creationTimestamp);
     return {
-      ...moving('Starting', explain(ready?.reason ?? '', ready?.message ?? ''), now.getTime() - since > STARTING_DEADLINE_MS),
+      ...moving(
+        'Starting',
+        explain(ready?.reason ?? '', ready?.message ?? ''),
+        now.getTime() - since > STARTING_DEADLINE_MS,
+      ),
       ...(status?.nextStartTime ? { dueAt: status.nextStartTime } : {}),
     };
   }
   if (ready?.status !== 'True') {
-    return { says: 'NotReady', shape: 'Ring', tone: 'Attention', reason: explain(ready?.reason ?? '', ready?.message ?? ''), needsAttention: true };
+    return {
+      says: 'NotReady',
+      shape: 'Ring',
+      tone: 'Attention',
+      reason: explain(ready?.reason ?? '', ready?.message ?? ''),
+      needsAttention: true,
+    };
   }
   return still('Running', 'Disc', 'Good', '');
 }
@@ -111,10 +151,23 @@ function stoppedAlthoughWanted({ status, metadata }: VirtualMachine): DisplaySta
 export function nodeStatus(node: Node): DisplayStatus<NodeSays> {
   const ready = findCondition(node.status?.conditions, 'Ready');
   if (ready === undefined || ready.status === 'Unknown') {
-    return { says: 'Unknown', shape: 'Dashed', tone: 'Unknown', reason: ready?.reason ?? '', needsAttention: true, lastSeen: heartbeatOf(node) };
+    return {
+      says: 'Unknown',
+      shape: 'Dashed',
+      tone: 'Unknown',
+      reason: ready?.reason ?? '',
+      needsAttention: true,
+      lastSeen: heartbeatOf(node),
+    };
   }
   if (ready.status === 'False') {
-    return { says: 'NotReady', shape: 'Ring', tone: 'Attention', reason: explain(ready.reason, ready.message), needsAttention: true };
+    return {
+      says: 'NotReady',
+      shape: 'Ring',
+      tone: 'Attention',
+      reason: explain(ready.reason, ready.message),
+      needsAttention: true,
+    };
   }
   return node.spec?.unschedulable ? still('Cordoned', 'Bars', 'Attention', '') : still('Ready', 'Disc', 'Good', '');
 }
@@ -124,7 +177,13 @@ export function snapshotStatus(snapshot: VirtualMachineSnapshot): DisplayStatus<
   if (snapshot.metadata.deletionTimestamp !== undefined) return moving('Terminating', '');
   if (ready?.status === 'True') return still('Verified', 'Disc', 'Good', '');
   if (ready?.status === 'False' && snapshot.status?.completedAt !== undefined) {
-    return { says: 'Failed', shape: 'Diamond', tone: 'Bad', reason: explain(ready?.reason ?? '', ready?.message ?? ''), needsAttention: true };
+    return {
+      says: 'Failed',
+      shape: 'Diamond',
+      tone: 'Bad',
+      reason: explain(ready?.reason ?? '', ready?.message ?? ''),
+      needsAttention: true,
+    };
   }
   return snapshot.status?.totalBytes === undefined ? moving('Taking', ready?.reason ?? '') : moving('Uploading', '');
 }
@@ -134,10 +193,20 @@ export function imageStatus(image: VirtualMachineImage): DisplayStatus<ImageSays
   const fetched = findCondition(image.status?.conditions, 'Fetched');
   const baked = findCondition(image.status?.conditions, 'Baked');
   if (image.metadata.deletionTimestamp !== undefined) return moving('Terminating', '');
-  const failure = [fetched, baked].find((condition) => condition?.status === 'False' && !IMAGE_PROGRESS.has(condition.reason));
-  if (failure) return { says: 'Failed', shape: 'Diamond', tone: 'Bad', reason: explain(failure.reason, failure.message), needsAttention: true };
+  const failure = [fetched, baked].find(
+    (condition) => condition?.status === 'False' && !IMAGE_PROGRESS.has(condition.reason),
+  );
+  if (failure)
+    return {
+      says: 'Failed',
+      shape: 'Diamond',
+      tone: 'Bad',
+      reason: explain(failure.reason, failure.message),
+      needsAttention: true,
+    };
   if (fetched?.status !== 'True') return moving('Fetching', explain(fetched?.reason ?? '', fetched?.message ?? ''));
-  if (baked !== undefined && baked.status !== 'True' && image.spec?.guestAgent) return moving('Baking', explain(baked.reason, baked.message));
+  if (baked !== undefined && baked.status !== 'True' && image.spec?.guestAgent)
+    return moving('Baking', explain(baked.reason, baked.message));
   if (ready?.status === 'True') return still('Ready', 'Disc', 'Good', '');
   return moving('Fetching', explain(ready?.reason ?? '', ready?.message ?? ''));
 }
@@ -151,7 +220,12 @@ function moving<Says extends string>(says: Says, reason: string, overdue = false
     : { says, shape: 'Arc', tone: 'Motion', reason, needsAttention: false };
 }
 
-function still<Says extends string>(says: Says, shape: StatusShape, tone: StatusTone, reason: string): DisplayStatus<Says> {
+function still<Says extends string>(
+  says: Says,
+  shape: StatusShape,
+  tone: StatusTone,
+  reason: string,
+): DisplayStatus<Says> {
   return { says, shape, tone, reason, needsAttention: false };
 }
 

@@ -9,7 +9,9 @@ const demo = { resource: MACHINES, namespace: 'default', name: 'demo' };
 
 /** What a shell makes of a word. */
 const asShellReads = (words: string): string[] =>
-  execFileSync('sh', ['-c', `for word in ${words}; do printf '%s\\0' "$word"; done`], { encoding: 'utf8' }).split('\0').slice(0, -1);
+  execFileSync('sh', ['-c', `for word in ${words}; do printf '%s\\0' "$word"; done`], { encoding: 'utf8' })
+    .split('\0')
+    .slice(0, -1);
 
 describe('copied commands', () => {
   it('say the same to kubectl and to curl', () => {
@@ -20,14 +22,22 @@ describe('copied commands', () => {
   -H 'Content-Type: application/merge-patch+json' \\
   -d '{"spec":{"powerState":"Paused"}}'`,
     });
-    expect(deleteCommand({ resource: NODES, namespace: undefined, name: 'worker-1' }, ORIGIN).kubectl).toBe('kubectl delete node worker-1');
+    expect(deleteCommand({ resource: NODES, namespace: undefined, name: 'worker-1' }, ORIGIN).kubectl).toBe(
+      'kubectl delete node worker-1',
+    );
   });
 
   it('create the very object: the YAML reads back as the manifest', () => {
-    const text = fc.oneof(fc.string(), fc.constantFrom('yes', 'null', '1e3', '007', '128Mi', '- a', 'a: b', '# x', '0x1'));
+    const text = fc.oneof(
+      fc.string(),
+      fc.constantFrom('yes', 'null', '1e3', '007', '128Mi', '- a', 'a: b', '# x', '0x1'),
+    );
     fc.assert(
       fc.property(text, fc.dictionary(text, text), (name, labels) => {
-        const object = { metadata: { name, namespace: 'default', labels }, spec: { source: { image: name }, memory: '128Mi', nodeSelector: {} } };
+        const object = {
+          metadata: { name, namespace: 'default', labels },
+          spec: { source: { image: name }, memory: '128Mi', nodeSelector: {} },
+        };
         const yaml = createCommand(MACHINES, object, ORIGIN).kubectl.replace(/^.*\n/, '').replace(/EOF$/, '');
         // Compared as JSON: both sides then agree on what a key named __proto__ is.
         expect(JSON.stringify(parse(yaml, { uniqueKeys: false }))).toBe(JSON.stringify(manifestOf(MACHINES, object)));

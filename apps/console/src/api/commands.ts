@@ -44,14 +44,18 @@ export function getCommand({ resource, namespace, name }: Target, origin: string
 }
 
 function kubectlTarget(resource: Resource, namespace: string | undefined, name: string): string {
-  return [resource.kind.toLowerCase(), quote(name), ...(namespace === undefined ? [] : ['-n', quote(namespace)])].join(' ');
+  return [resource.kind.toLowerCase(), quote(name), ...(namespace === undefined ? [] : ['-n', quote(namespace)])].join(
+    ' ',
+  );
 }
 
 function curl(origin: string, method: string, path: string, body?: object, contentType = 'application/json'): string {
   return [
     method === 'GET' ? 'curl' : `curl -X ${method}`,
     ` ${quote(origin + path)} \\\n  -H "Authorization: Bearer $CORRAL_TOKEN"`,
-    ...(body === undefined ? [] : [` \\\n  -H ${quote(`Content-Type: ${contentType}`)} \\\n  -d ${quote(JSON.stringify(body))}`]),
+    ...(body === undefined
+      ? []
+      : [` \\\n  -H ${quote(`Content-Type: ${contentType}`)} \\\n  -d ${quote(JSON.stringify(body))}`]),
   ].join('');
 }
 
@@ -65,13 +69,21 @@ function toYaml(value: object, indent = ''): string {
   return Object.entries(value)
     .filter(([, entry]) => entry !== undefined)
     .map(([key, entry]: [string, unknown]) => {
-      if (Array.isArray(entry) || entry === null || typeof entry !== 'object') return `${indent}${scalar(key)}: ${Array.isArray(entry) ? JSON.stringify(entry) : scalar(entry)}\n`;
-      return Object.keys(entry).length === 0 ? `${indent}${scalar(key)}: {}\n` : `${indent}${scalar(key)}:\n${toYaml(entry, `${indent}  `)}`;
+      if (Array.isArray(entry) || entry === null || typeof entry !== 'object')
+        return `${indent}${scalar(key)}: ${Array.isArray(entry) ? JSON.stringify(entry) : scalar(entry)}\n`;
+      return Object.keys(entry).length === 0
+        ? `${indent}${scalar(key)}: {}\n`
+        : `${indent}${scalar(key)}:\n${toYaml(entry, `${indent}  `)}`;
     })
     .join('');
 }
 
 function scalar(value: unknown): string {
-  const plain = typeof value === 'string' && /^[A-Za-z][\w./-]*$/.test(value) && !/^(true|false|yes|no|on|off|null|y|n)$/i.test(value);
-  return plain || (typeof value === 'string' && /^\d+(Ki|Mi|Gi|Ti)$/.test(value)) ? String(value) : JSON.stringify(value);
+  const plain =
+    typeof value === 'string' &&
+    /^[A-Za-z][\w./-]*$/.test(value) &&
+    !/^(true|false|yes|no|on|off|null|y|n)$/i.test(value);
+  return plain || (typeof value === 'string' && /^\d+(Ki|Mi|Gi|Ti)$/.test(value))
+    ? String(value)
+    : JSON.stringify(value);
 }

@@ -8,7 +8,12 @@ export class Refusal extends Error {
   readonly status: Status | undefined;
   readonly requestId: string | undefined;
 
-  constructor(code: number, reason: string, message: string, from: { readonly status?: Status; readonly requestId?: string } = {}) {
+  constructor(
+    code: number,
+    reason: string,
+    message: string,
+    from: { readonly status?: Status; readonly requestId?: string } = {},
+  ) {
     super(message);
     this.code = code;
     this.reason = reason;
@@ -18,12 +23,23 @@ export class Refusal extends Error {
 }
 
 export function isStatus(body: unknown): body is Status {
-  return typeof body === 'object' && body !== null && 'kind' in body && body.kind === 'Status' && 'code' in body && typeof body.code === 'number';
+  return (
+    typeof body === 'object' &&
+    body !== null &&
+    'kind' in body &&
+    body.kind === 'Status' &&
+    'code' in body &&
+    typeof body.code === 'number'
+  );
 }
 
 /** Any thrown value as a Refusal, so that pages handle one thing. */
 export function asRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   const message = error instanceof Error ? error.message : String(error);
-  return new Refusal(0, error instanceof DOMException && error.name === 'TimeoutError' ? 'Timeout' : 'Unreachable', message);
+  return new Refusal(
+    0,
+    error instanceof DOMException && error.name === 'TimeoutError' ? 'Timeout' : 'Unreachable',
+    message,
+  );
 }

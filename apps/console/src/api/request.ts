@@ -23,12 +23,19 @@ export function onSignedOut(listener: SignedOutListener): () => void {
 }
 
 /** One request to the API this page came from. Throws Refusal, whatever goes wrong. */
-export async function send(path: string, { method = 'GET', body, contentType = 'application/json', signal }: RequestOptions = {}): Promise<Response> {
+export async function send(
+  path: string,
+  { method = 'GET', body, contentType = 'application/json', signal }: RequestOptions = {},
+): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(path, {
       method,
-      headers: { Accept: 'application/json', ...CONSOLE_HEADER, ...(body === undefined ? {} : { 'Content-Type': contentType }) },
+      headers: {
+        Accept: 'application/json',
+        ...CONSOLE_HEADER,
+        ...(body === undefined ? {} : { 'Content-Type': contentType }),
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.any([AbortSignal.timeout(DEADLINE_MS), ...(signal ? [signal] : [])]),
     });
@@ -40,7 +47,10 @@ export async function send(path: string, { method = 'GET', body, contentType = '
   if (response.status === 401) signedOutListeners.forEach((listener) => listener());
   const requestId = response.headers.get('x-request-id');
   throw isStatus(status)
-    ? new Refusal(response.status, status.reason ?? '', status.message ?? response.statusText, { status, ...(requestId ? { requestId } : {}) })
+    ? new Refusal(response.status, status.reason ?? '', status.message ?? response.statusText, {
+        status,
+        ...(requestId ? { requestId } : {}),
+      })
     : new Refusal(response.status, 'Unreachable', response.statusText);
 }
 

@@ -1,11 +1,31 @@
-import { apiPath, type KindDefinition, type NewObject, type KubeObject, type VirtualMachine, type VirtualMachineSnapshot, type Node } from '@corral/contracts';
+import {
+  apiPath,
+  type KindDefinition,
+  type NewObject,
+  type KubeObject,
+  type VirtualMachine,
+  type VirtualMachineSnapshot,
+  type Node,
+} from '@corral/contracts';
 import { request } from './request.ts';
 
 /** Names of a kind in paths; the definitions themselves bring their schemas along, which the browser has no use for. */
 export type Resource = Pick<KindDefinition, 'group' | 'version' | 'plural' | 'scope' | 'kind'>;
 
-const corral = (kind: string, scope: Resource['scope'] = 'Namespaced'): Resource => ({ group: 'corral.dev', version: 'v1', kind, plural: `${kind.toLowerCase()}s`, scope });
-const core = (kind: string, scope: Resource['scope'] = 'Namespaced'): Resource => ({ group: '', version: 'v1', kind, plural: `${kind.toLowerCase()}s`, scope });
+const corral = (kind: string, scope: Resource['scope'] = 'Namespaced'): Resource => ({
+  group: 'corral.dev',
+  version: 'v1',
+  kind,
+  plural: `${kind.toLowerCase()}s`,
+  scope,
+});
+const core = (kind: string, scope: Resource['scope'] = 'Namespaced'): Resource => ({
+  group: '',
+  version: 'v1',
+  kind,
+  plural: `${kind.toLowerCase()}s`,
+  scope,
+});
 
 export const MACHINES = corral('VirtualMachine');
 export const SNAPSHOTS = corral('VirtualMachineSnapshot');
@@ -16,34 +36,61 @@ export const EVENTS = core('Event');
 
 const MERGE_PATCH = 'application/merge-patch+json';
 
-export const machinePath = (namespace: string, name: string, subresource?: string): string => apiPath(MACHINES, namespace, name, subresource);
-export const eventsOfPath = (namespace: string, uid: string): string => `${apiPath(EVENTS, namespace)}?fieldSelector=${encodeURIComponent(`involvedObject.uid=${uid}`)}`;
+export const machinePath = (namespace: string, name: string, subresource?: string): string =>
+  apiPath(MACHINES, namespace, name, subresource);
+export const eventsOfPath = (namespace: string, uid: string): string =>
+  `${apiPath(EVENTS, namespace)}?fieldSelector=${encodeURIComponent(`involvedObject.uid=${uid}`)}`;
 
-export function create<T extends KubeObject>(resource: Resource, object: NewObject, options: { readonly dryRun?: boolean } = {}): Promise<T> {
+export function create<T extends KubeObject>(
+  resource: Resource,
+  object: NewObject,
+  options: { readonly dryRun?: boolean } = {},
+): Promise<T> {
   const path = apiPath(resource, object.metadata.namespace);
-  return request<T>(options.dryRun ? `${path}?dryRun=All` : path, { method: 'POST', body: manifestOf(resource, object) });
+  return request<T>(options.dryRun ? `${path}?dryRun=All` : path, {
+    method: 'POST',
+    body: manifestOf(resource, object),
+  });
 }
 
 /** The object as one would write it in a file. */
 export function manifestOf(resource: Resource, object: NewObject): object {
-  return { apiVersion: resource.group === '' ? resource.version : `${resource.group}/${resource.version}`, kind: resource.kind, ...object };
+  return {
+    apiVersion: resource.group === '' ? resource.version : `${resource.group}/${resource.version}`,
+    kind: resource.kind,
+    ...object,
+  };
 }
 
 export type PowerState = NonNullable<VirtualMachine['spec']>['powerState'];
 
 export function setPowerState({ metadata }: VirtualMachine, powerState: PowerState): Promise<VirtualMachine> {
-  return request(apiPath(MACHINES, metadata.namespace, metadata.name), { method: 'PATCH', contentType: MERGE_PATCH, body: { metadata: { uid: metadata.uid }, spec: { powerState } } });
+  return request(apiPath(MACHINES, metadata.namespace, metadata.name), {
+    method: 'PATCH',
+    contentType: MERGE_PATCH,
+    body: { metadata: { uid: metadata.uid }, spec: { powerState } },
+  });
 }
 
 export function setCordoned({ metadata }: Node, unschedulable: boolean): Promise<Node> {
-  return request(apiPath(NODES, undefined, metadata.name), { method: 'PATCH', contentType: MERGE_PATCH, body: { spec: { unschedulable } } });
+  return request(apiPath(NODES, undefined, metadata.name), {
+    method: 'PATCH',
+    contentType: MERGE_PATCH,
+    body: { spec: { unschedulable } },
+  });
 }
 
 /** Deletes this very object, not another that took its name meanwhile. */
 export function remove(resource: Resource, { metadata }: KubeObject): Promise<unknown> {
-  return request(apiPath(resource, metadata.namespace, metadata.name), { method: 'DELETE', body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid: metadata.uid } } });
+  return request(apiPath(resource, metadata.namespace, metadata.name), {
+    method: 'DELETE',
+    body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid: metadata.uid } },
+  });
 }
 
 export function takeSnapshot({ metadata }: VirtualMachine, name: string): Promise<VirtualMachineSnapshot> {
-  return create(SNAPSHOTS, { metadata: { name, namespace: metadata.namespace ?? 'default' }, spec: { virtualMachine: metadata.name } });
+  return create(SNAPSHOTS, {
+    metadata: { name, namespace: metadata.namespace ?? 'default' },
+    spec: { virtualMachine: metadata.name },
+  });
 }

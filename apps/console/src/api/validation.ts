@@ -10,7 +10,10 @@ export interface FieldProblems<Field extends string> {
  * Puts each cause of an Invalid beside the field it names. `paths` maps a form's fields to paths of the object; a cause
  * belongs to the longest path that begins its own. Every cause comes out exactly once.
  */
-export function mapRefusal<Field extends string>(refusal: Refusal, paths: Readonly<Record<Field, readonly string[]>>): FieldProblems<Field> {
+export function mapRefusal<Field extends string>(
+  refusal: Refusal,
+  paths: Readonly<Record<Field, readonly string[]>>,
+): FieldProblems<Field> {
   const causes = refusal.status?.details?.causes ?? [];
   const fields: Partial<Record<Field, string[]>> = {};
   if (causes.length === 0) return { fields, others: [refusal.message] };
@@ -23,7 +26,10 @@ export function mapRefusal<Field extends string>(refusal: Refusal, paths: Readon
   return { fields, others };
 }
 
-function ownerOf<Field extends string>(path: string, paths: Readonly<Record<Field, readonly string[]>>): Field | undefined {
+function ownerOf<Field extends string>(
+  path: string,
+  paths: Readonly<Record<Field, readonly string[]>>,
+): Field | undefined {
   const owners = (Object.entries(paths) as [Field, readonly string[]][])
     .flatMap(([field, owned]) => owned.map((prefix) => ({ field, prefix })))
     .filter(({ prefix }) => path === prefix || path.startsWith(`${prefix}.`) || path.startsWith(`${prefix}[`))

@@ -6,7 +6,15 @@ import type { MenuAction } from './menu-popup.tsx';
 const MenuPopup = lazy(async () => ({ default: (await import('./menu-popup.tsx')).MenuPopup }));
 
 /** The "…" of a row or page: a plain button until it is first opened, when the menu arrives. */
-export function ActionsMenu({ label, actions, className }: { readonly label: string; readonly actions: () => readonly MenuAction[]; readonly className?: string }): ReactElement {
+export function ActionsMenu({
+  label,
+  actions,
+  className,
+}: {
+  readonly label: string;
+  readonly actions: () => readonly MenuAction[];
+  readonly className?: string;
+}): ReactElement {
   const [open, setOpen] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
   return (

@@ -6,7 +6,15 @@ import { en } from '../messages/en.ts';
 const SHOWN_MS = 1500;
 
 /** Copies, and says so in its own place. */
-export function CopyButton({ text, label = en.copy, className }: { readonly text: string; readonly label?: string; readonly className?: string }): ReactElement {
+export function CopyButton({
+  text,
+  label = en.copy,
+  className,
+}: {
+  readonly text: string;
+  readonly label?: string;
+  readonly className?: string;
+}): ReactElement {
   const [copied, setCopied] = useState(false);
   return (
     <IconButton

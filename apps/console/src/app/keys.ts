@@ -12,7 +12,9 @@ let pendingSince = 0;
 function isTaken({ target }: KeyboardEvent): boolean {
   return (
     target instanceof Element &&
-    target.closest('input:not([type=checkbox]), textarea, select, [contenteditable=true], [role=dialog], [role=alertdialog], [role=menu], [data-takes-keys]') !== null
+    target.closest(
+      'input:not([type=checkbox]), textarea, select, [contenteditable=true], [role=dialog], [role=alertdialog], [role=menu], [data-takes-keys]',
+    ) !== null
   );
 }
 
@@ -26,7 +28,8 @@ export function useKeys(keys: KeyMap): void {
     const pressed = (event: KeyboardEvent): void => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTaken(event)) return;
       const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-      const sequence = pendingPrefix !== '' && event.timeStamp - pendingSince < SEQUENCE_MS ? `${pendingPrefix} ${key}` : key;
+      const sequence =
+        pendingPrefix !== '' && event.timeStamp - pendingSince < SEQUENCE_MS ? `${pendingPrefix} ${key}` : key;
       const handler = current.current[sequence];
       if (handler) {
         event.preventDefault();

@@ -13,12 +13,23 @@ export interface MenuAction {
 }
 
 /** A menu at an element that is not its trigger. Open while mounted. */
-export function MenuPopup({ anchor, actions, onClose }: { readonly anchor: RefObject<HTMLElement | null>; readonly actions: readonly MenuAction[]; readonly onClose: () => void }): ReactElement {
+export function MenuPopup({
+  anchor,
+  actions,
+  onClose,
+}: {
+  readonly anchor: RefObject<HTMLElement | null>;
+  readonly actions: readonly MenuAction[];
+  readonly onClose: () => void;
+}): ReactElement {
   return (
     <Menu.Root open onOpenChange={(open) => !open && onClose()}>
       <Menu.Portal>
         <Menu.Positioner anchor={anchor} align="end" sideOffset={4} className="z-50">
-          <Menu.Popup finalFocus={anchor} className="min-w-44 animate-appear rounded-control border border-line2 bg-raised p-1 shadow-float outline-none">
+          <Menu.Popup
+            finalFocus={anchor}
+            className="min-w-44 animate-appear rounded-control border border-line2 bg-raised p-1 shadow-float outline-none"
+          >
             {actions.map(({ label, icon: Icon, onSelect, danger, disabled, separated }) => (
               <div key={label}>
                 {separated && <Menu.Separator className="my-1 h-px bg-line" />}

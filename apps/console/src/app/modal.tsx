@@ -41,7 +41,17 @@ export function Modal({ title, onClose, children, tools, className }: ModalProps
 }
 
 /** A question before something dangerous: says what is lost; the safe answer has the focus. */
-export function Question({ title, children, actions, onClose }: { readonly title: string; readonly children: ReactNode; readonly actions: ReactNode; readonly onClose: () => void }): ReactElement {
+export function Question({
+  title,
+  children,
+  actions,
+  onClose,
+}: {
+  readonly title: string;
+  readonly children: ReactNode;
+  readonly actions: ReactNode;
+  readonly onClose: () => void;
+}): ReactElement {
   return (
     <Modal title={title} onClose={onClose} className="max-w-md">
       <div className="flex flex-col gap-2 overflow-y-auto px-5 py-4 text-ink2">{children}</div>

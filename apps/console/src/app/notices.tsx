@@ -34,11 +34,15 @@ export function Notices(): ReactElement {
     return () => clearTimeout(timer);
   }, [shown]);
   return (
-    <div aria-live="polite" className="pointer-events-none fixed inset-x-0 bottom-4 z-50 flex justify-center px-4 max-phone:bottom-20">
+    <div
+      aria-live="polite"
+      className="pointer-events-none fixed inset-x-0 bottom-4 z-50 flex justify-center px-4 max-phone:bottom-20"
+    >
       {shown && (
         <div className="pointer-events-auto flex max-w-xl animate-appear items-center gap-3 rounded-card border border-line2 bg-raised py-2 pr-2 pl-4 shadow-float">
           <p className="min-w-0">
-            <strong className={`font-strong ${shown.error ? 'text-bad' : ''}`}>{shown.text}</strong> <span className="text-ink2">{shown.detail}</span>
+            <strong className={`font-strong ${shown.error ? 'text-bad' : ''}`}>{shown.text}</strong>{' '}
+            <span className="text-ink2">{shown.detail}</span>
           </p>
           {shown.action && (
             <Button

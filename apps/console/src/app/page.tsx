@@ -5,7 +5,17 @@ import { usePhone } from './media.ts';
 import { CompactNamespaceSwitcher } from './shell.tsx';
 
 /** The frame of a page: its title and one primary action, then what it shows. The content scrolls; the frame stays. */
-export function Page({ title, actions, failed = 0, children }: { readonly title: string; readonly actions?: ReactNode; readonly failed?: number; readonly children: ReactNode }): ReactElement {
+export function Page({
+  title,
+  actions,
+  failed = 0,
+  children,
+}: {
+  readonly title: string;
+  readonly actions?: ReactNode;
+  readonly failed?: number;
+  readonly children: ReactNode;
+}): ReactElement {
   const phone = usePhone();
   useEffect(() => {
     document.title = en.pageTitle(title, failed);
@@ -24,10 +34,23 @@ export function Page({ title, actions, failed = 0, children }: { readonly title:
 }
 
 /** Nothing here yet: one sentence, the action, the command. */
-export function EmptyState({ icon, title, hint, children }: { readonly icon: ReactNode; readonly title: string; readonly hint: string; readonly children?: ReactNode }): ReactElement {
+export function EmptyState({
+  icon,
+  title,
+  hint,
+  children,
+}: {
+  readonly icon: ReactNode;
+  readonly title: string;
+  readonly hint: string;
+  readonly children?: ReactNode;
+}): ReactElement {
   return (
     <div className="mx-auto flex max-w-lg flex-col items-center gap-2 px-6 py-16 text-center">
-      <div aria-hidden className="mb-2 grid size-14 place-items-center rounded-dialog border border-line2 bg-panel text-ink2">
+      <div
+        aria-hidden
+        className="mb-2 grid size-14 place-items-center rounded-dialog border border-line2 bg-panel text-ink2"
+      >
         {icon}
       </div>
       <h2 className="text-17">{title}</h2>

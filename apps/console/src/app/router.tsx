@@ -19,8 +19,13 @@ export interface ListSearch {
   readonly view?: 'wall' | 'table' | undefined;
 }
 
-const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : typeof value === 'number' ? String(value) : undefined);
-const listSearch = (search: Record<string, unknown>): ListSearch => ({ q: text(search['q']), status: text(search['status']), view: search['view'] === 'wall' || search['view'] === 'table' ? search['view'] : undefined });
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' ? value : typeof value === 'number' ? String(value) : undefined;
+const listSearch = (search: Record<string, unknown>): ListSearch => ({
+  q: text(search['q']),
+  status: text(search['status']),
+  view: search['view'] === 'wall' || search['view'] === 'table' ? search['view'] : undefined,
+});
 
 const root = createRootRoute({ notFoundComponent: MissingPage });
 
@@ -36,7 +41,10 @@ const signIn = createRoute({
   getParentRoute: () => root,
   // Not /sign-in: that is where the API redeems one-time links.
   path: '/signed-out',
-  validateSearch: (search: Record<string, unknown>): SignInSearch => ({ next: text(search['next']), link: text(search['link']) }),
+  validateSearch: (search: Record<string, unknown>): SignInSearch => ({
+    next: text(search['next']),
+    link: text(search['link']),
+  }),
   component: lazyRouteComponent(() => import('../features/sign-in/sign-in-page.tsx'), 'SignInPage'),
 });
 
@@ -44,10 +52,17 @@ const app = createRoute({
   getParentRoute: () => root,
   id: 'app',
   validateSearch: (search: Record<string, unknown>): AppSearch => ({
-    ns: text(search['ns']), new: search['new'] === 'machine' ? 'machine' : undefined, image: text(search['image']), snapshot: text(search['snapshot']),
+    ns: text(search['ns']),
+    new: search['new'] === 'machine' ? 'machine' : undefined,
+    image: text(search['image']),
+    snapshot: text(search['snapshot']),
   }),
   beforeLoad: async ({ location }) => {
-    if ((await currentSession()).state !== 'SignedIn') throw redirect({ to: '/signed-out', search: hasStaleLink(location.search) ? { link: 'expired' } : { next: location.href } });
+    if ((await currentSession()).state !== 'SignedIn')
+      throw redirect({
+        to: '/signed-out',
+        search: hasStaleLink(location.search) ? { link: 'expired' } : { next: location.href },
+      });
   },
   component: Shell,
   errorComponent: BrokenPage,
@@ -61,7 +76,13 @@ const home = createRoute({
   },
 });
 
-const machines = createRoute({ getParentRoute: () => app, path: '/machines', validateSearch: listSearch, component: MachinesPage, errorComponent: BrokenPage });
+const machines = createRoute({
+  getParentRoute: () => app,
+  path: '/machines',
+  validateSearch: listSearch,
+  component: MachinesPage,
+  errorComponent: BrokenPage,
+});
 
 const machine = createRoute({
   getParentRoute: () => app,
@@ -101,7 +122,10 @@ const nodes = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, app.addChildren([home, machines, machineHome, machine, snapshots, images, nodes])]),
+  routeTree: root.addChildren([
+    signIn,
+    app.addChildren([home, machines, machineHome, machine, snapshots, images, nodes]),
+  ]),
   defaultPreload: 'intent',
 });
 

@@ -3,7 +3,10 @@ import { asRefusal } from '../api/refusal.ts';
 import { onSignedOut, request, send } from '../api/request.ts';
 import { forgetEverything } from '../live/live.ts';
 
-export type Session = { readonly state: 'Unknown' } | { readonly state: 'SignedOut' } | { readonly state: 'SignedIn'; readonly user: string };
+export type Session =
+  | { readonly state: 'Unknown' }
+  | { readonly state: 'SignedOut' }
+  | { readonly state: 'SignedIn'; readonly user: string };
 
 let session: Session = { state: 'Unknown' };
 const listeners = new Set<() => void>();

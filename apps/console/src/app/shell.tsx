@@ -13,7 +13,9 @@ import { ALL_NAMESPACES, DEFAULT_NAMESPACE, useCollectionPath, useNamespace } fr
 import { Notices } from './notices.tsx';
 import { signOut, useSession } from './session.ts';
 
-const loadOverlays = async () => ({ default: (await import('../features/new-machine/new-machine-dialog.tsx')).NewMachineDialog });
+const loadOverlays = async () => ({
+  default: (await import('../features/new-machine/new-machine-dialog.tsx')).NewMachineDialog,
+});
 const NewMachineDialog = lazy(loadOverlays);
 const KeysDialog = lazy(async () => ({ default: (await import('./keys-dialog.tsx')).KeysDialog }));
 
@@ -43,7 +45,8 @@ export function Shell(): ReactElement {
 
   useEffect(() => {
     // The shell is still there while the sign-in page is on its way: that is not the page one wanted.
-    if (session.state === 'SignedOut' && location.pathname !== '/signed-out') void navigate({ to: '/signed-out', search: { next: location.href } });
+    if (session.state === 'SignedOut' && location.pathname !== '/signed-out')
+      void navigate({ to: '/signed-out', search: { next: location.href } });
   }, [session.state, navigate, location.pathname, location.href]);
 
   useEffect(() => {
@@ -53,7 +56,10 @@ export function Shell(): ReactElement {
 
   return (
     <div className="grid h-dvh grid-cols-[minmax(0,1fr)] grid-rows-[minmax(0,1fr)_auto] phone:grid-cols-[64px_minmax(0,1fr)] phone:grid-rows-[minmax(0,1fr)] wide:grid-cols-[216px_minmax(0,1fr)]">
-      <a href="#content" className="absolute top-2 left-2 z-50 -translate-y-20 rounded-control bg-primary px-3 py-2 text-on-primary focus:translate-y-0">
+      <a
+        href="#content"
+        className="absolute top-2 left-2 z-50 -translate-y-20 rounded-control bg-primary px-3 py-2 text-on-primary focus:translate-y-0"
+      >
         {en.nav.skip}
       </a>
       {!phone && <Sidebar user={session.state === 'SignedIn' ? session.user : ''} onKeys={() => setShowKeys(true)} />}
@@ -90,7 +96,10 @@ function Sidebar({ user, onKeys }: { readonly user: string; readonly onKeys: () 
       <div className="flex-1" />
       <ConnectionLine />
       <div className="flex items-center gap-2 px-2 py-1 max-wide:flex-col max-wide:px-0">
-        <span aria-hidden className="grid size-6 shrink-0 place-items-center rounded-full bg-asleep text-11 font-strong text-canvas uppercase max-wide:hidden">
+        <span
+          aria-hidden
+          className="grid size-6 shrink-0 place-items-center rounded-full bg-asleep text-11 font-strong text-canvas uppercase max-wide:hidden"
+        >
           {user.slice(0, 1)}
         </span>
         <span className="min-w-0 flex-1 truncate max-wide:hidden" title={en.nav.signedInAs(user)}>
@@ -103,9 +112,23 @@ function Sidebar({ user, onKeys }: { readonly user: string; readonly onKeys: () 
   );
 }
 
-function SidebarButton({ label, icon: Icon, onClick }: { readonly label: string; readonly icon: LucideIcon; readonly onClick: () => void }): ReactElement {
+function SidebarButton({
+  label,
+  icon: Icon,
+  onClick,
+}: {
+  readonly label: string;
+  readonly icon: LucideIcon;
+  readonly onClick: () => void;
+}): ReactElement {
   return (
-    <button type="button" aria-label={label} title={label} onClick={onClick} className="grid size-7 place-items-center rounded-control text-ink3 hover:bg-hover hover:text-ink">
+    <button
+      type="button"
+      aria-label={label}
+      title={label}
+      onClick={onClick}
+      className="grid size-7 place-items-center rounded-control text-ink3 hover:bg-hover hover:text-ink"
+    >
       <Icon aria-hidden size={15} />
     </button>
   );
@@ -133,22 +156,41 @@ function NamespaceSwitcher({ compact = false }: { readonly compact?: boolean }):
   const navigate = useNavigate();
   const namespace = useNamespace();
   const { items } = useCollection<Namespace>(apiPath(NAMESPACES));
-  const names = [...new Set([DEFAULT_NAMESPACE, ...(namespace ? [namespace] : []), ...items.map(({ metadata }) => metadata.name)])].sort();
+  const names = [
+    ...new Set([DEFAULT_NAMESPACE, ...(namespace ? [namespace] : []), ...items.map(({ metadata }) => metadata.name)]),
+  ].sort();
   const shown = namespace ?? en.nav.allNamespaces;
   return (
-    <div className={classNames('relative flex items-center gap-2 rounded-control border border-line2 bg-panel focus-within:outline-2 focus-within:outline-offset-2 focus-within:outline-accent', compact ? 'h-9 px-2.5' : 'h-9 px-2 max-wide:justify-center')}>
+    <div
+      className={classNames(
+        'relative flex items-center gap-2 rounded-control border border-line2 bg-panel focus-within:outline-2 focus-within:outline-offset-2 focus-within:outline-accent',
+        compact ? 'h-9 px-2.5' : 'h-9 px-2 max-wide:justify-center',
+      )}
+    >
       {!compact && (
-        <span aria-hidden className="grid size-5 shrink-0 place-items-center rounded-tag bg-asleep text-11 font-strong text-canvas uppercase">
+        <span
+          aria-hidden
+          className="grid size-5 shrink-0 place-items-center rounded-tag bg-asleep text-11 font-strong text-canvas uppercase"
+        >
           {namespace?.slice(0, 1) ?? ALL_NAMESPACES}
         </span>
       )}
       <span className={classNames('min-w-0 flex-1 truncate font-medium', !compact && 'max-wide:hidden')}>{shown}</span>
-      <ChevronsUpDown aria-hidden size={14} className={classNames('shrink-0 text-ink3', !compact && 'max-wide:hidden')} />
+      <ChevronsUpDown
+        aria-hidden
+        size={14}
+        className={classNames('shrink-0 text-ink3', !compact && 'max-wide:hidden')}
+      />
       {/* The native list, laid over its own look: no library before the first paint, and right on a phone. */}
       <select
         aria-label={en.nav.namespace}
         value={namespace ?? ALL_NAMESPACES}
-        onChange={({ target }) => void navigate({ to: '.', search: (previous) => ({ ...previous, ns: target.value === DEFAULT_NAMESPACE ? undefined : target.value }) })}
+        onChange={({ target }) =>
+          void navigate({
+            to: '.',
+            search: (previous) => ({ ...previous, ns: target.value === DEFAULT_NAMESPACE ? undefined : target.value }),
+          })
+        }
         className="absolute inset-0 cursor-pointer appearance-none bg-panel text-ink opacity-0"
       >
         <option value={ALL_NAMESPACES}>{en.nav.allNamespaces}</option>
@@ -170,9 +212,17 @@ export function CompactNamespaceSwitcher(): ReactElement {
 function ConnectionLine(): ReactElement {
   const connection = useConnection();
   const [shape, tone, label] =
-    connection.state === 'Live' ? (['Disc', 'Good', en.connection.live] as const) : connection.state === 'Connecting' ? (['Arc', 'Motion', en.connection.connecting] as const) : (['Dashed', 'Unknown', en.connection.offline] as const);
+    connection.state === 'Live'
+      ? (['Disc', 'Good', en.connection.live] as const)
+      : connection.state === 'Connecting'
+        ? (['Arc', 'Motion', en.connection.connecting] as const)
+        : (['Dashed', 'Unknown', en.connection.offline] as const);
   return (
-    <p role="status" title={label} className="flex items-center gap-2.5 px-2.5 py-1.5 text-ink2 max-wide:justify-center">
+    <p
+      role="status"
+      title={label}
+      className="flex items-center gap-2.5 px-2.5 py-1.5 text-ink2 max-wide:justify-center"
+    >
       <StatusGlyph shape={shape} tone={tone} size={11} />
       <span className="max-wide:sr-only">{label}</span>
     </p>
@@ -188,7 +238,10 @@ function OfflineStrip(): ReactElement | null {
   if (connection.state !== 'Offline' || now.getTime() - connection.since.getTime() < BLINK_MS) return null;
   const seconds = Math.max(0, Math.ceil((connection.retryAt.getTime() - now.getTime()) / 1000));
   return (
-    <div role="status" className="flex flex-wrap items-center gap-x-2 gap-y-1 border-b border-line bg-attention/10 px-5 py-2 text-ink">
+    <div
+      role="status"
+      className="flex flex-wrap items-center gap-x-2 gap-y-1 border-b border-line bg-attention/10 px-5 py-2 text-ink"
+    >
       <StatusGlyph shape="Dashed" tone="Attention" />
       <strong className="font-strong">{en.connection.strip}</strong>
       <span className="text-ink2">{en.connection.stripDetail(en.time(connection.since), seconds)}</span>
@@ -226,7 +279,12 @@ export function Mark(): ReactElement {
   return (
     <svg aria-hidden viewBox="0 0 24 24" className="size-6 shrink-0">
       <rect width="24" height="24" rx="6" className="fill-primary" />
-      <path d="M7.5 4.5v15M12 4.5v15M16.5 4.5v15M4.5 9h15M4.5 15h15" className="stroke-on-primary" strokeWidth="2" strokeLinecap="round" />
+      <path
+        d="M7.5 4.5v15M12 4.5v15M16.5 4.5v15M4.5 9h15M4.5 15h15"
+        className="stroke-on-primary"
+        strokeWidth="2"
+        strokeLinecap="round"
+      />
     </svg>
   );
 }

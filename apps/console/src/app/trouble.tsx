@@ -36,9 +36,31 @@ export function Trouble({ title, detail, code, onRetry, children }: TroubleProps
 }
 
 /** Why a list cannot be shown. */
-export function ListTrouble({ what, failure, onRetry }: { readonly what: string; readonly failure: WatchFailure; readonly onRetry: () => void }): ReactElement {
-  if (failure.code === 403) return <Trouble title={en.trouble.forbidden(what)} detail={failure.message || en.trouble.forbiddenHint} code={failure.reason} />;
-  return <Trouble title={en.trouble.failed(what)} detail={failure.code === 0 ? en.trouble.unreachable : failure.message} code={failure.code === 0 ? undefined : failure.reason} onRetry={onRetry} />;
+export function ListTrouble({
+  what,
+  failure,
+  onRetry,
+}: {
+  readonly what: string;
+  readonly failure: WatchFailure;
+  readonly onRetry: () => void;
+}): ReactElement {
+  if (failure.code === 403)
+    return (
+      <Trouble
+        title={en.trouble.forbidden(what)}
+        detail={failure.message || en.trouble.forbiddenHint}
+        code={failure.reason}
+      />
+    );
+  return (
+    <Trouble
+      title={en.trouble.failed(what)}
+      detail={failure.code === 0 ? en.trouble.unreachable : failure.message}
+      code={failure.code === 0 ? undefined : failure.reason}
+      onRetry={onRetry}
+    />
+  );
 }
 
 /** A bug, or an API that cannot be reached while the page is being loaded. */

@@ -2,7 +2,14 @@ import type { KubeObject } from '@corral/contracts';
 import { asRefusal } from '../api/refusal.ts';
 import { request } from '../api/request.ts';
 import type { LiveSocket } from './live-socket.ts';
-import { initialReflector, reflect, type ReflectorEffect, type ReflectorInput, type ReflectorState, type WatchFailure } from './reflector.ts';
+import {
+  initialReflector,
+  reflect,
+  type ReflectorEffect,
+  type ReflectorInput,
+  type ReflectorState,
+  type WatchFailure,
+} from './reflector.ts';
 
 /** What a page sees of a list. */
 export interface CollectionView<T extends KubeObject> {
@@ -88,7 +95,12 @@ export class Collection<T extends KubeObject> {
     const before = this.#state;
     const [state, effect] = reflect(before, input, Math.random());
     this.#state = state;
-    if (state.objects !== before.objects || state.failure !== before.failure || (state.cursor !== undefined) !== (before.cursor !== undefined)) this.#publish();
+    if (
+      state.objects !== before.objects ||
+      state.failure !== before.failure ||
+      (state.cursor !== undefined) !== (before.cursor !== undefined)
+    )
+      this.#publish();
     this.#perform(effect);
   }
 
@@ -117,7 +129,10 @@ export class Collection<T extends KubeObject> {
       const items: T[] = [];
       let page: ListBody<T> | undefined;
       do {
-        const query = new URLSearchParams({ limit: String(PAGE_SIZE), ...(page?.metadata.continue ? { continue: page.metadata.continue } : {}) });
+        const query = new URLSearchParams({
+          limit: String(PAGE_SIZE),
+          ...(page?.metadata.continue ? { continue: page.metadata.continue } : {}),
+        });
         page = await request<ListBody<T>>(`${this.#path}${this.#path.includes('?') ? '&' : '?'}${query}`, { signal });
         items.push(...page.items);
       } while (page.metadata.continue);

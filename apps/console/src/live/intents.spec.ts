@@ -4,9 +4,16 @@ import { withIntent } from './intents.ts';
 
 const NOW = new Date('2026-03-01T12:00:00Z');
 const vm = (generation: number): VirtualMachine => ({
-  apiVersion: 'corral.dev/v1', kind: 'VirtualMachine',
+  apiVersion: 'corral.dev/v1',
+  kind: 'VirtualMachine',
   metadata: { name: 'demo', uid: 'u', resourceVersion: '1', generation, creationTimestamp: '2026-03-01T11:00:00Z' },
-  spec: { source: { image: 'x' }, powerState: 'Running', restartPolicy: 'Always', bootPolicy: 'Golden', nodeSelector: {} },
+  spec: {
+    source: { image: 'x' },
+    powerState: 'Running',
+    restartPolicy: 'Always',
+    bootPolicy: 'Golden',
+    nodeSelector: {},
+  },
 });
 const pause = { generation: 3, wish: { type: 'Power', powerState: 'Paused' } } as const;
 
@@ -24,7 +31,8 @@ describe('withIntent', () => {
     const running = { ...vm(3), status: { phase: 'Running' as const } };
     expect(withIntent(running, pause, NOW).status).toBe(running.status);
     expect(withIntent(running, { generation: 3, wish: { type: 'Delete' } }, NOW)).toMatchObject({
-      metadata: { deletionTimestamp: NOW.toISOString() }, status: { phase: 'Running' },
+      metadata: { deletionTimestamp: NOW.toISOString() },
+      status: { phase: 'Running' },
     });
   });
 });

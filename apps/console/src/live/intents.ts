@@ -20,7 +20,10 @@ export function withIntent(vm: VirtualMachine, intent: Intent | undefined, now: 
     case 'Power':
       return vm.spec ? { ...vm, spec: { ...vm.spec, powerState: intent.wish.powerState } } : vm;
     case 'Delete':
-      return { ...vm, metadata: { ...vm.metadata, deletionTimestamp: vm.metadata.deletionTimestamp ?? now.toISOString() } };
+      return {
+        ...vm,
+        metadata: { ...vm.metadata, deletionTimestamp: vm.metadata.deletionTimestamp ?? now.toISOString() },
+      };
   }
 }
 

@@ -47,7 +47,8 @@ export class LiveSocket {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#ask(id, watch);
     else this.#connect();
     return () => {
-      if (this.#watches.delete(id) && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ id, type: 'stop' }));
+      if (this.#watches.delete(id) && this.#socket?.readyState === WebSocket.OPEN)
+        this.#socket.send(JSON.stringify({ id, type: 'stop' }));
     };
   }
 

@@ -27,7 +27,10 @@ export interface LiveList<T extends KubeObject> extends CollectionView<T> {
 /** A live list; nothing at all while there is no path. */
 export function useCollection<T extends KubeObject>(path: string | undefined): LiveList<T> {
   const collection = path === undefined ? undefined : collectionAt<T>(path);
-  const view = useSyncExternalStore<CollectionView<T>>(collection?.subscribe ?? never, collection?.view ?? (() => NOTHING));
+  const view = useSyncExternalStore<CollectionView<T>>(
+    collection?.subscribe ?? never,
+    collection?.view ?? (() => NOTHING),
+  );
   const retry = useCallback(() => collection?.retry(), [collection]);
   return { ...view, retry };
 }

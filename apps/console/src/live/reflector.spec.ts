@@ -3,7 +3,9 @@ import fc from 'fast-check';
 import { initialReflector, reflect, retryDelayMs, type ReflectorInput, type ReflectorState } from './reflector.ts';
 
 const object = (uid: string, resourceVersion: string): KubeObject => ({
-  apiVersion: 'v1', kind: 'Thing', metadata: { name: uid, uid, resourceVersion, generation: 1, creationTimestamp: '2026-01-01T00:00:00Z' },
+  apiVersion: 'v1',
+  kind: 'Thing',
+  metadata: { name: uid, uid, resourceVersion, generation: 1, creationTimestamp: '2026-01-01T00:00:00Z' },
 });
 const versions = (state: ReflectorState<KubeObject>): Record<string, string> =>
   Object.fromEntries([...state.objects].map(([uid, { metadata }]) => [uid, metadata.resourceVersion]));
@@ -13,10 +15,19 @@ const run = (...inputs: ReflectorInput<KubeObject>[]) => {
   return result;
 };
 const started: ReflectorInput<KubeObject> = { type: 'Started' };
-const listed = (resourceVersion: string, ...items: KubeObject[]): ReflectorInput<KubeObject> => ({ type: 'Listed', items, resourceVersion });
-const changed = (change: 'ADDED' | 'MODIFIED' | 'DELETED', of: KubeObject): ReflectorInput<KubeObject> => ({ type: 'Changed', change, object: of });
+const listed = (resourceVersion: string, ...items: KubeObject[]): ReflectorInput<KubeObject> => ({
+  type: 'Listed',
+  items,
+  resourceVersion,
+});
+const changed = (change: 'ADDED' | 'MODIFIED' | 'DELETED', of: KubeObject): ReflectorInput<KubeObject> => ({
+  type: 'Changed',
+  change,
+  object: of,
+});
 const ended = (code?: number): ReflectorInput<KubeObject> => ({
-  type: 'WatchEnded', failure: code === undefined ? undefined : { code, reason: 'Because', message: '' },
+  type: 'WatchEnded',
+  failure: code === undefined ? undefined : { code, reason: 'Because', message: '' },
 });
 
 describe('the reflector', () => {
@@ -32,7 +43,10 @@ describe('the reflector', () => {
   });
 
   it('moves its cursor with bookmarks, so that a quiet watch does not grow old', () => {
-    expect(run(started, listed('7'), { type: 'Bookmarked', resourceVersion: '50' }, ended())[1]).toEqual({ type: 'Watch', resourceVersion: '50' });
+    expect(run(started, listed('7'), { type: 'Bookmarked', resourceVersion: '50' }, ended())[1]).toEqual({
+      type: 'Watch',
+      resourceVersion: '50',
+    });
   });
 
   it('lists again when its version expired, keeps showing what it has, and keeps unchanged objects as they are', () => {
@@ -51,7 +65,10 @@ describe('the reflector', () => {
   });
 
   it('says why it failed, and forgets it at the next success', () => {
-    const [state, effect] = run(started, { type: 'ListFailed', failure: { code: 403, reason: 'Forbidden', message: 'no' } });
+    const [state, effect] = run(started, {
+      type: 'ListFailed',
+      failure: { code: 403, reason: 'Forbidden', message: 'no' },
+    });
     expect(state.failure?.reason).toBe('Forbidden');
     expect(effect).toEqual({ type: 'Wait', ms: 30_000 });
     expect(reflect(reflect(state, { type: 'WaitOver' }, 0)[0], listed('1'), 0)[0].failure).toBeUndefined();
@@ -65,7 +82,10 @@ describe('the reflector', () => {
   });
 
   it('holds exactly what a server holds, whatever the order of changes, expiries and lists', () => {
-    const step = fc.record({ uid: fc.constantFrom('a', 'b', 'c'), what: fc.constantFrom('put', 'delete', 'expire', 'end') });
+    const step = fc.record({
+      uid: fc.constantFrom('a', 'b', 'c'),
+      what: fc.constantFrom('put', 'delete', 'expire', 'end'),
+    });
     fc.assert(
       fc.property(fc.array(step), (steps) => {
         const server = new Map<string, KubeObject>();
@@ -88,17 +108,23 @@ describe('the reflector', () => {
             state = reflect(state, ended(), 0)[0];
           }
         }
-        expect(versions(state)).toEqual(Object.fromEntries([...server].map(([key, { metadata }]) => [key, metadata.resourceVersion])));
+        expect(versions(state)).toEqual(
+          Object.fromEntries([...server].map(([key, { metadata }]) => [key, metadata.resourceVersion])),
+        );
       }),
     );
   });
 
   it('waits longer each time, never over ten seconds', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 50 }), fc.double({ min: 0, max: 0.999, noNaN: true }), (failures, random) => {
-        const ms = retryDelayMs(failures, random, 500);
-        return ms >= 125 && ms <= 10_000;
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 50 }),
+        fc.double({ min: 0, max: 0.999, noNaN: true }),
+        (failures, random) => {
+          const ms = retryDelayMs(failures, random, 500);
+          return ms >= 125 && ms <= 10_000;
+        },
+      ),
     );
   });
 });

@@ -41,7 +41,11 @@ export type ReflectorEffect =
   | { readonly type: 'Wait'; readonly ms: number };
 
 export const initialReflector = <T extends KubeObject>(): ReflectorState<T> => ({
-  phase: 'Idle', objects: new Map(), cursor: undefined, failures: 0, failure: undefined,
+  phase: 'Idle',
+  objects: new Map(),
+  cursor: undefined,
+  failures: 0,
+  failure: undefined,
 });
 
 /** What happens next. `random` in [0, 1) spreads retries, so that a thousand tabs do not come back at once. */
@@ -65,7 +69,10 @@ export function reflect<T extends KubeObject>(
       return waitAfter(state, input.failure, random);
     case 'Changed': {
       const objects = applyChange(state.objects, input.change, input.object);
-      return [{ ...state, objects, cursor: input.object.metadata.resourceVersion, failures: 0, failure: undefined }, { type: 'None' }];
+      return [
+        { ...state, objects, cursor: input.object.metadata.resourceVersion, failures: 0, failure: undefined },
+        { type: 'None' },
+      ];
     }
     case 'Bookmarked':
       return [{ ...state, cursor: input.resourceVersion, failures: 0, failure: undefined }, { type: 'None' }];
@@ -97,12 +104,22 @@ function resume<T extends KubeObject>(state: ReflectorState<T>): readonly [Refle
 }
 
 function watchFrom<T extends KubeObject>(state: ReflectorState<T>): readonly [ReflectorState<T>, ReflectorEffect] {
-  return [{ ...state, phase: 'Watching' }, { type: 'Watch', resourceVersion: state.cursor ?? '' }];
+  return [
+    { ...state, phase: 'Watching' },
+    { type: 'Watch', resourceVersion: state.cursor ?? '' },
+  ];
 }
 
-function waitAfter<T extends KubeObject>(state: ReflectorState<T>, failure: WatchFailure, random: number): readonly [ReflectorState<T>, ReflectorEffect] {
+function waitAfter<T extends KubeObject>(
+  state: ReflectorState<T>,
+  failure: WatchFailure,
+  random: number,
+): readonly [ReflectorState<T>, ReflectorEffect] {
   const failures = state.failures + 1;
-  return [{ ...state, phase: 'Waiting', failures, failure }, { type: 'Wait', ms: retryDelayMs(failures, random, failure.code) }];
+  return [
+    { ...state, phase: 'Waiting', failures, failure },
+    { type: 'Wait', ms: retryDelayMs(failures, random, failure.code) },
+  ];
 }
 
 /** The new list as a difference to what is held: what stayed the same stays the same object. */
@@ -110,14 +127,21 @@ function mergeList<T extends KubeObject>(held: ReadonlyMap<string, T>, items: re
   const merged = new Map(
     items.map((item) => {
       const before = held.get(item.metadata.uid);
-      return [item.metadata.uid, before?.metadata.resourceVersion === item.metadata.resourceVersion ? before : item] as const;
+      return [
+        item.metadata.uid,
+        before?.metadata.resourceVersion === item.metadata.resourceVersion ? before : item,
+      ] as const;
     }),
   );
   const same = merged.size === held.size && [...merged].every(([uid, object]) => held.get(uid) === object);
   return same ? held : merged;
 }
 
-function applyChange<T extends KubeObject>(held: ReadonlyMap<string, T>, change: 'ADDED' | 'MODIFIED' | 'DELETED', object: T): ReadonlyMap<string, T> {
+function applyChange<T extends KubeObject>(
+  held: ReadonlyMap<string, T>,
+  change: 'ADDED' | 'MODIFIED' | 'DELETED',
+  object: T,
+): ReadonlyMap<string, T> {
   const { uid, resourceVersion } = object.metadata;
   const before = held.get(uid);
   if (change === 'DELETED' ? before === undefined : before?.metadata.resourceVersion === resourceVersion) return held;

@@ -13,7 +13,11 @@ const timeOf = (event: Event): string => event.lastTimestamp ?? event.eventTime 
 export function EventList({ namespace, uid }: { readonly namespace: string; readonly uid: string }): ReactElement {
   const { items, loaded, failure, retry } = useCollection<Event>(eventsOfPath(namespace, uid));
   const now = useNow();
-  const sorted = [...items].sort((a, b) => Date.parse(timeOf(b)) - Date.parse(timeOf(a)) || Number(b.metadata.resourceVersion) - Number(a.metadata.resourceVersion));
+  const sorted = [...items].sort(
+    (a, b) =>
+      Date.parse(timeOf(b)) - Date.parse(timeOf(a)) ||
+      Number(b.metadata.resourceVersion) - Number(a.metadata.resourceVersion),
+  );
   if (failure && !loaded) return <ListTrouble what={en.events.what} failure={failure} onRetry={retry} />;
   if (!loaded) return <Skeleton className="h-24 w-full" />;
   if (sorted.length === 0) return <p className="py-8 text-center text-ink2">{en.events.none}</p>;
@@ -22,11 +26,23 @@ export function EventList({ namespace, uid }: { readonly namespace: string; read
       {sorted.map((event) => (
         <li key={event.metadata.uid} className="flex items-start gap-3 border-b border-line px-4 py-2.5 last:border-0">
           <span className="mt-1">
-            <StatusGlyph shape={event.type === 'Warning' ? 'Triangle' : 'Disc'} tone={event.type === 'Warning' ? 'Attention' : 'Off'} size={11} />
+            <StatusGlyph
+              shape={event.type === 'Warning' ? 'Triangle' : 'Disc'}
+              tone={event.type === 'Warning' ? 'Attention' : 'Off'}
+              size={11}
+            />
           </span>
           <span className="min-w-0 flex-1">
-            <span className="font-medium">{event.reason}</span> <span className="break-words text-ink2">{event.message}</span>
-            <span className="block text-12 text-ink3">{[event.source?.component ?? event.reportingComponent, (event.count ?? 1) > 1 ? en.events.times(event.count ?? 1) : undefined].filter(Boolean).join(', ')}</span>
+            <span className="font-medium">{event.reason}</span>{' '}
+            <span className="break-words text-ink2">{event.message}</span>
+            <span className="block text-12 text-ink3">
+              {[
+                event.source?.component ?? event.reportingComponent,
+                (event.count ?? 1) > 1 ? en.events.times(event.count ?? 1) : undefined,
+              ]
+                .filter(Boolean)
+                .join(', ')}
+            </span>
           </span>
           <time dateTime={timeOf(event)} title={en.moment(timeOf(event))} className="shrink-0 text-12 text-ink2">
             {en.ago(formatAge(timeOf(event), now))}

@@ -1,6 +1,7 @@
 import { readFrame, resizeFrame, stdinFrame } from './exec-channels.ts';
 
-const frame = (channel: number, text: string): Uint8Array => new Uint8Array([channel, ...new TextEncoder().encode(text)]);
+const frame = (channel: number, text: string): Uint8Array =>
+  new Uint8Array([channel, ...new TextEncoder().encode(text)]);
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes.subarray(1));
 
 describe('exec channels', () => {
@@ -14,8 +15,16 @@ describe('exec channels', () => {
     ['stdout is output', frame(1, 'hi'), { type: 'Output', bytes: new TextEncoder().encode('hi') }],
     ['stderr is output too', frame(2, 'no'), { type: 'Output', bytes: new TextEncoder().encode('no') }],
     ['Success ends with 0', frame(3, '{"status":"Success"}'), { type: 'Ended', exitCode: 0, message: '' }],
-    ['a failure ends with its exit code', frame(3, '{"status":"Failure","message":"ended","details":{"causes":[{"reason":"ExitCode","message":"3"}]}}'), { type: 'Ended', exitCode: 3, message: 'ended' }],
-    ['a failure without one says why', frame(3, '{"status":"Failure","message":"agent gone"}'), { type: 'Ended', exitCode: undefined, message: 'agent gone' }],
+    [
+      'a failure ends with its exit code',
+      frame(3, '{"status":"Failure","message":"ended","details":{"causes":[{"reason":"ExitCode","message":"3"}]}}'),
+      { type: 'Ended', exitCode: 3, message: 'ended' },
+    ],
+    [
+      'a failure without one says why',
+      frame(3, '{"status":"Failure","message":"agent gone"}'),
+      { type: 'Ended', exitCode: undefined, message: 'agent gone' },
+    ],
     ['what is no Status is shown as it is', frame(3, 'boom'), { type: 'Ended', exitCode: undefined, message: 'boom' }],
     ['other channels are nobody’s', frame(9, ''), { type: 'Other' }],
     ['an empty message is nobody’s', new Uint8Array(), { type: 'Other' }],

@@ -1,5 +1,14 @@
 import type { FileEntry, FileList, VirtualMachine } from '@corral/contracts';
-import { Button, classNames, formatAge, formatSize, IconButton, Skeleton, type DisplayStatus, type MachineSays } from '@corral/ui';
+import {
+  Button,
+  classNames,
+  formatAge,
+  formatSize,
+  IconButton,
+  Skeleton,
+  type DisplayStatus,
+  type MachineSays,
+} from '@corral/ui';
 import { Link } from '@tanstack/react-router';
 import { CornerLeftUp, Download, File, FolderClosed, Link2, Trash2, Upload } from 'lucide-react';
 import { lazy, Suspense, useCallback, useEffect, useRef, useState, type ReactElement } from 'react';
@@ -19,7 +28,13 @@ interface Uploading {
 }
 
 /** The guest's files, through its agent: look, take out, put in. */
-export function FilesTab({ vm, status }: { readonly vm: VirtualMachine; readonly status: DisplayStatus<MachineSays> }): ReactElement {
+export function FilesTab({
+  vm,
+  status,
+}: {
+  readonly vm: VirtualMachine;
+  readonly status: DisplayStatus<MachineSays>;
+}): ReactElement {
   const { namespace = '', name } = vm.metadata;
   const [path, setPath] = useState('/root');
   const [typed, setTyped] = useState(path);
@@ -32,7 +47,10 @@ export function FilesTab({ vm, status }: { readonly vm: VirtualMachine; readonly
   const chooser = useRef<HTMLInputElement>(null);
   const now = useNow();
   const running = status.says === 'Running' || status.says === 'NotReady';
-  const url = useCallback((of: string, query = '') => `${machinePath(namespace, name, 'files')}?path=${encodeURIComponent(of)}${query}`, [namespace, name]);
+  const url = useCallback(
+    (of: string, query = '') => `${machinePath(namespace, name, 'files')}?path=${encodeURIComponent(of)}${query}`,
+    [namespace, name],
+  );
 
   useEffect(() => {
     if (!running) return undefined;
@@ -54,7 +72,8 @@ export function FilesTab({ vm, status }: { readonly vm: VirtualMachine; readonly
   const refresh = (): void => setVersion((number) => number + 1);
   const add = async (files: readonly File[]): Promise<void> => {
     for (const file of files) {
-      const progress = (percent: number): void => setUploading((all) => [...all.filter((one) => one.name !== file.name), { name: file.name, percent }]);
+      const progress = (percent: number): void =>
+        setUploading((all) => [...all.filter((one) => one.name !== file.name), { name: file.name, percent }]);
       progress(0);
       try {
         await upload(url(joinPath(path, file.name)), file, progress);
@@ -66,19 +85,31 @@ export function FilesTab({ vm, status }: { readonly vm: VirtualMachine; readonly
     }
   };
 
-  if (!running) return <p className="grid flex-1 place-items-center p-8 text-ink2">{en.files.needsRunning(en.machineSays[status.says])}</p>;
+  if (!running)
+    return (
+      <p className="grid flex-1 place-items-center p-8 text-ink2">
+        {en.files.needsRunning(en.machineSays[status.says])}
+      </p>
+    );
   if (refusal?.reason === 'GuestAgentUnavailable') {
     return (
       <div className="p-5">
         <Trouble title={en.files.noAgent} detail={en.files.noAgentHint}>
-          <Link to="/machines/$namespace/$name/$tab" params={{ namespace, name, tab: 'terminal' }} search={(previous) => ({ ns: previous.ns })} className="mt-2 inline-block text-accent hover:underline">
+          <Link
+            to="/machines/$namespace/$name/$tab"
+            params={{ namespace, name, tab: 'terminal' }}
+            search={(previous) => ({ ns: previous.ns })}
+            className="mt-2 inline-block text-accent hover:underline"
+          >
             {en.files.openSerial}
           </Link>
         </Trouble>
       </div>
     );
   }
-  const entries = [...(list?.entries ?? [])].sort((a, b) => Number(b.type === 'Directory') - Number(a.type === 'Directory') || (a.name < b.name ? -1 : 1));
+  const entries = [...(list?.entries ?? [])].sort(
+    (a, b) => Number(b.type === 'Directory') - Number(a.type === 'Directory') || (a.name < b.name ? -1 : 1),
+  );
   return (
     <div
       className="relative flex min-h-0 flex-1 flex-col"
@@ -103,7 +134,13 @@ export function FilesTab({ vm, status }: { readonly vm: VirtualMachine; readonly
         <IconButton label={en.files.up} disabled={path === '/'} onClick={() => open(parentOf(path))}>
           <CornerLeftUp aria-hidden size={15} />
         </IconButton>
-        <input aria-label={en.files.path} value={typed} spellCheck={false} onChange={({ target }) => setTyped(target.value)} className="h-8 min-w-0 flex-1 rounded-control border border-edge bg-canvas px-3 font-mono max-phone:h-11 max-phone:text-[16px]" />
+        <input
+          aria-label={en.files.path}
+          value={typed}
+          spellCheck={false}
+          onChange={({ target }) => setTyped(target.value)}
+          className="h-8 min-w-0 flex-1 rounded-control border border-edge bg-canvas px-3 font-mono max-phone:h-11 max-phone:text-[16px]"
+        />
         <Button icon={<Upload aria-hidden size={14} />} onClick={() => chooser.current?.click()}>
           {en.files.upload}
         </Button>
@@ -120,7 +157,12 @@ export function FilesTab({ vm, status }: { readonly vm: VirtualMachine; readonly
       </form>
       {refusal && (
         <div className="p-4">
-          <Trouble title={en.trouble.failed(en.files.what)} detail={refusal.message} code={refusal.reason} onRetry={refresh} />
+          <Trouble
+            title={en.trouble.failed(en.files.what)}
+            detail={refusal.message}
+            code={refusal.reason}
+            onRetry={refresh}
+          />
         </div>
       )}
       {uploading.map((one) => (
@@ -128,7 +170,12 @@ export function FilesTab({ vm, status }: { readonly vm: VirtualMachine; readonly
           {en.files.uploading(one.name, one.percent)}
         </p>
       ))}
-      <div className={classNames('min-h-0 flex-1 overflow-auto', over && 'outline-2 -outline-offset-4 outline-accent outline-dashed')}>
+      <div
+        className={classNames(
+          'min-h-0 flex-1 overflow-auto',
+          over && 'outline-2 -outline-offset-4 outline-accent outline-dashed',
+        )}
+      >
         {list === undefined && !refusal ? (
           <div className="flex flex-col gap-3 p-5">
             <Skeleton className="h-4 w-64" />
@@ -143,11 +190,21 @@ export function FilesTab({ vm, status }: { readonly vm: VirtualMachine; readonly
           <table className="w-full table-fixed">
             <thead className="text-left text-12 text-ink2">
               <tr className="h-9 border-b border-line">
-                <th scope="col" className="pl-5 font-medium">{en.files.columns.name}</th>
-                <th scope="col" className="w-24 text-right font-medium">{en.files.columns.size}</th>
-                <th scope="col" className="w-24 pl-6 font-medium max-phone:hidden">{en.files.columns.mode}</th>
-                <th scope="col" className="w-28 font-medium max-phone:hidden">{en.files.columns.modified}</th>
-                <th scope="col" className="w-24"><span className="sr-only">{en.machines.columns.actions}</span></th>
+                <th scope="col" className="pl-5 font-medium">
+                  {en.files.columns.name}
+                </th>
+                <th scope="col" className="w-24 text-right font-medium">
+                  {en.files.columns.size}
+                </th>
+                <th scope="col" className="w-24 pl-6 font-medium max-phone:hidden">
+                  {en.files.columns.mode}
+                </th>
+                <th scope="col" className="w-28 font-medium max-phone:hidden">
+                  {en.files.columns.modified}
+                </th>
+                <th scope="col" className="w-24">
+                  <span className="sr-only">{en.machines.columns.actions}</span>
+                </th>
               </tr>
             </thead>
             <tbody>
@@ -157,7 +214,11 @@ export function FilesTab({ vm, status }: { readonly vm: VirtualMachine; readonly
                     <span className="flex min-w-0 items-center gap-2.5">
                       <EntryIcon type={entry.type} />
                       {entry.type === 'Directory' ? (
-                        <button type="button" onClick={() => open(entry.path)} className="truncate font-medium hover:underline">
+                        <button
+                          type="button"
+                          onClick={() => open(entry.path)}
+                          className="truncate font-medium hover:underline"
+                        >
                           <bdi>{entry.name}</bdi>
                         </button>
                       ) : (
@@ -165,14 +226,24 @@ export function FilesTab({ vm, status }: { readonly vm: VirtualMachine; readonly
                       )}
                     </span>
                   </td>
-                  <td className="text-right text-ink2">{entry.type === 'Directory' ? '' : formatSize(entry.sizeBytes)}</td>
+                  <td className="text-right text-ink2">
+                    {entry.type === 'Directory' ? '' : formatSize(entry.sizeBytes)}
+                  </td>
                   <td className="pl-6 font-mono text-12 text-ink2 max-phone:hidden">{entry.mode}</td>
-                  <td className="text-ink2 max-phone:hidden" title={en.moment(entry.modifiedAt)}>{formatAge(entry.modifiedAt, now)}</td>
+                  <td className="text-ink2 max-phone:hidden" title={en.moment(entry.modifiedAt)}>
+                    {formatAge(entry.modifiedAt, now)}
+                  </td>
                   <td>
                     <span className="flex justify-end gap-1 pr-3">
                       {entry.type === 'File' && (
                         <>
-                          <a href={url(entry.path)} download={entry.name} aria-label={en.files.download(entry.name)} title={en.files.download(entry.name)} className="grid size-7 place-items-center rounded-control text-ink2 hover:bg-hover hover:text-ink">
+                          <a
+                            href={url(entry.path)}
+                            download={entry.name}
+                            aria-label={en.files.download(entry.name)}
+                            title={en.files.download(entry.name)}
+                            className="grid size-7 place-items-center rounded-control text-ink2 hover:bg-hover hover:text-ink"
+                          >
                             <Download aria-hidden size={14} />
                           </a>
                           <IconButton label={en.files.remove(entry.name)} onClick={() => setRemoving(entry)}>
@@ -202,7 +273,9 @@ export function FilesTab({ vm, status }: { readonly vm: VirtualMachine; readonly
                   look="Danger"
                   onClick={() => {
                     setRemoving(undefined);
-                    send(url(removing.path), { method: 'DELETE' }).then(refresh, (error: unknown) => setRefusal(asRefusal(error)));
+                    send(url(removing.path), { method: 'DELETE' }).then(refresh, (error: unknown) =>
+                      setRefusal(asRefusal(error)),
+                    );
                   }}
                 >
                   {en.verbs.deleteNow}
@@ -220,7 +293,13 @@ export function FilesTab({ vm, status }: { readonly vm: VirtualMachine; readonly
 
 function EntryIcon({ type }: { readonly type: FileEntry['type'] }): ReactElement {
   const Icon = type === 'Directory' ? FolderClosed : type === 'SymbolicLink' ? Link2 : File;
-  return <Icon aria-hidden size={15} className={classNames('shrink-0', type === 'Directory' ? 'text-accent' : 'text-ink3')} />;
+  return (
+    <Icon
+      aria-hidden
+      size={15}
+      className={classNames('shrink-0', type === 'Directory' ? 'text-accent' : 'text-ink3')}
+    />
+  );
 }
 
 const joinPath = (folder: string, name: string): string => `${folder.replace(/\/+$/, '')}/${name}`;

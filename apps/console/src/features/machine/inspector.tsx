@@ -1,5 +1,13 @@
 import type { Condition, VirtualMachine, VirtualMachineSnapshot } from '@corral/contracts';
-import { formatAge, formatSize, snapshotStatus, splitSize, StatusGlyph, type StatusShape, type StatusTone } from '@corral/ui';
+import {
+  formatAge,
+  formatSize,
+  snapshotStatus,
+  splitSize,
+  StatusGlyph,
+  type StatusShape,
+  type StatusTone,
+} from '@corral/ui';
 import { Link } from '@tanstack/react-router';
 import { RotateCcw } from 'lucide-react';
 import type { ReactElement, ReactNode } from 'react';
@@ -13,18 +21,35 @@ const MIB = 2 ** 20;
 const SHOWN_SNAPSHOTS = 3;
 
 /** The machine's whole story, beside whatever else is open. */
-export function Inspector({ vm, snapshots }: { readonly vm: VirtualMachine; readonly snapshots: readonly VirtualMachineSnapshot[] }): ReactElement {
+export function Inspector({
+  vm,
+  snapshots,
+}: {
+  readonly vm: VirtualMachine;
+  readonly snapshots: readonly VirtualMachineSnapshot[];
+}): ReactElement {
   return (
     <div className="divide-y divide-line">
       <Memory vm={vm} />
       {snapshots.length > 0 && <RecentSnapshots vm={vm} snapshots={snapshots} />}
-      <Conditions conditions={vm.status?.conditions ?? []} restsByWish={(vm.spec?.powerState ?? 'Running') !== 'Running'} />
+      <Conditions
+        conditions={vm.status?.conditions ?? []}
+        restsByWish={(vm.spec?.powerState ?? 'Running') !== 'Running'}
+      />
       <Details vm={vm} />
     </div>
   );
 }
 
-function Section({ title, aside, children }: { readonly title: string; readonly aside?: ReactNode; readonly children: ReactNode }): ReactElement {
+function Section({
+  title,
+  aside,
+  children,
+}: {
+  readonly title: string;
+  readonly aside?: ReactNode;
+  readonly children: ReactNode;
+}): ReactElement {
   return (
     <section className="flex flex-col gap-2.5 p-4">
       <div className="flex items-center justify-between gap-2">
@@ -60,40 +85,64 @@ function Memory({ vm }: { readonly vm: VirtualMachine }): ReactElement {
   );
 }
 
-function RecentSnapshots({ vm, snapshots }: { readonly vm: VirtualMachine; readonly snapshots: readonly VirtualMachineSnapshot[] }): ReactElement {
+function RecentSnapshots({
+  vm,
+  snapshots,
+}: {
+  readonly vm: VirtualMachine;
+  readonly snapshots: readonly VirtualMachineSnapshot[];
+}): ReactElement {
   const now = useNow();
   const restore = useRestore();
   return (
     <Section
       title={en.snapshots.title}
       aside={
-        <Link to="/machines/$namespace/$name/$tab" params={{ namespace: vm.metadata.namespace ?? '', name: vm.metadata.name, tab: 'snapshots' }} search={(previous) => ({ ns: previous.ns })} className="text-12 text-accent hover:underline">
+        <Link
+          to="/machines/$namespace/$name/$tab"
+          params={{ namespace: vm.metadata.namespace ?? '', name: vm.metadata.name, tab: 'snapshots' }}
+          search={(previous) => ({ ns: previous.ns })}
+          className="text-12 text-accent hover:underline"
+        >
           {snapshots.length}
         </Link>
       }
     >
       <ul className="flex flex-col gap-2.5">
-        {newestFirst(snapshots).slice(0, SHOWN_SNAPSHOTS).map((snapshot) => (
-          <li key={snapshot.metadata.uid} className="flex items-center gap-2">
-            <span className="flex min-w-0 flex-1 flex-col gap-0.5">
-              <span className="truncate font-medium" title={snapshot.metadata.name}>
-                {snapshot.metadata.name}
+        {newestFirst(snapshots)
+          .slice(0, SHOWN_SNAPSHOTS)
+          .map((snapshot) => (
+            <li key={snapshot.metadata.uid} className="flex items-center gap-2">
+              <span className="flex min-w-0 flex-1 flex-col gap-0.5">
+                <span className="truncate font-medium" title={snapshot.metadata.name}>
+                  {snapshot.metadata.name}
+                </span>
+                <span className="flex gap-2 text-12 text-ink2">
+                  {snapshotStatus(snapshot).says === 'Verified' ? (
+                    <span className="truncate">
+                      {[
+                        en.ago(formatAge(snapshot.metadata.creationTimestamp, now)),
+                        formatSize(snapshot.status?.sizeBytes),
+                      ].join(', ')}
+                    </span>
+                  ) : (
+                    <SnapshotWords snapshot={snapshot} />
+                  )}
+                </span>
               </span>
-              <span className="flex gap-2 text-12 text-ink2">
-                {snapshotStatus(snapshot).says === 'Verified' ? (
-                  <span className="truncate">{[en.ago(formatAge(snapshot.metadata.creationTimestamp, now)), formatSize(snapshot.status?.sizeBytes)].join(', ')}</span>
-                ) : (
-                  <SnapshotWords snapshot={snapshot} />
-                )}
-              </span>
-            </span>
-            {snapshotStatus(snapshot).says === 'Verified' && (
-              <button type="button" aria-label={en.snapshots.restoreFrom(snapshot.metadata.name)} title={en.snapshots.restoreFrom(snapshot.metadata.name)} onClick={() => restore(snapshot)} className="grid size-7 shrink-0 place-items-center rounded-control border border-line2 text-ink2 hover:bg-hover hover:text-ink">
-                <RotateCcw aria-hidden size={13} />
-              </button>
-            )}
-          </li>
-        ))}
+              {snapshotStatus(snapshot).says === 'Verified' && (
+                <button
+                  type="button"
+                  aria-label={en.snapshots.restoreFrom(snapshot.metadata.name)}
+                  title={en.snapshots.restoreFrom(snapshot.metadata.name)}
+                  onClick={() => restore(snapshot)}
+                  className="grid size-7 shrink-0 place-items-center rounded-control border border-line2 text-ink2 hover:bg-hover hover:text-ink"
+                >
+                  <RotateCcw aria-hidden size={13} />
+                </button>
+              )}
+            </li>
+          ))}
       </ul>
     </Section>
   );
@@ -117,10 +166,17 @@ export function conditionLook({ type, status }: Pick<Condition, 'type' | 'status
   return bad ? { shape: 'Triangle', tone: 'Attention', rank: 0 } : { shape: 'Check', tone: 'Good', rank: 2 };
 }
 
-export function Conditions({ conditions, restsByWish }: { readonly conditions: readonly Condition[]; readonly restsByWish: boolean }): ReactElement {
+export function Conditions({
+  conditions,
+  restsByWish,
+}: {
+  readonly conditions: readonly Condition[];
+  readonly restsByWish: boolean;
+}): ReactElement {
   const now = useNow();
   // A machine that was asked to rest is not expected to answer.
-  const look = (condition: Condition) => (restsByWish && condition.type === 'Ready' && condition.status === 'False' ? RESTING : conditionLook(condition));
+  const look = (condition: Condition) =>
+    restsByWish && condition.type === 'Ready' && condition.status === 'False' ? RESTING : conditionLook(condition);
   const sorted = [...conditions].sort((a, b) => look(a).rank - look(b).rank || (a.type < b.type ? -1 : 1));
   return (
     <Section title={en.machine.conditions}>
@@ -130,12 +186,21 @@ export function Conditions({ conditions, restsByWish }: { readonly conditions: r
           const { shape, tone } = look(condition);
           return (
             <li key={condition.type} className="flex items-baseline gap-2.5">
-              <span className="translate-y-0.5">{shape === 'Check' ? <CheckGlyph /> : <StatusGlyph shape={shape} tone={tone} />}</span>
-              <span className="min-w-0 flex-1 break-words" title={condition.message}>
-                <span className="font-medium">{condition.type}</span> <span className="text-ink2">{condition.reason}</span>
-                {shape !== 'Check' && condition.message !== '' && <span className="block text-12 text-ink2">{condition.message}</span>}
+              <span className="translate-y-0.5">
+                {shape === 'Check' ? <CheckGlyph /> : <StatusGlyph shape={shape} tone={tone} />}
               </span>
-              <time dateTime={condition.lastTransitionTime} title={en.moment(condition.lastTransitionTime)} className="shrink-0 text-12 text-ink3">
+              <span className="min-w-0 flex-1 break-words" title={condition.message}>
+                <span className="font-medium">{condition.type}</span>{' '}
+                <span className="text-ink2">{condition.reason}</span>
+                {shape !== 'Check' && condition.message !== '' && (
+                  <span className="block text-12 text-ink2">{condition.message}</span>
+                )}
+              </span>
+              <time
+                dateTime={condition.lastTransitionTime}
+                title={en.moment(condition.lastTransitionTime)}
+                className="shrink-0 text-12 text-ink3"
+              >
                 {formatAge(condition.lastTransitionTime, now)}
               </time>
             </li>
@@ -149,7 +214,14 @@ export function Conditions({ conditions, restsByWish }: { readonly conditions: r
 function CheckGlyph(): ReactElement {
   return (
     <svg aria-hidden viewBox="0 0 12 12" width={12} height={12} className="text-good">
-      <path d="m2 6.5 2.8 2.8L10.2 3" fill="none" stroke="currentColor" strokeWidth="1.75" strokeLinecap="round" strokeLinejoin="round" />
+      <path
+        d="m2 6.5 2.8 2.8L10.2 3"
+        fill="none"
+        stroke="currentColor"
+        strokeWidth="1.75"
+        strokeLinecap="round"
+        strokeLinejoin="round"
+      />
     </svg>
   );
 }
@@ -160,19 +232,93 @@ function Details({ vm }: { readonly vm: VirtualMachine }): ReactElement {
   const fields = en.machine.fields;
   const rows: readonly (readonly [string, ReactNode])[] = [
     spec?.source.image
-      ? [fields.image, <Link key="image" to="/images" search={(previous) => ({ ns: previous.ns })} className="text-accent hover:underline">{spec.source.image}</Link>]
-      : [fields.snapshot, <Link key="snapshot" to="/snapshots" search={(previous) => ({ ns: previous.ns, q: spec?.source.snapshot })} className="break-all text-accent hover:underline">{spec?.source.snapshot}</Link>],
-    [fields.node, status?.nodeName ? <Link key="node" to="/nodes" search={(previous) => ({ ns: previous.ns })} className="text-accent hover:underline">{status.nodeName}</Link> : en.none],
+      ? [
+          fields.image,
+          <Link
+            key="image"
+            to="/images"
+            search={(previous) => ({ ns: previous.ns })}
+            className="text-accent hover:underline"
+          >
+            {spec.source.image}
+          </Link>,
+        ]
+      : [
+          fields.snapshot,
+          <Link
+            key="snapshot"
+            to="/snapshots"
+            search={(previous) => ({ ns: previous.ns, q: spec?.source.snapshot })}
+            className="break-all text-accent hover:underline"
+          >
+            {spec?.source.snapshot}
+          </Link>,
+        ],
+    [
+      fields.node,
+      status?.nodeName ? (
+        <Link
+          key="node"
+          to="/nodes"
+          search={(previous) => ({ ns: previous.ns })}
+          className="text-accent hover:underline"
+        >
+          {status.nodeName}
+        </Link>
+      ) : (
+        en.none
+      ),
+    ],
     [fields.incarnation, status?.incarnation ?? en.none],
-    [fields.startedFrom, status?.startedFrom ? en.machine.startedFromName(en.machine.startedFrom[status.startedFrom.type], status.startedFrom.type === 'Boot' ? '' : status.startedFrom.name) : en.none],
-    [fields.startTime, status?.startMilliseconds === undefined ? en.none : en.machine.milliseconds(status.startMilliseconds)],
+    [
+      fields.startedFrom,
+      status?.startedFrom
+        ? en.machine.startedFromName(
+            en.machine.startedFrom[status.startedFrom.type],
+            status.startedFrom.type === 'Boot' ? '' : status.startedFrom.name,
+          )
+        : en.none,
+    ],
+    [
+      fields.startTime,
+      status?.startMilliseconds === undefined ? en.none : en.machine.milliseconds(status.startMilliseconds),
+    ],
     [fields.restartPolicy, spec?.restartPolicy ?? en.none],
     ...(status?.restartCount ? [[fields.restarts, status.restartCount] as const] : []),
-    ...(status?.lastTermination ? [[fields.lastEnd, en.machine.ended(status.lastTermination.reason, formatAge(status.lastTermination.finishedAt, now))] as const] : []),
-    [fields.v86, status?.v86Build ? <code key="v86" className="break-all font-mono text-12">{status.v86Build.slice(0, 20)}</code> : en.none],
-    [fields.created, <time key="created" dateTime={metadata.creationTimestamp} title={en.moment(metadata.creationTimestamp)}>{en.ago(formatAge(metadata.creationTimestamp, now))}</time>],
-    [fields.uid, <span key="uid" className="flex min-w-0 items-center gap-1"><code className="truncate font-mono text-12">{metadata.uid}</code><CopyButton text={metadata.uid} /></span>],
-    ...(metadata.labels && Object.keys(metadata.labels).length > 0 ? [[fields.labels, <Labels key="labels" labels={metadata.labels} />] as const] : []),
+    ...(status?.lastTermination
+      ? [
+          [
+            fields.lastEnd,
+            en.machine.ended(status.lastTermination.reason, formatAge(status.lastTermination.finishedAt, now)),
+          ] as const,
+        ]
+      : []),
+    [
+      fields.v86,
+      status?.v86Build ? (
+        <code key="v86" className="break-all font-mono text-12">
+          {status.v86Build.slice(0, 20)}
+        </code>
+      ) : (
+        en.none
+      ),
+    ],
+    [
+      fields.created,
+      <time key="created" dateTime={metadata.creationTimestamp} title={en.moment(metadata.creationTimestamp)}>
+        {en.ago(formatAge(metadata.creationTimestamp, now))}
+      </time>,
+    ],
+    [
+      fields.uid,
+      <span key="uid" className="flex min-w-0 items-center gap-1">
+        <code className="truncate font-mono text-12">{metadata.uid}</code>
+        <CopyButton text={metadata.uid} />
+      </span>,
+    ],
+    ...(metadata.labels && Object.keys(metadata.labels).length > 0
+      ? [[fields.labels, <Labels key="labels" labels={metadata.labels} />] as const]
+      : []),
   ];
   return (
     <Section title={en.machine.details}>

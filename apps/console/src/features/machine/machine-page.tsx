@@ -1,8 +1,16 @@
 import { apiPath, type VirtualMachine, type VirtualMachineSnapshot } from '@corral/contracts';
-import { Button, classNames, formatLongDuration, Kbd, Skeleton, type DisplayStatus, type MachineSays } from '@corral/ui';
+import {
+  Button,
+  classNames,
+  formatLongDuration,
+  Kbd,
+  Skeleton,
+  type DisplayStatus,
+  type MachineSays,
+} from '@corral/ui';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
-import { Camera, ChevronLeft, Files, Gauge, Monitor, Network, ScrollText, SquareTerminal, type LucideIcon } from 'lucide-react';
-import { lazy, Suspense, useEffect, useRef, useState, type ReactElement } from 'react';
+import { Camera, ChevronLeft } from 'lucide-react';
+import { lazy, Suspense, useEffect, useState, type ReactElement } from 'react';
 import { asRefusal, type Refusal } from '../../api/refusal.ts';
 import { MACHINES, SNAPSHOTS } from '../../api/resources.ts';
 import { ActionsMenu } from '../../app/actions-menu.tsx';
@@ -24,14 +32,11 @@ import { snapshotNow } from '../snapshots/take-snapshot.ts';
 import { EventList } from './events-tab.tsx';
 import { FilesTab } from './files-tab.tsx';
 import { Inspector } from './inspector.tsx';
+import { MachineTabs, PhoneTabs, TABS, type Tab } from './machine-tabs.tsx';
 import { ScreenTab } from './screen-tab.tsx';
 import { TerminalTab } from './terminal-tab.tsx';
 
 const DeleteDialog = lazy(async () => ({ default: (await import('../machines/delete-dialog.tsx')).DeleteDialog }));
-
-const TABS = ['screen', 'terminal', 'files', 'snapshots', 'events', 'overview'] as const;
-type Tab = (typeof TABS)[number];
-const TAB_ICONS: Readonly<Record<Tab, LucideIcon>> = { screen: Monitor, terminal: SquareTerminal, files: Files, snapshots: Network, events: ScrollText, overview: Gauge };
 
 interface Loaded {
   readonly vm: VirtualMachine;
@@ -61,15 +66,31 @@ export function MachinePage(): ReactElement {
   if (!row) {
     return (
       <main id="content" tabIndex={-1} className="flex min-h-0 flex-1 flex-col gap-4 overflow-y-auto p-5 outline-none">
-        {machines.failure && <ListTrouble what={en.machines.what} failure={machines.failure} onRetry={machines.retry} />}
-        {machines.loaded ? <Gone namespace={namespace} name={name} uid={lastUid} snapshots={own} /> : <Skeleton className="h-[60vh] w-full" />}
+        {machines.failure && (
+          <ListTrouble what={en.machines.what} failure={machines.failure} onRetry={machines.retry} />
+        )}
+        {machines.loaded ? (
+          <Gone namespace={namespace} name={name} uid={lastUid} snapshots={own} />
+        ) : (
+          <Skeleton className="h-[60vh] w-full" />
+        )}
       </main>
     );
   }
   return <MachineView vm={row.vm} status={row.status} snapshots={own} refusal={intent?.refusal} />;
 }
 
-function Gone({ namespace, name, uid, snapshots }: { readonly namespace: string; readonly name: string; readonly uid: string | undefined; readonly snapshots: readonly VirtualMachineSnapshot[] }): ReactElement {
+function Gone({
+  namespace,
+  name,
+  uid,
+  snapshots,
+}: {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string | undefined;
+  readonly snapshots: readonly VirtualMachineSnapshot[];
+}): ReactElement {
   return (
     <>
       <h1 className="text-17">{en.machine.gone(name)}</h1>
@@ -95,7 +116,12 @@ function Gone({ namespace, name, uid, snapshots }: { readonly namespace: string;
   );
 }
 
-function MachineView({ vm, status, snapshots, refusal }: Loaded & { readonly refusal: Refusal | undefined }): ReactElement {
+function MachineView({
+  vm,
+  status,
+  snapshots,
+  refusal,
+}: Loaded & { readonly refusal: Refusal | undefined }): ReactElement {
   const navigate = useNavigate();
   const { tab: asked } = useParams({ from: '/app/machines/$namespace/$name/$tab' });
   const phone = usePhone();
@@ -109,7 +135,12 @@ function MachineView({ vm, status, snapshots, refusal }: Loaded & { readonly ref
   const known = (TABS as readonly string[]).includes(asked) ? (asked as Tab) : 'screen';
   const tab = known === 'overview' && wide ? 'screen' : known;
   const tabs = TABS.filter((one) => one !== 'overview' || !wide);
-  const open = (next: Tab): void => void navigate({ to: '/machines/$namespace/$name/$tab', params: { namespace, name, tab: next }, search: (previous) => ({ ns: previous.ns }) });
+  const open = (next: Tab): void =>
+    void navigate({
+      to: '/machines/$namespace/$name/$tab',
+      params: { namespace, name, tab: next },
+      search: (previous) => ({ ns: previous.ns }),
+    });
 
   const verbs = powerVerbs(vm, status);
   const first = verbs[0];
@@ -130,12 +161,20 @@ function MachineView({ vm, status, snapshots, refusal }: Loaded & { readonly ref
   });
 
   const reason = reasonText(status, now);
-  const where = vm.status?.nodeName && vm.status.startedAt ? en.machine.on(formatLongDuration(now.getTime() - Date.parse(vm.status.startedAt)), vm.status.nodeName) : (vm.status?.nodeName ?? '');
+  const where =
+    vm.status?.nodeName && vm.status.startedAt
+      ? en.machine.on(formatLongDuration(now.getTime() - Date.parse(vm.status.startedAt)), vm.status.nodeName)
+      : (vm.status?.nodeName ?? '');
   return (
     <main id="content" tabIndex={-1} className="flex min-h-0 flex-1 flex-col outline-none">
       <div className="flex min-h-[51px] shrink-0 items-center gap-3 border-b border-line px-5 py-2 max-phone:px-3">
         {phone ? (
-          <Link to="/machines" search={(previous) => ({ ns: previous.ns })} aria-label={en.machine.back} className="grid size-9 shrink-0 place-items-center rounded-control text-ink2">
+          <Link
+            to="/machines"
+            search={(previous) => ({ ns: previous.ns })}
+            aria-label={en.machine.back}
+            className="grid size-9 shrink-0 place-items-center rounded-control text-ink2"
+          >
             <ChevronLeft aria-hidden size={18} />
           </Link>
         ) : (
@@ -157,12 +196,21 @@ function MachineView({ vm, status, snapshots, refusal }: Loaded & { readonly ref
           </span>
         )}
         {first && !phone && (
-          <Button icon={<VerbIcon verb={first.verb} />} disabled={!online} onClick={() => askPower(vm, first.powerState)}>
+          <Button
+            icon={<VerbIcon verb={first.verb} />}
+            disabled={!online}
+            onClick={() => askPower(vm, first.powerState)}
+          >
             {first.label}
           </Button>
         )}
         {!phone && (
-          <Button look="Primary" icon={<Camera aria-hidden size={15} />} disabled={!online || !canSnapshot(status)} onClick={snapshot}>
+          <Button
+            look="Primary"
+            icon={<Camera aria-hidden size={15} />}
+            disabled={!online || !canSnapshot(status)}
+            onClick={snapshot}
+          >
             {en.verbs.snapshot}
             <Kbd>S</Kbd>
           </Button>
@@ -170,7 +218,9 @@ function MachineView({ vm, status, snapshots, refusal }: Loaded & { readonly ref
         <ActionsMenu
           label={en.verbs.more}
           className="border border-line2 !size-8"
-          actions={() => machineActions(vm, status, { snapshot, remove: () => setDeleting(true), withoutFirst: !phone })}
+          actions={() =>
+            machineActions(vm, status, { snapshot, remove: () => setDeleting(true), withoutFirst: !phone })
+          }
         />
       </div>
 
@@ -236,7 +286,13 @@ function MachineView({ vm, status, snapshots, refusal }: Loaded & { readonly ref
           <Button size="Touch" className="flex-1" disabled={!online} onClick={() => askPower(vm, first.powerState)}>
             {first.label}
           </Button>
-          <Button size="Touch" look="Primary" className="flex-1" disabled={!online || !canSnapshot(status)} onClick={snapshot}>
+          <Button
+            size="Touch"
+            look="Primary"
+            className="flex-1"
+            disabled={!online || !canSnapshot(status)}
+            onClick={snapshot}
+          >
             {en.verbs.snapshot}
           </Button>
         </div>
@@ -259,66 +315,4 @@ function MachineView({ vm, status, snapshots, refusal }: Loaded & { readonly ref
 function VerbIcon({ verb }: { readonly verb: PowerVerb['verb'] }): ReactElement {
   const Icon = VERB_ICONS[verb];
   return <Icon aria-hidden size={14} />;
-}
-
-function MachineTabs({ tabs, tab, snapshots, onOpen }: { readonly tabs: readonly Tab[]; readonly tab: Tab; readonly snapshots: number; readonly onOpen: (tab: Tab) => void }): ReactElement {
-  const bar = useRef<HTMLDivElement>(null);
-  const step = (by: number): void => {
-    const next = tabs[(tabs.indexOf(tab) + by + tabs.length) % tabs.length];
-    if (!next) return;
-    onOpen(next);
-    bar.current?.querySelector<HTMLElement>(`[data-tab="${next}"]`)?.focus();
-  };
-  return (
-    <div
-      ref={bar}
-      role="tablist"
-      aria-label={en.machine.tabsLabel}
-      className="flex h-12 shrink-0 items-center gap-1 border-b border-line px-4"
-      onKeyDown={({ key }) => {
-        if (key === 'ArrowRight') step(1);
-        if (key === 'ArrowLeft') step(-1);
-      }}
-    >
-      {tabs.map((one) => (
-        <button
-          key={one}
-          type="button"
-          role="tab"
-          data-tab={one}
-          aria-selected={tab === one}
-          tabIndex={tab === one ? 0 : -1}
-          onClick={() => onOpen(one)}
-          className="flex h-8 items-center gap-2 rounded-control px-3 font-medium text-ink2 transition-colors duration-80 hover:text-ink aria-selected:bg-hover aria-selected:text-ink"
-        >
-          {en.machine.tabs[one]}
-          {one === 'snapshots' && snapshots > 0 && <span className="text-12 text-ink2">{snapshots}</span>}
-        </button>
-      ))}
-    </div>
-  );
-}
-
-function PhoneTabs({ tab, namespace, name }: { readonly tab: Tab; readonly namespace: string; readonly name: string }): ReactElement {
-  return (
-    <nav aria-label={en.machine.tabsLabel} className="flex shrink-0 border-t border-line bg-panel pb-[env(safe-area-inset-bottom)]">
-      {TABS.map((one) => {
-        const Icon = TAB_ICONS[one];
-        return (
-          <Link
-            key={one}
-            to="/machines/$namespace/$name/$tab"
-            params={{ namespace, name, tab: one }}
-            search={(previous) => ({ ns: previous.ns })}
-            replace
-            aria-current={tab === one ? 'page' : undefined}
-            className={classNames('flex min-w-0 flex-1 flex-col items-center gap-1 pt-2 pb-1 text-11 font-medium', tab === one ? 'text-accent' : 'text-ink2')}
-          >
-            <Icon aria-hidden size={18} />
-            <span className="max-w-full truncate">{en.machine.tabs[one]}</span>
-          </Link>
-        );
-      })}
-    </nav>
-  );
 }

@@ -2,8 +2,11 @@ import { InputRequest } from '@corral/contracts';
 import fc from 'fast-check';
 import { bodyOf, enqueue, inputOfKey, splitText, toScreen, type ScreenInput } from './screen-input.ts';
 
-const press = (key: string, code: string, held: Partial<Record<'ctrlKey' | 'altKey' | 'metaKey' | 'shiftKey', boolean>> = {}) =>
-  inputOfKey({ key, code, ctrlKey: false, altKey: false, metaKey: false, shiftKey: false, ...held });
+const press = (
+  key: string,
+  code: string,
+  held: Partial<Record<'ctrlKey' | 'altKey' | 'metaKey' | 'shiftKey', boolean>> = {},
+) => inputOfKey({ key, code, ctrlKey: false, altKey: false, metaKey: false, shiftKey: false, ...held });
 
 describe('keys of a screen', () => {
   it.each([
@@ -11,8 +14,16 @@ describe('keys of a screen', () => {
     ['a shifted letter is the character it makes', press('A', 'KeyA', { shiftKey: true }), { type: 'text', text: 'A' }],
     ['Enter is a key', press('Enter', 'Enter'), { type: 'keys', codes: ['Enter'] }],
     ['Ctrl C is a chord', press('c', 'KeyC', { ctrlKey: true }), { type: 'keys', codes: ['ControlLeft', 'KeyC'] }],
-    ['Ctrl Alt Delete has every part', press('Delete', 'Delete', { ctrlKey: true, altKey: true }), { type: 'keys', codes: ['ControlLeft', 'AltLeft', 'Delete'] }],
-    ['Shift Tab keeps its shift', press('Tab', 'Tab', { shiftKey: true }), { type: 'keys', codes: ['ShiftLeft', 'Tab'] }],
+    [
+      'Ctrl Alt Delete has every part',
+      press('Delete', 'Delete', { ctrlKey: true, altKey: true }),
+      { type: 'keys', codes: ['ControlLeft', 'AltLeft', 'Delete'] },
+    ],
+    [
+      'Shift Tab keeps its shift',
+      press('Tab', 'Tab', { shiftKey: true }),
+      { type: 'keys', codes: ['ShiftLeft', 'Tab'] },
+    ],
     ['a character no PC keyboard has goes as its key', press('ä', 'Quote'), { type: 'keys', codes: ['Quote'] }],
     ['a modifier alone says nothing', press('Control', 'ControlLeft', { ctrlKey: true }), undefined],
   ])('%s', (_title, input, expected) => {
@@ -24,12 +35,20 @@ describe('input that waits', () => {
   const input: fc.Arbitrary<ScreenInput> = fc.oneof(
     fc.record({ type: fc.constant('text' as const), text: fc.string({ minLength: 1, maxLength: 2000 }) }),
     fc.record({ type: fc.constant('keys' as const), codes: fc.constant(['Enter']) }),
-    fc.record({ type: fc.constant('mouse' as const), x: fc.nat(1000), y: fc.nat(1000), action: fc.constantFrom('move' as const, 'down' as const, 'up' as const) }),
+    fc.record({
+      type: fc.constant('mouse' as const),
+      x: fc.nat(1000),
+      y: fc.nat(1000),
+      action: fc.constantFrom('move' as const, 'down' as const, 'up' as const),
+    }),
   );
 
   it('loses no character, key or button, and keeps their order', () => {
     const essence = (inputs: readonly ScreenInput[]): string =>
-      inputs.filter((one) => one.type !== 'mouse' || one.action !== 'move').map((one) => (one.type === 'text' ? one.text : one.type === 'keys' ? '\u0001' : `\u0002${one.action}`)).join('');
+      inputs
+        .filter((one) => one.type !== 'mouse' || one.action !== 'move')
+        .map((one) => (one.type === 'text' ? one.text : one.type === 'keys' ? '\u0001' : `\u0002${one.action}`))
+        .join('');
     fc.assert(
       fc.property(fc.array(input), (inputs) => {
         const waiting = inputs.reduce<readonly ScreenInput[]>(enqueue, []);
@@ -43,7 +62,8 @@ describe('input that waits', () => {
   it('is always what the API takes', () => {
     fc.assert(
       fc.property(fc.array(input), (inputs) => {
-        for (const one of inputs.reduce<readonly ScreenInput[]>(enqueue, [])) expect(InputRequest.safeParse(bodyOf(one)).success).toBe(true);
+        for (const one of inputs.reduce<readonly ScreenInput[]>(enqueue, []))
+          expect(InputRequest.safeParse(bodyOf(one)).success).toBe(true);
       }),
     );
   });

@@ -4,7 +4,14 @@ import type { InputRequest } from '@corral/contracts';
 export type ScreenInput =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'keys'; readonly codes: readonly string[] }
-  | { readonly type: 'mouse'; readonly x: number; readonly y: number; readonly action: 'move' | 'click' | 'down' | 'up'; readonly button?: 'left' | 'middle' | 'right'; readonly wheel?: number };
+  | {
+      readonly type: 'mouse';
+      readonly x: number;
+      readonly y: number;
+      readonly action: 'move' | 'click' | 'down' | 'up';
+      readonly button?: 'left' | 'middle' | 'right';
+      readonly wheel?: number;
+    };
 
 const MAX_TEXT = 4096;
 const MAX_WHEEL = 10;
@@ -18,7 +25,16 @@ export interface PressedKey {
   readonly shiftKey: boolean;
 }
 
-const MODIFIERS = new Set(['ControlLeft', 'ControlRight', 'AltLeft', 'AltRight', 'ShiftLeft', 'ShiftRight', 'MetaLeft', 'MetaRight']);
+const MODIFIERS = new Set([
+  'ControlLeft',
+  'ControlRight',
+  'AltLeft',
+  'AltRight',
+  'ShiftLeft',
+  'ShiftRight',
+  'MetaLeft',
+  'MetaRight',
+]);
 const isModifier = (code: string): boolean => MODIFIERS.has(code);
 
 /**
@@ -29,7 +45,13 @@ export function inputOfKey({ key, code, ctrlKey, altKey, metaKey, shiftKey }: Pr
   if (code === '' || isModifier(code)) return undefined;
   const printable = [...key].length === 1 && key >= ' ' && key <= '~';
   if (printable && !ctrlKey && !altKey && !metaKey) return { type: 'text', text: key };
-  const codes = [...(ctrlKey ? ['ControlLeft'] : []), ...(altKey ? ['AltLeft'] : []), ...(metaKey ? ['MetaLeft'] : []), ...(shiftKey ? ['ShiftLeft'] : []), code];
+  const codes = [
+    ...(ctrlKey ? ['ControlLeft'] : []),
+    ...(altKey ? ['AltLeft'] : []),
+    ...(metaKey ? ['MetaLeft'] : []),
+    ...(shiftKey ? ['ShiftLeft'] : []),
+    code,
+  ];
   return { type: 'keys', codes };
 }
 
@@ -49,14 +71,23 @@ export function enqueue(waiting: readonly ScreenInput[], next: ScreenInput): rea
 /** Long text in the pieces the API takes. */
 export function splitText(text: string): readonly ScreenInput[] {
   const pieces: ScreenInput[] = [];
-  for (let start = 0; start < text.length; start += MAX_TEXT) pieces.push({ type: 'text', text: text.slice(start, start + MAX_TEXT) });
+  for (let start = 0; start < text.length; start += MAX_TEXT)
+    pieces.push({ type: 'text', text: text.slice(start, start + MAX_TEXT) });
   return pieces;
 }
 
 /** Where a pointer over the drawn picture is, in pixels of the screen. */
-export function toScreen(pointer: { readonly x: number; readonly y: number }, drawn: { readonly left: number; readonly top: number; readonly width: number; readonly height: number }, screen: { readonly width: number; readonly height: number }): { readonly x: number; readonly y: number } {
-  const scale = (at: number, from: number, drawnSize: number, size: number): number => Math.max(0, Math.min(size - 1, Math.floor(((at - from) / Math.max(1, drawnSize)) * size)));
-  return { x: scale(pointer.x, drawn.left, drawn.width, screen.width), y: scale(pointer.y, drawn.top, drawn.height, screen.height) };
+export function toScreen(
+  pointer: { readonly x: number; readonly y: number },
+  drawn: { readonly left: number; readonly top: number; readonly width: number; readonly height: number },
+  screen: { readonly width: number; readonly height: number },
+): { readonly x: number; readonly y: number } {
+  const scale = (at: number, from: number, drawnSize: number, size: number): number =>
+    Math.max(0, Math.min(size - 1, Math.floor(((at - from) / Math.max(1, drawnSize)) * size)));
+  return {
+    x: scale(pointer.x, drawn.left, drawn.width, screen.width),
+    y: scale(pointer.y, drawn.top, drawn.height, screen.height),
+  };
 }
 
 /** The body of POST …/input; the types agree, and the compiler says so when they no longer do. */

@@ -1,7 +1,16 @@
 import type { VirtualMachine } from '@corral/contracts';
 import { Button, classNames, IconButton, StatusGlyph, type DisplayStatus, type MachineSays } from '@corral/ui';
 import { ClipboardPaste, Expand, Play, TextSelect } from 'lucide-react';
-import { useEffect, useMemo, useRef, useState, type ClipboardEvent, type KeyboardEvent, type PointerEvent, type ReactElement } from 'react';
+import {
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+  type ClipboardEvent,
+  type KeyboardEvent,
+  type PointerEvent,
+  type ReactElement,
+} from 'react';
 import { asRefusal } from '../../api/refusal.ts';
 import { send } from '../../api/request.ts';
 import { machinePath } from '../../api/resources.ts';
@@ -19,10 +28,26 @@ import { useStill } from './use-still.ts';
 const BUTTONS = ['left', 'middle', 'right'] as const;
 /** A wheel event of a mouse is about this many pixels a notch. */
 const WHEEL_PX = 100;
-const PHONE_KEYS = ['Escape', 'Tab', 'ControlLeft', 'AltLeft', 'ArrowUp', 'ArrowDown', 'ArrowLeft', 'ArrowRight', 'Enter'] as const;
+const PHONE_KEYS = [
+  'Escape',
+  'Tab',
+  'ControlLeft',
+  'AltLeft',
+  'ArrowUp',
+  'ArrowDown',
+  'ArrowLeft',
+  'ArrowRight',
+  'Enter',
+] as const;
 
 /** The machine's screen: look, type and point. Nothing floats over guest pixels. */
-export function ScreenTab({ vm, status }: { readonly vm: VirtualMachine; readonly status: DisplayStatus<MachineSays> }): ReactElement {
+export function ScreenTab({
+  vm,
+  status,
+}: {
+  readonly vm: VirtualMachine;
+  readonly status: DisplayStatus<MachineSays>;
+}): ReactElement {
   const phone = usePhone();
   const canvas = useRef<HTMLCanvasElement>(null);
   const stage = useRef<HTMLDivElement>(null);
@@ -34,7 +59,11 @@ export function ScreenTab({ vm, status }: { readonly vm: VirtualMachine; readonl
   const takesInput = status.says === 'Running' || status.says === 'NotReady';
   const { still, refusal, hurry } = useStill(canvas, machinePath(namespace, name, 'screenshot'), live);
   const sender = useMemo(
-    () => new InputSender(machinePath(namespace, name, 'input'), { sent: hurry, failed: (error) => notify({ text: en.screen.inputRefused, detail: asRefusal(error).message, error: true }) }),
+    () =>
+      new InputSender(machinePath(namespace, name, 'input'), {
+        sent: hurry,
+        failed: (error) => notify({ text: en.screen.inputRefused, detail: asRefusal(error).message, error: true }),
+      }),
     [namespace, name, hurry],
   );
   const push = (input: ScreenInput | undefined): void => {
@@ -56,11 +85,18 @@ export function ScreenTab({ vm, status }: { readonly vm: VirtualMachine; readonl
   const keyUp = (event: KeyboardEvent<HTMLDivElement>): void => {
     if (chord.current.up(event)) stage.current?.blur();
   };
-  const pointer = (action: 'move' | 'down' | 'up') => (event: PointerEvent<HTMLCanvasElement>): void => {
-    if (!still || !takesInput || (action === 'move' && !focused)) return;
-    if (action === 'down') stage.current?.focus();
-    push({ type: 'mouse', ...toScreen({ x: event.clientX, y: event.clientY }, event.currentTarget.getBoundingClientRect(), still), action, ...(action === 'move' ? {} : { button: BUTTONS[event.button] ?? 'left' }) });
-  };
+  const pointer =
+    (action: 'move' | 'down' | 'up') =>
+    (event: PointerEvent<HTMLCanvasElement>): void => {
+      if (!still || !takesInput || (action === 'move' && !focused)) return;
+      if (action === 'down') stage.current?.focus();
+      push({
+        type: 'mouse',
+        ...toScreen({ x: event.clientX, y: event.clientY }, event.currentTarget.getBoundingClientRect(), still),
+        action,
+        ...(action === 'move' ? {} : { button: BUTTONS[event.button] ?? 'left' }),
+      });
+    };
 
   // React listens to wheels passively, and a passive listener cannot keep the page from scrolling.
   useEffect(() => {
@@ -69,7 +105,13 @@ export function ScreenTab({ vm, status }: { readonly vm: VirtualMachine; readonl
     const wheel = (event: WheelEvent): void => {
       event.preventDefault();
       const notches = Math.max(-10, Math.min(10, Math.round(event.deltaY / WHEEL_PX)));
-      if (notches !== 0) sender.push({ type: 'mouse', ...toScreen({ x: event.clientX, y: event.clientY }, target.getBoundingClientRect(), still), action: 'move', wheel: notches });
+      if (notches !== 0)
+        sender.push({
+          type: 'mouse',
+          ...toScreen({ x: event.clientX, y: event.clientY }, target.getBoundingClientRect(), still),
+          action: 'move',
+          wheel: notches,
+        });
     };
     target.addEventListener('wheel', wheel, { passive: false });
     return () => target.removeEventListener('wheel', wheel);
@@ -117,13 +159,26 @@ export function ScreenTab({ vm, status }: { readonly vm: VirtualMachine; readonl
             onPointerUp={pointer('up')}
             onPointerMove={pointer('move')}
             onContextMenu={(event) => event.preventDefault()}
-            className={classNames('block max-h-[calc(100dvh-220px)] max-w-full object-contain [image-rendering:auto]', !still && 'hidden', !takesInput && 'opacity-45', takesInput && 'cursor-crosshair')}
+            className={classNames(
+              'block max-h-[calc(100dvh-220px)] max-w-full object-contain [image-rendering:auto]',
+              !still && 'hidden',
+              !takesInput && 'opacity-45',
+              takesInput && 'cursor-crosshair',
+            )}
             style={still ? { width: Math.max(still.width, 1) * scaleOf(still.width) } : undefined}
           />
           {!still && (
             <p className="flex flex-col items-center gap-3 p-8 text-center text-on-glass">
               <StatusGlyph shape={status.shape} tone={status.tone} size={20} />
-              <span>{live ? (refusal ? refusal.message : en.screen.startsNow) : start ? en.screen.stopped(en.machineSays[status.says]) : en.screen.startsNow}</span>
+              <span>
+                {live
+                  ? refusal
+                    ? refusal.message
+                    : en.screen.startsNow
+                  : start
+                    ? en.screen.stopped(en.machineSays[status.says])
+                    : en.screen.startsNow}
+              </span>
             </p>
           )}
         </div>
@@ -149,7 +204,11 @@ export function ScreenTab({ vm, status }: { readonly vm: VirtualMachine; readonl
               {en.machineSays[status.says]}
               {still && live && <span className="text-ink3">{en.screen.asItWas}</span>}
               {start && (
-                <Button size="Small" icon={<Play aria-hidden size={13} />} onClick={() => askPower(vm, start.powerState)}>
+                <Button
+                  size="Small"
+                  icon={<Play aria-hidden size={13} />}
+                  onClick={() => askPower(vm, start.powerState)}
+                >
                   {start.label}
                 </Button>
               )}
@@ -157,17 +216,33 @@ export function ScreenTab({ vm, status }: { readonly vm: VirtualMachine; readonl
           )}
         </span>
         <span className="ml-auto flex items-center gap-1 max-phone:ml-0">
-          {still && <span className="px-2 text-12 text-ink3 tabular-nums">{en.screen.size(still.width, still.height, still.milliseconds)}</span>}
-          <Button size="Small" look="Quiet" disabled={!takesInput} onClick={() => push({ type: 'keys', codes: ['ControlLeft', 'AltLeft', 'Delete'] })}>
+          {still && (
+            <span className="px-2 text-12 text-ink3 tabular-nums">
+              {en.screen.size(still.width, still.height, still.milliseconds)}
+            </span>
+          )}
+          <Button
+            size="Small"
+            look="Quiet"
+            disabled={!takesInput}
+            onClick={() => push({ type: 'keys', codes: ['ControlLeft', 'AltLeft', 'Delete'] })}
+          >
             {en.screen.ctrlAltDel}
           </Button>
-          <IconButton label={en.screen.paste} disabled={!takesInput} onClick={() => void navigator.clipboard.readText().then(paste, () => stage.current?.focus())}>
+          <IconButton
+            label={en.screen.paste}
+            disabled={!takesInput}
+            onClick={() => void navigator.clipboard.readText().then(paste, () => stage.current?.focus())}
+          >
             <ClipboardPaste aria-hidden size={15} />
           </IconButton>
           <IconButton label={en.screen.copyText} disabled={!live} onClick={() => void copyScreenText()}>
             <TextSelect aria-hidden size={15} />
           </IconButton>
-          <IconButton label={en.screen.fullScreen} onClick={() => void stage.current?.requestFullscreen().then(() => stage.current?.focus())}>
+          <IconButton
+            label={en.screen.fullScreen}
+            onClick={() => void stage.current?.requestFullscreen().then(() => stage.current?.focus())}
+          >
             <Expand aria-hidden size={15} />
           </IconButton>
         </span>
@@ -198,7 +273,14 @@ function PhoneKeys({ onInput }: { readonly onInput: (input: ScreenInput) => void
     <div className="flex flex-col gap-2 border-t border-line p-3">
       <div role="group" aria-label={en.screen.keyboard} className="grid grid-cols-9 gap-1.5">
         {PHONE_KEYS.map((code) => (
-          <button key={code} type="button" aria-label={en.screen.keyNames[code]} aria-pressed={held.includes(code)} onClick={() => press(code)} className="h-11 rounded-control border border-line2 bg-raised text-12 font-medium aria-pressed:border-accent aria-pressed:bg-accent aria-pressed:text-canvas">
+          <button
+            key={code}
+            type="button"
+            aria-label={en.screen.keyNames[code]}
+            aria-pressed={held.includes(code)}
+            onClick={() => press(code)}
+            className="h-11 rounded-control border border-line2 bg-raised text-12 font-medium aria-pressed:border-accent aria-pressed:bg-accent aria-pressed:text-canvas"
+          >
             {en.screen.keys[code]}
           </button>
         ))}
@@ -222,7 +304,10 @@ function PhoneKeys({ onInput }: { readonly onInput: (input: ScreenInput) => void
             const last = target.value.at(-1);
             // With Ctrl or Alt held, the next character is a chord, not text.
             if (held.length > 0 && last && /[a-z0-9]/i.test(last)) {
-              onInput({ type: 'keys', codes: [...held, /\d/.test(last) ? `Digit${last}` : `Key${last.toUpperCase()}`] });
+              onInput({
+                type: 'keys',
+                codes: [...held, /\d/.test(last) ? `Digit${last}` : `Key${last.toUpperCase()}`],
+              });
               setHeld([]);
               return;
             }

@@ -34,7 +34,17 @@ export class TerminalLink {
     this.#kind = kind;
     this.#sink = sink;
     this.#url = new URL(path, location.href.replace(/^http/, 'ws'));
-    const query = kind === 'serial' ? [['replay', String(REPLAY_BYTES)]] : [['command', 'sh'], ['command', '-l'], ['env', 'TERM=xterm-256color'], ['stdin', 'true'], ['stdout', 'true'], ['tty', 'true']];
+    const query =
+      kind === 'serial'
+        ? [['replay', String(REPLAY_BYTES)]]
+        : [
+            ['command', 'sh'],
+            ['command', '-l'],
+            ['env', 'TERM=xterm-256color'],
+            ['stdin', 'true'],
+            ['stdout', 'true'],
+            ['tty', 'true'],
+          ];
     for (const [key = '', value = ''] of query) this.#url.searchParams.append(key, value);
     this.#connect();
   }
@@ -46,7 +56,8 @@ export class TerminalLink {
 
   resize(columns: number, rows: number): void {
     this.#size = { columns, rows };
-    if (this.#kind === 'shell' && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(resizeFrame(columns, rows));
+    if (this.#kind === 'shell' && this.#socket?.readyState === WebSocket.OPEN)
+      this.#socket.send(resizeFrame(columns, rows));
   }
 
   close(): void {

@@ -13,7 +13,13 @@ const TerminalView = lazy(async () => ({ default: (await import('./terminal-view
 const KINDS: readonly TerminalKind[] = ['serial', 'shell'];
 
 /** The guest's serial line, or a shell of its own in it. */
-export function TerminalTab({ vm, status }: { readonly vm: VirtualMachine; readonly status: DisplayStatus<MachineSays> }): ReactElement {
+export function TerminalTab({
+  vm,
+  status,
+}: {
+  readonly vm: VirtualMachine;
+  readonly status: DisplayStatus<MachineSays>;
+}): ReactElement {
   const [kind, setKind] = useState<TerminalKind>('serial');
   const [link, setLink] = useState<LinkState>({ state: 'Connecting' });
   const [attempt, setAttempt] = useState(0);
@@ -27,7 +33,13 @@ export function TerminalTab({ vm, status }: { readonly vm: VirtualMachine; reado
       <div className="flex h-10 shrink-0 items-center gap-3 border-b border-line bg-panel px-3">
         <div role="group" aria-label={en.terminal.kind} className="flex gap-1">
           {KINDS.map((one) => (
-            <button key={one} type="button" aria-pressed={kind === one} onClick={() => setKind(one)} className="h-7 rounded-control px-2.5 font-medium text-ink2 hover:text-ink aria-pressed:bg-hover aria-pressed:text-ink">
+            <button
+              key={one}
+              type="button"
+              aria-pressed={kind === one}
+              onClick={() => setKind(one)}
+              className="h-7 rounded-control px-2.5 font-medium text-ink2 hover:text-ink aria-pressed:bg-hover aria-pressed:text-ink"
+            >
               {en.terminal.kinds[one]}
             </button>
           ))}
@@ -61,7 +73,15 @@ export function TerminalTab({ vm, status }: { readonly vm: VirtualMachine; reado
   );
 }
 
-function LinkLine({ link, kind, onAgain }: { readonly link: LinkState; readonly kind: TerminalKind; readonly onAgain: () => void }): ReactElement {
+function LinkLine({
+  link,
+  kind,
+  onAgain,
+}: {
+  readonly link: LinkState;
+  readonly kind: TerminalKind;
+  readonly onAgain: () => void;
+}): ReactElement {
   const now = useLocalNow();
   const seconds = link.state === 'Reconnecting' ? Math.max(0, Math.ceil((link.retryAt - now.getTime()) / 1000)) : 0;
   return (

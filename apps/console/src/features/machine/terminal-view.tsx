@@ -12,9 +12,27 @@ const SCROLLBACK_LINES = 5000;
 
 /** A terminal is a tube in both themes: what programs print was chosen for a dark ground. */
 const THEME = {
-  background: '#050608', foreground: '#d6dce5', cursor: '#6aa9ff', cursorAccent: '#050608', selectionBackground: '#6aa9ff55',
-  black: '#1b1f26', red: '#ff7a66', green: '#3ecf9f', yellow: '#e8b84a', blue: '#6aa9ff', magenta: '#a68cff', cyan: '#7fd3ff', white: '#d6dce5',
-  brightBlack: '#7f8a9a', brightRed: '#ff9c8c', brightGreen: '#6fe0ba', brightYellow: '#f2cf7d', brightBlue: '#97c3ff', brightMagenta: '#c3b1ff', brightCyan: '#a8e2ff', brightWhite: '#ffffff',
+  background: '#050608',
+  foreground: '#d6dce5',
+  cursor: '#6aa9ff',
+  cursorAccent: '#050608',
+  selectionBackground: '#6aa9ff55',
+  black: '#1b1f26',
+  red: '#ff7a66',
+  green: '#3ecf9f',
+  yellow: '#e8b84a',
+  blue: '#6aa9ff',
+  magenta: '#a68cff',
+  cyan: '#7fd3ff',
+  white: '#d6dce5',
+  brightBlack: '#7f8a9a',
+  brightRed: '#ff9c8c',
+  brightGreen: '#6fe0ba',
+  brightYellow: '#f2cf7d',
+  brightBlue: '#97c3ff',
+  brightMagenta: '#c3b1ff',
+  brightCyan: '#a8e2ff',
+  brightWhite: '#ffffff',
 } as const;
 
 /** Opens what a guest printed only where the reader chose to (with Ctrl or ⌘), only the web, and without telling it who came. */
@@ -36,7 +54,12 @@ export function TerminalView({ kind, path, label, onState }: TerminalViewProps):
     const element = host.current;
     if (!element) return undefined;
     const terminal = new Terminal({
-      fontFamily: "'Geist Mono Variable', ui-monospace, monospace", fontSize: 13, lineHeight: 1.25, scrollback: SCROLLBACK_LINES, theme: THEME, cursorBlink: true,
+      fontFamily: "'Geist Mono Variable', ui-monospace, monospace",
+      fontSize: 13,
+      lineHeight: 1.25,
+      scrollback: SCROLLBACK_LINES,
+      theme: THEME,
+      cursorBlink: true,
       // For the width tables of unicode11 only.
       allowProposedApi: true,
       linkHandler: { activate: openLink },
@@ -57,7 +80,11 @@ export function TerminalView({ kind, path, label, onState }: TerminalViewProps):
       return true;
     });
 
-    const link = new TerminalLink(kind, path, { reset: () => terminal.reset(), write: (bytes) => terminal.write(bytes), changed: onState });
+    const link = new TerminalLink(kind, path, {
+      reset: () => terminal.reset(),
+      write: (bytes) => terminal.write(bytes),
+      changed: onState,
+    });
     terminal.onData((text) => link.send(text));
     terminal.onResize(({ cols, rows }) => link.resize(cols, rows));
     const sized = new ResizeObserver(() => fit.fit());
@@ -69,5 +96,13 @@ export function TerminalView({ kind, path, label, onState }: TerminalViewProps):
       terminal.dispose();
     };
   }, [kind, path, label, onState]);
-  return <div ref={host} data-takes-keys role="group" aria-label={en.terminal.kind} className="min-h-0 flex-1 overflow-hidden bg-glass py-2 pl-3" />;
+  return (
+    <div
+      ref={host}
+      data-takes-keys
+      role="group"
+      aria-label={en.terminal.kind}
+      className="min-h-0 flex-1 overflow-hidden bg-glass py-2 pl-3"
+    />
+  );
 }

@@ -17,7 +17,10 @@ const TEXT_AIR_PX = 5;
 function draw(still: ImageBitmap, canvas: HTMLCanvasElement): void {
   const crop = cropOf(still);
   const shown = canvas.getBoundingClientRect();
-  const scale = Math.max((shown.width * devicePixelRatio) / crop.width, (shown.height * devicePixelRatio) / crop.height);
+  const scale = Math.max(
+    (shown.width * devicePixelRatio) / crop.width,
+    (shown.height * devicePixelRatio) / crop.height,
+  );
   if (scale === 0) return;
   canvas.width = Math.ceil(crop.width * scale);
   canvas.height = Math.ceil(crop.height * scale);
@@ -29,13 +32,25 @@ function draw(still: ImageBitmap, canvas: HTMLCanvasElement): void {
   context.drawImage(still, 0, 0, crop.width, crop.height, air, air, canvas.width, canvas.height);
 }
 
-function cropOf({ width, height }: { readonly width: number; readonly height: number }): { readonly width: number; readonly height: number } {
-  return width === TEXT_SCREEN_WIDTH ? // As wide as it is drawn: 16:9.
-      { width: Math.round(width * TEXT_SHARE), height: Math.round((width * TEXT_SHARE * 9) / 16) } : { width, height };
+function cropOf({ width, height }: { readonly width: number; readonly height: number }): {
+  readonly width: number;
+  readonly height: number;
+} {
+  return width === TEXT_SCREEN_WIDTH // As wide as it is drawn: 16:9.
+    ? { width: Math.round(width * TEXT_SHARE), height: Math.round((width * TEXT_SHARE * 9) / 16) }
+    : { width, height };
 }
 
 /** A small still of a machine's screen, fetched only while it is in view. Black when there is nothing to show. */
-export function Thumbnail({ vm, live, className }: { readonly vm: VirtualMachine; readonly live: boolean; readonly className?: string }): ReactElement {
+export function Thumbnail({
+  vm,
+  live,
+  className,
+}: {
+  readonly vm: VirtualMachine;
+  readonly live: boolean;
+  readonly className?: string;
+}): ReactElement {
   const canvas = useRef<HTMLCanvasElement>(null);
   const path = machinePath(vm.metadata.namespace ?? '', vm.metadata.name, 'screenshot');
   useEffect(() => {
@@ -66,5 +81,17 @@ export function Thumbnail({ vm, live, className }: { readonly vm: VirtualMachine
       observer.disconnect();
     };
   }, [path, live]);
-  return <canvas ref={canvas} aria-hidden width={320} height={200} className={classNames('shrink-0 rounded-tag border border-line2 bg-glass object-cover object-top-left', !live && 'opacity-60', className)} />;
+  return (
+    <canvas
+      ref={canvas}
+      aria-hidden
+      width={320}
+      height={200}
+      className={classNames(
+        'shrink-0 rounded-tag border border-line2 bg-glass object-cover object-top-left',
+        !live && 'opacity-60',
+        className,
+      )}
+    />
+  );
 }

@@ -7,7 +7,8 @@ export function upload(url: string, file: File, onPercent: (percent: number) => 
     transfer.open('PUT', url);
     transfer.setRequestHeader('X-Corral-Console', '1');
     transfer.setRequestHeader('Content-Type', 'application/octet-stream');
-    transfer.upload.onprogress = ({ loaded, total }) => onPercent(total === 0 ? 100 : Math.floor((loaded / total) * 100));
+    transfer.upload.onprogress = ({ loaded, total }) =>
+      onPercent(total === 0 ? 100 : Math.floor((loaded / total) * 100));
     transfer.onerror = () => reject(new Refusal(0, 'Unreachable', transfer.statusText));
     transfer.onload = () => {
       if (transfer.status < 300) return resolve();
@@ -17,7 +18,11 @@ export function upload(url: string, file: File, onPercent: (percent: number) => 
       } catch {
         body = undefined;
       }
-      reject(isStatus(body) ? new Refusal(transfer.status, body.reason ?? '', body.message ?? '', { status: body }) : new Refusal(transfer.status, '', transfer.statusText));
+      reject(
+        isStatus(body)
+          ? new Refusal(transfer.status, body.reason ?? '', body.message ?? '', { status: body })
+          : new Refusal(transfer.status, '', transfer.statusText),
+      );
     };
     transfer.send(file);
   });

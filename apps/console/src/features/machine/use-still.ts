@@ -19,7 +19,11 @@ const REFUSED_MS = 5000;
  * Draws the screen into a canvas again and again: once a second, four times a second just after `hurry`, not at all
  * while the tab is hidden or the machine shows nothing. The last picture stays when the next cannot be had.
  */
-export function useStill(canvas: RefObject<HTMLCanvasElement | null>, path: string, live: boolean): { readonly still: Still | undefined; readonly refusal: Refusal | undefined; readonly hurry: () => void } {
+export function useStill(
+  canvas: RefObject<HTMLCanvasElement | null>,
+  path: string,
+  live: boolean,
+): { readonly still: Still | undefined; readonly refusal: Refusal | undefined; readonly hurry: () => void } {
   const [still, setStill] = useState<Still>();
   const [refusal, setRefusal] = useState<Refusal>();
   const hurriedAt = useRef(0);
@@ -37,10 +41,15 @@ export function useStill(canvas: RefObject<HTMLCanvasElement | null>, path: stri
         const picture = await fetchStill(path, abort.signal);
         const target = canvas.current;
         if (target) {
-          if (target.width !== picture.width || target.height !== picture.height) Object.assign(target, { width: picture.width, height: picture.height });
+          if (target.width !== picture.width || target.height !== picture.height)
+            Object.assign(target, { width: picture.width, height: picture.height });
           target.getContext('2d')?.drawImage(picture, 0, 0);
         }
-        setStill({ width: picture.width, height: picture.height, milliseconds: Math.round(performance.now() - askedAt) });
+        setStill({
+          width: picture.width,
+          height: picture.height,
+          milliseconds: Math.round(performance.now() - askedAt),
+        });
         setRefusal(undefined);
         picture.close();
         return true;

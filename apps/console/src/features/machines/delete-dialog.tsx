@@ -50,7 +50,10 @@ export function DeleteDialog({ machines, snapshottable, onClose, onDeleted }: De
   }, [takenSays?.says, remove]);
 
   const latest = items
-    .filter((snapshot) => snapshot.spec?.virtualMachine === only?.metadata.name && snapshotStatus(snapshot).says === 'Verified')
+    .filter(
+      (snapshot) =>
+        snapshot.spec?.virtualMachine === only?.metadata.name && snapshotStatus(snapshot).says === 'Verified',
+    )
     .sort((a, b) => Date.parse(b.metadata.creationTimestamp) - Date.parse(a.metadata.creationTimestamp))[0];
   const waiting = snapshotUid !== undefined && takenSays?.says !== 'Failed';
 
@@ -83,7 +86,13 @@ export function DeleteDialog({ machines, snapshottable, onClose, onDeleted }: De
       }
     >
       <p>{en.deleteMachine.lost(machines.length)}</p>
-      <p>{!only ? en.deleteMachine.several : latest ? en.deleteMachine.since(latest.metadata.name, formatAge(latest.metadata.creationTimestamp, now)) : en.deleteMachine.noSnapshot}</p>
+      <p>
+        {!only
+          ? en.deleteMachine.several
+          : latest
+            ? en.deleteMachine.since(latest.metadata.name, formatAge(latest.metadata.creationTimestamp, now))
+            : en.deleteMachine.noSnapshot}
+      </p>
       {waiting && (
         <p role="status" className="flex items-center gap-2 text-ink">
           <StatusGlyph shape="Arc" tone="Motion" />
@@ -91,8 +100,18 @@ export function DeleteDialog({ machines, snapshottable, onClose, onDeleted }: De
         </p>
       )}
       {takenSays?.says === 'Failed' && <Trouble title={en.notice.refused} detail={takenSays.reason} />}
-      {refusal && <Trouble title={en.verbs.refused(en.verbs.deleteNow)} detail={refusal.message} code={refusal.reason} />}
-      {only && <CommandBlock className="mt-2" command={deleteCommand({ resource: MACHINES, namespace: only.metadata.namespace, name: only.metadata.name }, location.origin)} />}
+      {refusal && (
+        <Trouble title={en.verbs.refused(en.verbs.deleteNow)} detail={refusal.message} code={refusal.reason} />
+      )}
+      {only && (
+        <CommandBlock
+          className="mt-2"
+          command={deleteCommand(
+            { resource: MACHINES, namespace: only.metadata.namespace, name: only.metadata.name },
+            location.origin,
+          )}
+        />
+      )}
     </Question>
   );
 }

@@ -6,12 +6,26 @@ import { en } from '../../messages/en.ts';
 import { FACETS, type Facet } from './machine-rows.ts';
 
 const LOOKS: Readonly<Record<Facet, { readonly shape: StatusShape; readonly tone: StatusTone }>> = {
-  Running: { shape: 'Disc', tone: 'Good' }, Changing: { shape: 'Arc', tone: 'Motion' }, NotReady: { shape: 'Ring', tone: 'Attention' }, Paused: { shape: 'Bars', tone: 'Attention' },
-  Hibernated: { shape: 'Crescent', tone: 'Asleep' }, Stopped: { shape: 'Square', tone: 'Off' }, Failed: { shape: 'Diamond', tone: 'Bad' }, Unknown: { shape: 'Dashed', tone: 'Unknown' },
+  Running: { shape: 'Disc', tone: 'Good' },
+  Changing: { shape: 'Arc', tone: 'Motion' },
+  NotReady: { shape: 'Ring', tone: 'Attention' },
+  Paused: { shape: 'Bars', tone: 'Attention' },
+  Hibernated: { shape: 'Crescent', tone: 'Asleep' },
+  Stopped: { shape: 'Square', tone: 'Off' },
+  Failed: { shape: 'Diamond', tone: 'Bad' },
+  Unknown: { shape: 'Dashed', tone: 'Unknown' },
 };
 
 /** The text filter of a list; `/` goes to it, `Esc` empties it. */
-export function FilterInput({ value, hint, onChange }: { readonly value: string; readonly hint: string; readonly onChange: (query: string) => void }): ReactElement {
+export function FilterInput({
+  value,
+  hint,
+  onChange,
+}: {
+  readonly value: string;
+  readonly hint: string;
+  readonly onChange: (query: string) => void;
+}): ReactElement {
   const input = useRef<HTMLInputElement>(null);
   useKeys({ '/': () => input.current?.focus(), Escape: () => onChange('') });
   return (
@@ -39,7 +53,12 @@ export function FilterInput({ value, hint, onChange }: { readonly value: string;
           <Kbd>/</Kbd>
         </span>
       ) : (
-        <button type="button" aria-label={en.machines.clearFilter} onClick={() => onChange('')} className="grid size-6 place-items-center rounded-tag text-ink3 hover:text-ink">
+        <button
+          type="button"
+          aria-label={en.machines.clearFilter}
+          onClick={() => onChange('')}
+          className="grid size-6 place-items-center rounded-tag text-ink3 hover:text-ink"
+        >
           <X aria-hidden size={14} />
         </button>
       )}
@@ -77,7 +96,9 @@ export function FilterRow({ query, onQuery, facet, onFacet, counts, children }: 
             )}
           >
             <StatusGlyph {...LOOKS[name]} size={11} />
-            <span className="text-ink2 max-phone:sr-only">{name === 'Changing' ? en.machines.changing : en.machineSays[name]}</span>
+            <span className="text-ink2 max-phone:sr-only">
+              {name === 'Changing' ? en.machines.changing : en.machineSays[name]}
+            </span>
             <span className="font-strong">{counts.get(name) ?? 0}</span>
           </button>
         ))}

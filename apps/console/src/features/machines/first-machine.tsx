@@ -8,8 +8,18 @@ import { EmptyState } from '../../app/page.tsx';
 import { en } from '../../messages/en.ts';
 
 /** The fleet before there is one: the action, and the command that does the same. */
-export function FirstMachine({ namespace, onCreate }: { readonly namespace: string; readonly onCreate: () => void }): ReactElement {
-  const command = createCommand(MACHINES, { metadata: { name: 'demo', namespace }, spec: { source: { image: 'linux-minimal' } } }, location.origin);
+export function FirstMachine({
+  namespace,
+  onCreate,
+}: {
+  readonly namespace: string;
+  readonly onCreate: () => void;
+}): ReactElement {
+  const command = createCommand(
+    MACHINES,
+    { metadata: { name: 'demo', namespace }, spec: { source: { image: 'linux-minimal' } } },
+    location.origin,
+  );
   return (
     <div className="overflow-y-auto">
       <EmptyState icon={<Monitor size={26} />} title={en.machines.empty} hint={en.machines.emptyHint}>

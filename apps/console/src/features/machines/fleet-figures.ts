@@ -14,7 +14,9 @@ export interface FleetFigures {
 export function fleetFigures(rows: readonly MachineRow[]): FleetFigures {
   const held = rows.filter(({ vm }) => vm.status?.phase === 'Running' || vm.status?.phase === 'Paused');
   const measured = held.flatMap(({ heldBytes }) => heldBytes ?? []);
-  const starts = rows.flatMap(({ vm: { status } }) => (status?.startedFrom?.type === 'GoldenSnapshot' ? (status.startMilliseconds ?? []) : []));
+  const starts = rows.flatMap(({ vm: { status } }) =>
+    status?.startedFrom?.type === 'GoldenSnapshot' ? (status.startMilliseconds ?? []) : [],
+  );
   return {
     machines: rows.length,
     running: rows.filter(({ status }) => status.says === 'Running').length,

@@ -8,7 +8,12 @@ import { ask } from '../../live/intents.ts';
 import { en } from '../../messages/en.ts';
 import { canSnapshot, powerVerbs, type PowerVerb } from './machine-verbs.ts';
 
-export const VERB_ICONS: Readonly<Record<PowerVerb['verb'], LucideIcon>> = { pause: Pause, resume: Play, stop: Square, start: Play };
+export const VERB_ICONS: Readonly<Record<PowerVerb['verb'], LucideIcon>> = {
+  pause: Pause,
+  resume: Play,
+  stop: Square,
+  start: Play,
+};
 
 /** Asks; a refusal stands beside the machine until it is closed, so it is not thrown further. */
 export const askPower = (vm: VirtualMachine, powerState: PowerVerb['powerState']): void =>
@@ -28,14 +33,38 @@ export function machineActions(
     await copyText(patchCommand(target, { spec: { powerState } }, location.origin)[form]);
   };
   return [
-    ...verbs.slice(on.withoutFirst ? 1 : 0).map((verb) => ({ label: verb.label, icon: VERB_ICONS[verb.verb], onSelect: () => askPower(vm, verb.powerState) })),
-    ...(on.withoutFirst ? [] : [{ label: en.verbs.snapshot, icon: Camera, disabled: !canSnapshot(status), onSelect: on.snapshot }]),
+    ...verbs
+      .slice(on.withoutFirst ? 1 : 0)
+      .map((verb) => ({
+        label: verb.label,
+        icon: VERB_ICONS[verb.verb],
+        onSelect: () => askPower(vm, verb.powerState),
+      })),
+    ...(on.withoutFirst
+      ? []
+      : [{ label: en.verbs.snapshot, icon: Camera, disabled: !canSnapshot(status), onSelect: on.snapshot }]),
     ...(first
       ? [
-          { label: en.copyVerbKubectl(first.label), icon: SquareTerminal, separated: true, onSelect: () => void copy('kubectl', first.powerState) },
-          { label: en.copyVerbCurl(first.label), icon: SquareTerminal, onSelect: () => void copy('curl', first.powerState) },
+          {
+            label: en.copyVerbKubectl(first.label),
+            icon: SquareTerminal,
+            separated: true,
+            onSelect: () => void copy('kubectl', first.powerState),
+          },
+          {
+            label: en.copyVerbCurl(first.label),
+            icon: SquareTerminal,
+            onSelect: () => void copy('curl', first.powerState),
+          },
         ]
       : []),
-    { label: en.verbs.delete, icon: Trash2, danger: true, separated: true, disabled: status.says === 'Terminating', onSelect: on.remove },
+    {
+      label: en.verbs.delete,
+      icon: Trash2,
+      danger: true,
+      separated: true,
+      disabled: status.says === 'Terminating',
+      onSelect: on.remove,
+    },
   ];
 }

@@ -15,11 +15,19 @@ export function MachineList({ rows }: { readonly rows: readonly MachineRow[] }):
     <ul aria-label={en.machines.table} className="min-h-0 flex-1 divide-y divide-line overflow-y-auto px-4">
       {rows.map(({ uid, vm, status, nodeName }) => (
         <li key={uid}>
-          <Link to="/machines/$namespace/$name/$tab" params={{ namespace: vm.metadata.namespace ?? '', name: vm.metadata.name, tab: 'screen' }} search={(previous) => ({ ns: previous.ns })} className="flex items-center gap-3 py-2.5">
+          <Link
+            to="/machines/$namespace/$name/$tab"
+            params={{ namespace: vm.metadata.namespace ?? '', name: vm.metadata.name, tab: 'screen' }}
+            search={(previous) => ({ ns: previous.ns })}
+            className="flex items-center gap-3 py-2.5"
+          >
             <Thumbnail vm={vm} live={showsScreen(status)} className="h-14 w-[92px]" />
             <span className="flex min-w-0 flex-1 flex-col gap-1">
               <span className="truncate text-15 font-medium">{vm.metadata.name}</span>
-              <StatusWords status={status.reason === '' && nodeName ? { ...status, reason: nodeName } : status} now={now} />
+              <StatusWords
+                status={status.reason === '' && nodeName ? { ...status, reason: nodeName } : status}
+                now={now}
+              />
             </span>
             <ChevronRight aria-hidden size={16} className="shrink-0 text-ink3" />
           </Link>

@@ -14,7 +14,16 @@ export interface MachineRow {
 }
 
 /** The facets of the filter row; everything in motion counts as one. */
-export const FACETS = ['Running', 'Changing', 'NotReady', 'Paused', 'Hibernated', 'Stopped', 'Failed', 'Unknown'] as const;
+export const FACETS = [
+  'Running',
+  'Changing',
+  'NotReady',
+  'Paused',
+  'Hibernated',
+  'Stopped',
+  'Failed',
+  'Unknown',
+] as const;
 export type Facet = (typeof FACETS)[number];
 
 export function facetOf({ says }: DisplayStatus<MachineSays>): Facet {
@@ -23,7 +32,12 @@ export function facetOf({ says }: DisplayStatus<MachineSays>): Facet {
 
 const MIB = 2 ** 20;
 
-export function rowOf(vm: VirtualMachine, nodes: ReadonlyMap<string, Node>, intent: Intent | undefined, now: Date): MachineRow {
+export function rowOf(
+  vm: VirtualMachine,
+  nodes: ReadonlyMap<string, Node>,
+  intent: Intent | undefined,
+  now: Date,
+): MachineRow {
   const asked = withIntent(vm, intent, now);
   const nodeName = vm.status?.nodeName ?? vm.spec?.nodeName;
   const memoryMiB = vm.status?.memoryMiB;
@@ -54,7 +68,14 @@ export function filterRows(rows: readonly MachineRow[], query: string): readonly
     matchesFilter(terms, {
       name: vm.metadata.name,
       labels: vm.metadata.labels ?? {},
-      facets: { node: nodeName ?? '', image: source, source, status: status.says, reason: status.reason, namespace: vm.metadata.namespace ?? '' },
+      facets: {
+        node: nodeName ?? '',
+        image: source,
+        source,
+        status: status.says,
+        reason: status.reason,
+        namespace: vm.metadata.namespace ?? '',
+      },
     }),
   );
 }
@@ -69,7 +90,11 @@ export function countFacets(rows: readonly MachineRow[]): ReadonlyMap<Facet, num
  * The order to show while it must not move under the reader: what was there keeps its place, what went is left out,
  * what is new waits (`waiting` says how much would change). Not held, it is simply the order that is right now.
  */
-export function settleOrder(shown: readonly string[], right: readonly string[], held: boolean): { readonly order: readonly string[]; readonly waiting: number } {
+export function settleOrder(
+  shown: readonly string[],
+  right: readonly string[],
+  held: boolean,
+): { readonly order: readonly string[]; readonly waiting: number } {
   if (!held || shown.length === 0) return { order: right, waiting: 0 };
   const present = new Set(right);
   const order = shown.filter((uid) => present.has(uid));

@@ -1,5 +1,11 @@
 import { Checkbox, classNames, formatAge, formatSize } from '@corral/ui';
-import { createColumnHelper, rowSelectionFeature, tableFeatures, useTable, type RowSelectionState } from '@tanstack/react-table';
+import {
+  createColumnHelper,
+  rowSelectionFeature,
+  tableFeatures,
+  useTable,
+  type RowSelectionState,
+} from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { Link } from '@tanstack/react-router';
 import { useEffect, useMemo, useRef, useState, type ReactElement } from 'react';
@@ -17,9 +23,23 @@ const helper = createColumnHelper<typeof features, MachineRow>();
 
 /** Space that every cell keeps to its neighbours; the last columns give way first where it is narrow. */
 const CELL = 'px-2.5 align-middle';
-const SHY: Readonly<Record<string, string>> = { labels: 'max-[1320px]:hidden', memory: 'max-wide:hidden', source: 'max-[900px]:hidden', node: 'max-[760px]:hidden' };
+const SHY: Readonly<Record<string, string>> = {
+  labels: 'max-[1320px]:hidden',
+  memory: 'max-wide:hidden',
+  source: 'max-[900px]:hidden',
+  node: 'max-[760px]:hidden',
+};
 const WIDTHS: Readonly<Record<string, string>> = {
-  select: 'w-10', name: 'w-[20%]', namespace: 'w-[11%]', status: '', source: 'w-[13%]', node: 'w-[9%]', memory: 'w-[15%]', labels: 'w-[13%]', age: 'w-[72px] text-right', actions: 'w-11',
+  select: 'w-10',
+  name: 'w-[20%]',
+  namespace: 'w-[11%]',
+  status: '',
+  source: 'w-[13%]',
+  node: 'w-[9%]',
+  memory: 'w-[15%]',
+  labels: 'w-[13%]',
+  age: 'w-[72px] text-right',
+  actions: 'w-11',
 };
 
 interface MachineTableProps {
@@ -34,7 +54,15 @@ interface MachineTableProps {
 }
 
 /** The fleet as rows. Only those in view are in the page, so ten thousand cost what thirty do. */
-export function MachineTable({ rows, showNamespace, selection, onSelection, onOpen, actionsOf, onReading }: MachineTableProps): ReactElement {
+export function MachineTable({
+  rows,
+  showNamespace,
+  selection,
+  onSelection,
+  onOpen,
+  actionsOf,
+  onReading,
+}: MachineTableProps): ReactElement {
   const scroller = useRef<HTMLDivElement>(null);
   const [cursor, setCursor] = useState(-1);
   const now = useNow();
@@ -67,7 +95,12 @@ export function MachineTable({ rows, showNamespace, selection, onSelection, onOp
 
   // The React Compiler is not in use here; the virtualizer's functions may change as they like.
   // eslint-disable-next-line react-hooks/incompatible-library
-  const virtualizer = useVirtualizer({ count: tableRows.length, getScrollElement: () => scroller.current, estimateSize: () => ROW_PX, overscan: 8 });
+  const virtualizer = useVirtualizer({
+    count: tableRows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ROW_PX,
+    overscan: 8,
+  });
   const drawn = virtualizer.getVirtualItems();
   const before = drawn[0]?.start ?? 0;
   const after = virtualizer.getTotalSize() - (drawn.at(-1)?.end ?? 0);
@@ -80,7 +113,10 @@ export function MachineTable({ rows, showNamespace, selection, onSelection, onOp
   };
   const atCursor = tableRows[cursor];
   useKeys({
-    j: move(1), k: move(-1), ArrowDown: move(1), ArrowUp: move(-1),
+    j: move(1),
+    k: move(-1),
+    ArrowDown: move(1),
+    ArrowUp: move(-1),
     x: () => atCursor?.toggleSelected(),
     ...(atCursor && document.activeElement === document.body ? { Enter: () => onOpen(atCursor.original) } : {}),
   });
@@ -89,15 +125,39 @@ export function MachineTable({ rows, showNamespace, selection, onSelection, onOp
   const all = table.getIsAllRowsSelected();
   const some = table.getIsSomeRowsSelected();
   return (
-    <div ref={scroller} className="min-h-0 flex-1 overflow-auto px-5 pb-24" onPointerEnter={() => onReading(true)} onPointerLeave={() => onReading(false)}>
+    <div
+      ref={scroller}
+      className="min-h-0 flex-1 overflow-auto px-5 pb-24"
+      onPointerEnter={() => onReading(true)}
+      onPointerLeave={() => onReading(false)}
+    >
       <div className="overflow-clip rounded-card border border-line bg-panel">
-        <table aria-label={en.machines.table} aria-rowcount={tableRows.length + 1} className="w-full table-fixed border-collapse">
+        <table
+          aria-label={en.machines.table}
+          aria-rowcount={tableRows.length + 1}
+          className="w-full table-fixed border-collapse"
+        >
           <thead>
             <tr aria-rowindex={1} className="h-[38px] border-b border-line text-left text-12 text-ink2">
               {table.getFlatHeaders().map(({ column: { id } }) => (
-                <th key={id} scope="col" className={classNames('sticky top-0 z-10 bg-panel font-medium', CELL, WIDTHS[id], SHY[id], id === 'select' && 'pl-3.5')}>
+                <th
+                  key={id}
+                  scope="col"
+                  className={classNames(
+                    'sticky top-0 z-10 bg-panel font-medium',
+                    CELL,
+                    WIDTHS[id],
+                    SHY[id],
+                    id === 'select' && 'pl-3.5',
+                  )}
+                >
                   {id === 'select' ? (
-                    <Checkbox aria-label={en.machines.selectAll} checked={all} mixed={some && !all} onChange={() => table.toggleAllRowsSelected(!all)} />
+                    <Checkbox
+                      aria-label={en.machines.selectAll}
+                      checked={all}
+                      mixed={some && !all}
+                      onChange={() => table.toggleAllRowsSelected(!all)}
+                    />
                   ) : id === 'actions' ? (
                     <span className="sr-only">{en.machines.columns.actions}</span>
                   ) : (
@@ -137,7 +197,10 @@ export function MachineTable({ rows, showNamespace, selection, onSelection, onOp
                           onChange={() => row.toggleSelected()}
                         />
                       ) : id === 'actions' ? (
-                        <ActionsMenu label={en.machines.actionsFor(row.original.vm.metadata.name)} actions={() => actionsOf(row.original)} />
+                        <ActionsMenu
+                          label={en.machines.actionsFor(row.original.vm.metadata.name)}
+                          actions={() => actionsOf(row.original)}
+                        />
                       ) : (
                         <MachineCell id={id} row={row.original} now={now} />
                       )}
@@ -154,7 +217,15 @@ export function MachineTable({ rows, showNamespace, selection, onSelection, onOp
   );
 }
 
-function MachineCell({ id, row, now }: { readonly id: string; readonly row: MachineRow; readonly now: Date }): ReactElement {
+function MachineCell({
+  id,
+  row,
+  now,
+}: {
+  readonly id: string;
+  readonly row: MachineRow;
+  readonly now: Date;
+}): ReactElement {
   const { metadata } = row.vm;
   switch (id) {
     case 'name':
@@ -177,7 +248,11 @@ function MachineCell({ id, row, now }: { readonly id: string; readonly row: Mach
       return <Labels labels={metadata.labels ?? {}} />;
     case 'age':
       return (
-        <time dateTime={metadata.creationTimestamp} title={en.moment(metadata.creationTimestamp)} className="whitespace-nowrap text-ink2">
+        <time
+          dateTime={metadata.creationTimestamp}
+          title={en.moment(metadata.creationTimestamp)}
+          className="whitespace-nowrap text-ink2"
+        >
           {formatAge(metadata.creationTimestamp, now)}
         </time>
       );
@@ -196,7 +271,8 @@ function Memory({ row: { heldBytes, memoryBytes } }: { readonly row: MachineRow 
   if (memoryBytes === undefined) return <span className="text-ink3">{en.none}</span>;
   return (
     <span className="block truncate">
-      {formatSize(memoryBytes)} {heldBytes !== undefined && <span className="text-12 text-ink2">{en.machines.held(formatSize(heldBytes))}</span>}
+      {formatSize(memoryBytes)}{' '}
+      {heldBytes !== undefined && <span className="text-12 text-ink2">{en.machines.held(formatSize(heldBytes))}</span>}
     </span>
   );
 }
@@ -205,7 +281,11 @@ export function Labels({ labels }: { readonly labels: Readonly<Record<string, st
   return (
     <span className="flex gap-1 overflow-hidden">
       {Object.entries(labels).map(([key, value]) => (
-        <span key={key} className="truncate rounded-tag border border-line2 px-1.5 font-mono text-11 text-ink2" title={`${key}=${value}`}>
+        <span
+          key={key}
+          className="truncate rounded-tag border border-line2 px-1.5 font-mono text-11 text-ink2"
+          title={`${key}=${value}`}
+        >
           {value === '' ? key : `${key}=${value}`}
         </span>
       ))}

@@ -3,11 +3,18 @@ import type { DisplayStatus, MachineSays } from '@corral/ui';
 import { canSnapshot, powerVerbs, showsScreen } from './machine-verbs.ts';
 
 const vm = (powerState: 'Running' | 'Paused' | 'Stopped'): VirtualMachine => ({
-  apiVersion: 'corral.dev/v1', kind: 'VirtualMachine',
+  apiVersion: 'corral.dev/v1',
+  kind: 'VirtualMachine',
   metadata: { name: 'demo', uid: 'u', resourceVersion: '1', generation: 1, creationTimestamp: '2026-03-01T12:00:00Z' },
   spec: { source: { image: 'x' }, powerState, restartPolicy: 'Always', bootPolicy: 'Golden', nodeSelector: {} },
 });
-const status = (says: MachineSays): DisplayStatus<MachineSays> => ({ says, shape: 'Disc', tone: 'Good', reason: '', needsAttention: false });
+const status = (says: MachineSays): DisplayStatus<MachineSays> => ({
+  says,
+  shape: 'Disc',
+  tone: 'Good',
+  reason: '',
+  needsAttention: false,
+});
 
 describe('powerVerbs', () => {
   it.each([
@@ -34,7 +41,28 @@ describe('powerVerbs', () => {
 });
 
 it('only a machine with memory to keep can be snapshotted, and only one that had a screen shows it', () => {
-  const all: MachineSays[] = ['Running', 'NotReady', 'Pending', 'Starting', 'Pausing', 'Resuming', 'Stopping', 'Terminating', 'Paused', 'Hibernated', 'Stopped', 'Failed', 'Unknown'];
+  const all: MachineSays[] = [
+    'Running',
+    'NotReady',
+    'Pending',
+    'Starting',
+    'Pausing',
+    'Resuming',
+    'Stopping',
+    'Terminating',
+    'Paused',
+    'Hibernated',
+    'Stopped',
+    'Failed',
+    'Unknown',
+  ];
   expect(all.filter((says) => canSnapshot(status(says)))).toEqual(['Running', 'NotReady', 'Paused']);
-  expect(all.filter((says) => showsScreen(status(says)))).toEqual(['Running', 'NotReady', 'Pausing', 'Resuming', 'Paused', 'Failed']);
+  expect(all.filter((says) => showsScreen(status(says)))).toEqual([
+    'Running',
+    'NotReady',
+    'Pausing',
+    'Resuming',
+    'Paused',
+    'Failed',
+  ]);
 });

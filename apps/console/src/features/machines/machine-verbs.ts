@@ -31,7 +31,13 @@ export function powerVerbs(vm: VirtualMachine, { says }: DisplayStatus<MachineSa
 
 /** Whether there may be a picture: a machine that failed keeps its last one until it starts again. */
 export const showsScreen = ({ says }: DisplayStatus<MachineSays>): boolean =>
-  says === 'Running' || says === 'NotReady' || says === 'Paused' || says === 'Pausing' || says === 'Resuming' || says === 'Failed';
+  says === 'Running' ||
+  says === 'NotReady' ||
+  says === 'Paused' ||
+  says === 'Pausing' ||
+  says === 'Resuming' ||
+  says === 'Failed';
 
 /** A snapshot is of a running or paused machine. */
-export const canSnapshot = ({ says }: DisplayStatus<MachineSays>): boolean => says === 'Running' || says === 'NotReady' || says === 'Paused';
+export const canSnapshot = ({ says }: DisplayStatus<MachineSays>): boolean =>
+  says === 'Running' || says === 'NotReady' || says === 'Paused';

@@ -14,7 +14,13 @@ import { showsScreen } from './machine-verbs.ts';
 import { reasonText, StatusChip } from './status-words.tsx';
 
 /** The fleet as pictures: what is everyone doing, and is anything wrong. */
-export function MachineWall({ rows, onReading }: { readonly rows: readonly MachineRow[]; readonly onReading: (reading: boolean) => void }): ReactElement {
+export function MachineWall({
+  rows,
+  onReading,
+}: {
+  readonly rows: readonly MachineRow[];
+  readonly onReading: (reading: boolean) => void;
+}): ReactElement {
   const grid = useRef<HTMLUListElement>(null);
   const step = (by: number): void => {
     const tiles = [...(grid.current?.querySelectorAll<HTMLElement>('a') ?? [])];
@@ -23,8 +29,16 @@ export function MachineWall({ rows, onReading }: { readonly rows: readonly Machi
   };
   useKeys({ j: () => step(1), k: () => step(-1), ArrowRight: () => step(1), ArrowLeft: () => step(-1) });
   return (
-    <div className="min-h-0 flex-1 overflow-y-auto px-5 pb-6" onPointerEnter={() => onReading(true)} onPointerLeave={() => onReading(false)}>
-      <ul ref={grid} aria-label={en.machines.title} className="grid grid-cols-[repeat(auto-fill,minmax(250px,1fr))] gap-4">
+    <div
+      className="min-h-0 flex-1 overflow-y-auto px-5 pb-6"
+      onPointerEnter={() => onReading(true)}
+      onPointerLeave={() => onReading(false)}
+    >
+      <ul
+        ref={grid}
+        aria-label={en.machines.title}
+        className="grid grid-cols-[repeat(auto-fill,minmax(250px,1fr))] gap-4"
+      >
         {rows.map((row) => (
           <Tile key={row.uid} row={row} />
         ))}
@@ -49,7 +63,11 @@ function Tile({ row: { vm, status, source, nodeName, heldBytes } }: { readonly r
         )}
       >
         <span className="relative block aspect-video border-b border-line bg-glass">
-          <Thumbnail vm={vm} live={showsScreen(status)} className={classNames('h-full w-full !rounded-none !border-0', status.says === 'Paused' && 'opacity-40')} />
+          <Thumbnail
+            vm={vm}
+            live={showsScreen(status)}
+            className={classNames('h-full w-full !rounded-none !border-0', status.says === 'Paused' && 'opacity-40')}
+          />
           {!calm && (
             <span className="absolute inset-0 grid place-items-center">
               <span className="rounded-control bg-panel/90">
@@ -62,11 +80,15 @@ function Tile({ row: { vm, status, source, nodeName, heldBytes } }: { readonly r
           <span className="flex items-center gap-2.5">
             <StatusGlyph shape={status.shape} tone={status.tone} size={11} />
             <span className="min-w-0 flex-1 truncate font-medium">{vm.metadata.name}</span>
-            {heldBytes !== undefined && calm && <span className="shrink-0 text-12 text-ink2">{en.machines.held(formatSize(heldBytes))}</span>}
+            {heldBytes !== undefined && calm && (
+              <span className="shrink-0 text-12 text-ink2">{en.machines.held(formatSize(heldBytes))}</span>
+            )}
             <span className="sr-only">{en.machineSays[status.says]}</span>
           </span>
           <span className="flex justify-between gap-3 text-12 text-ink2">
-            <span className={classNames('truncate', status.needsAttention && toneClass(status.tone))}>{reason || source}</span>
+            <span className={classNames('truncate', status.needsAttention && toneClass(status.tone))}>
+              {reason || source}
+            </span>
             <span className="shrink-0">{nodeName}</span>
           </span>
         </span>
@@ -83,9 +105,26 @@ export function FleetSummary({ rows }: { readonly rows: readonly MachineRow[] })
   const guest = splitSize(figures.guestBytes);
   return (
     <section aria-label={en.machines.summary} className="flex flex-wrap gap-x-8 gap-y-3 border-b border-line px-5 py-4">
-      <Figure value={figures.machines} caption={figures.machines === 1 ? en.machines.runningOne(figures.running) : en.machines.running(figures.running)} />
-      <Figure value={`${guest.value} ${guest.unit}`} caption={figures.heldBytes === undefined ? en.machines.guestMemoryOnly : en.machines.guestMemory(formatSize(figures.heldBytes))} />
-      {figures.startMs !== undefined && <Figure value={en.machines.seconds((figures.startMs / 1000).toPrecision(2))} caption={en.machines.startToReady} />}
+      <Figure
+        value={figures.machines}
+        caption={
+          figures.machines === 1 ? en.machines.runningOne(figures.running) : en.machines.running(figures.running)
+        }
+      />
+      <Figure
+        value={`${guest.value} ${guest.unit}`}
+        caption={
+          figures.heldBytes === undefined
+            ? en.machines.guestMemoryOnly
+            : en.machines.guestMemory(formatSize(figures.heldBytes))
+        }
+      />
+      {figures.startMs !== undefined && (
+        <Figure
+          value={en.machines.seconds((figures.startMs / 1000).toPrecision(2))}
+          caption={en.machines.startToReady}
+        />
+      )}
       <Figure value={en.machines.fraction(ready, nodes.length)} caption={en.machines.nodesReady} />
     </section>
   );

@@ -42,25 +42,45 @@ export function MachinesPage(): ReactElement {
   const [deleting, setDeleting] = useState<readonly MachineRow[]>([]);
 
   const matching = useMemo(() => filterRows(all, q), [all, q]);
-  const inFacet = useMemo(() => matching.filter((row) => facet === undefined || facetOf(row.status) === facet), [matching, facet]);
+  const inFacet = useMemo(
+    () => matching.filter((row) => facet === undefined || facetOf(row.status) === facet),
+    [matching, facet],
+  );
   const selected = useMemo(() => all.filter(({ uid }) => selection[uid]), [all, selection]);
   const { rows, waiting, apply } = useSettled(inFacet, reading || selected.length > 0, `${namespace}|${q}|${facet}`);
 
   const open = useCallback(
-    ({ vm: { metadata } }: MachineRow) => void navigate({ to: '/machines/$namespace/$name/$tab', params: { namespace: metadata.namespace ?? '', name: metadata.name, tab: 'screen' }, search: (previous) => ({ ns: previous.ns }) }),
+    ({ vm: { metadata } }: MachineRow) =>
+      void navigate({
+        to: '/machines/$namespace/$name/$tab',
+        params: { namespace: metadata.namespace ?? '', name: metadata.name, tab: 'screen' },
+        search: (previous) => ({ ns: previous.ns }),
+      }),
     [navigate],
   );
-  const search = useCallback((next: { readonly q?: string | undefined; readonly status?: string | undefined; readonly view?: 'wall' | 'table' }) => void navigate({ to: '/machines', search: (previous) => ({ ...previous, ...next }), replace: true }), [navigate]);
+  const search = useCallback(
+    (next: {
+      readonly q?: string | undefined;
+      readonly status?: string | undefined;
+      readonly view?: 'wall' | 'table';
+    }) => void navigate({ to: '/machines', search: (previous) => ({ ...previous, ...next }), replace: true }),
+    [navigate],
+  );
   const create = (): void => void navigate({ to: '.', search: (previous) => ({ ...previous, new: 'machine' }) });
   const snapshot = ({ vm }: MachineRow): void =>
     void snapshotNow(vm)
       .then(({ metadata }) =>
         notify({
           text: en.notice.snapshotAsked(metadata.name),
-          action: { label: en.notice.show, run: () => void navigate({ to: '/snapshots', search: (previous) => ({ ns: previous.ns }) }) },
+          action: {
+            label: en.notice.show,
+            run: () => void navigate({ to: '/snapshots', search: (previous) => ({ ns: previous.ns }) }),
+          },
         }),
       )
-      .catch((error: unknown) => notify({ text: en.verbs.refused(en.verbs.snapshot), detail: asRefusal(error).message, error: true }));
+      .catch((error: unknown) =>
+        notify({ text: en.verbs.refused(en.verbs.snapshot), detail: asRefusal(error).message, error: true }),
+      );
 
   useKeys({
     Delete: () => selected.length > 0 && setDeleting(selected),
@@ -83,7 +103,13 @@ export function MachinesPage(): ReactElement {
     >
       <Suspense>{all.length > 0 && view === 'wall' && !phone && <FleetSummary rows={all} />}</Suspense>
       {all.length > 0 && (
-        <FilterRow query={q} onQuery={(next) => search({ q: next || undefined })} facet={facet} onFacet={(next) => search({ status: next })} counts={countFacets(matching)}>
+        <FilterRow
+          query={q}
+          onQuery={(next) => search({ q: next || undefined })}
+          facet={facet}
+          onFacet={(next) => search({ status: next })}
+          counts={countFacets(matching)}
+        >
           {!phone && (
             <ViewSwitch
               view={view}
@@ -108,7 +134,11 @@ export function MachinesPage(): ReactElement {
           <FirstMachine namespace={namespace ?? 'default'} onCreate={create} />
         </Suspense>
       ) : rows.length === 0 && waiting === 0 ? (
-        <NoMatch query={[q, facet].filter(Boolean).join(' ')} hidden={all.length} onClear={() => search({ q: undefined, status: undefined })} />
+        <NoMatch
+          query={[q, facet].filter(Boolean).join(' ')}
+          hidden={all.length}
+          onClear={() => search({ q: undefined, status: undefined })}
+        />
       ) : phone ? (
         <Suspense>
           <MachineList rows={rows} />
@@ -117,7 +147,11 @@ export function MachinesPage(): ReactElement {
         <div className="relative flex min-h-0 flex-1 flex-col">
           {waiting > 0 && (
             <div className="pointer-events-none absolute inset-x-0 top-1 z-20 flex justify-center">
-              <button type="button" onClick={apply} className="pointer-events-auto flex h-7 animate-appear items-center gap-2 rounded-full border border-line2 bg-raised px-3 text-12 shadow-float hover:bg-hover">
+              <button
+                type="button"
+                onClick={apply}
+                className="pointer-events-auto flex h-7 animate-appear items-center gap-2 rounded-full border border-line2 bg-raised px-3 text-12 shadow-float hover:bg-hover"
+              >
                 {en.machines.changes(waiting)}
                 <span className="font-strong text-accent">{en.machines.showChanges}</span>
               </button>
@@ -134,11 +168,20 @@ export function MachinesPage(): ReactElement {
                 onSelection={setSelection}
                 onOpen={open}
                 onReading={setReading}
-                actionsOf={(row) => machineActions(row.vm, row.status, { snapshot: () => snapshot(row), remove: () => setDeleting([row]) })}
+                actionsOf={(row) =>
+                  machineActions(row.vm, row.status, {
+                    snapshot: () => snapshot(row),
+                    remove: () => setDeleting([row]),
+                  })
+                }
               />
             )}
           </Suspense>
-          <Suspense>{selected.length > 0 && <BulkBar rows={selected} onDelete={() => setDeleting(selected)} onClear={() => setSelection({})} />}</Suspense>
+          <Suspense>
+            {selected.length > 0 && (
+              <BulkBar rows={selected} onDelete={() => setDeleting(selected)} onClear={() => setSelection({})} />
+            )}
+          </Suspense>
         </div>
       )}
       <Suspense>
@@ -159,7 +202,11 @@ export function MachinesPage(): ReactElement {
 }
 
 /** Rows in an order that does not move while it is held. `apply` lets it move once. Another `scope` is another list. */
-function useSettled(rows: readonly MachineRow[], held: boolean, scope: string): { readonly rows: readonly MachineRow[]; readonly waiting: number; readonly apply: () => void } {
+function useSettled(
+  rows: readonly MachineRow[],
+  held: boolean,
+  scope: string,
+): { readonly rows: readonly MachineRow[]; readonly waiting: number; readonly apply: () => void } {
   const [released, setReleased] = useState(0);
   const key = `${scope}|${released}`;
   const [shown, setShown] = useState<{ readonly key: string; readonly order: readonly string[] }>({ key, order: [] });
@@ -180,11 +227,23 @@ const VIEWS = [
   { view: 'table', icon: Rows3 },
 ] as const;
 
-function ViewSwitch({ view, onView }: { readonly view: 'wall' | 'table'; readonly onView: (view: 'wall' | 'table') => void }): ReactElement {
+function ViewSwitch({
+  view,
+  onView,
+}: {
+  readonly view: 'wall' | 'table';
+  readonly onView: (view: 'wall' | 'table') => void;
+}): ReactElement {
   return (
     <div role="group" aria-label={en.machines.view} className="flex rounded-control border border-line2 bg-panel p-0.5">
       {VIEWS.map(({ view: one, icon: Icon }) => (
-        <button key={one} type="button" aria-pressed={view === one} onClick={() => onView(one)} className="flex h-[26px] items-center gap-2 rounded-[6px] px-2.5 font-medium text-ink2 hover:text-ink aria-pressed:bg-hover aria-pressed:text-ink">
+        <button
+          key={one}
+          type="button"
+          aria-pressed={view === one}
+          onClick={() => onView(one)}
+          className="flex h-[26px] items-center gap-2 rounded-[6px] px-2.5 font-medium text-ink2 hover:text-ink aria-pressed:bg-hover aria-pressed:text-ink"
+        >
           <Icon aria-hidden size={14} />
           {en.machines.views[one]}
         </button>
@@ -193,7 +252,15 @@ function ViewSwitch({ view, onView }: { readonly view: 'wall' | 'table'; readonl
   );
 }
 
-function NoMatch({ query, hidden, onClear }: { readonly query: string; readonly hidden: number; readonly onClear: () => void }): ReactElement {
+function NoMatch({
+  query,
+  hidden,
+  onClear,
+}: {
+  readonly query: string;
+  readonly hidden: number;
+  readonly onClear: () => void;
+}): ReactElement {
   return (
     <div className="flex flex-col items-center gap-3 py-16 text-center">
       <p>

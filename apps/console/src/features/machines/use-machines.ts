@@ -19,6 +19,9 @@ export function useMachineRows(): LiveList<VirtualMachine> & { readonly rows: re
   const nodes = useNodesByName();
   const intents = useIntents();
   const now = useNow();
-  const rows = useMemo(() => list.items.map((vm) => rowOf(vm, nodes, intents.get(vm.metadata.uid), now)), [list.items, nodes, intents, now]);
+  const rows = useMemo(
+    () => list.items.map((vm) => rowOf(vm, nodes, intents.get(vm.metadata.uid), now)),
+    [list.items, nodes, intents, now],
+  );
   return { ...list, rows };
 }

@@ -15,13 +15,20 @@ export type DraftField = 'name' | 'namespace' | 'source' | 'memory' | 'restartPo
 
 /** Which paths of the object each field of the form writes: refusals find their place by it. */
 export const DRAFT_PATHS: Readonly<Record<DraftField, readonly string[]>> = {
-  name: ['metadata.name', 'name'], namespace: ['metadata.namespace'], source: ['spec.source'], memory: ['spec.memory'],
-  restartPolicy: ['spec.restartPolicy'], labels: ['metadata.labels'],
+  name: ['metadata.name', 'name'],
+  namespace: ['metadata.namespace'],
+  source: ['spec.source'],
+  memory: ['spec.memory'],
+  restartPolicy: ['spec.restartPolicy'],
+  labels: ['metadata.labels'],
 };
 
 /** Labels as written, `app=desk, owner=ines`; undefined when something is not key=value. */
 export function parseLabels(text: string): Readonly<Record<string, string>> | undefined {
-  const pairs = text.split(',').map((pair) => pair.trim()).filter((pair) => pair !== '');
+  const pairs = text
+    .split(',')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair !== '');
   const entries = pairs.map((pair) => /^([^=\s]+)=([^=\s]*)$/.exec(pair));
   if (entries.some((entry) => entry === null)) return undefined;
   return Object.fromEntries(entries.flatMap((entry) => (entry ? [[entry[1] ?? '', entry[2] ?? '']] : [])));
@@ -34,7 +41,9 @@ export function objectOf(draft: Draft): NewObject {
     metadata: { name: draft.name, namespace: draft.namespace, ...(Object.keys(labels).length > 0 ? { labels } : {}) },
     spec: {
       source: draft.source ? { [draft.source.type]: draft.source.name } : {},
-      ...(draft.memoryMiB.trim() === '' || draft.source?.type === 'snapshot' ? {} : { memory: `${draft.memoryMiB.trim()}Mi` }),
+      ...(draft.memoryMiB.trim() === '' || draft.source?.type === 'snapshot'
+        ? {}
+        : { memory: `${draft.memoryMiB.trim()}Mi` }),
       ...(draft.restartPolicy === 'Always' ? {} : { restartPolicy: draft.restartPolicy }),
     },
   };

@@ -1,5 +1,47 @@
-const QUALITIES = ['quiet', 'brisk', 'amber', 'calm', 'clever', 'dusty', 'eager', 'fleet', 'gentle', 'hardy', 'keen', 'lucky', 'mellow', 'nimble', 'polite', 'proud', 'rapid', 'sunny', 'tidy', 'wry'];
-const ANIMALS = ['otter', 'heron', 'badger', 'bison', 'colt', 'crane', 'finch', 'fox', 'hare', 'ibex', 'lark', 'lynx', 'marten', 'mule', 'newt', 'pony', 'raven', 'stoat', 'wren', 'yak'];
+const QUALITIES = [
+  'quiet',
+  'brisk',
+  'amber',
+  'calm',
+  'clever',
+  'dusty',
+  'eager',
+  'fleet',
+  'gentle',
+  'hardy',
+  'keen',
+  'lucky',
+  'mellow',
+  'nimble',
+  'polite',
+  'proud',
+  'rapid',
+  'sunny',
+  'tidy',
+  'wry',
+];
+const ANIMALS = [
+  'otter',
+  'heron',
+  'badger',
+  'bison',
+  'colt',
+  'crane',
+  'finch',
+  'fox',
+  'hare',
+  'ibex',
+  'lark',
+  'lynx',
+  'marten',
+  'mule',
+  'newt',
+  'pony',
+  'raven',
+  'stoat',
+  'wren',
+  'yak',
+];
 
 /** A name nobody had to think of, not among those taken. `random` in [0, 1). */
 export function inventName(taken: ReadonlySet<string>, random: () => number): string {
@@ -15,7 +57,12 @@ const MAX_LABEL = 63;
 
 /** The base itself, or the base with the first number that is free. Always a DNS label. */
 export function nextName(base: string, taken: ReadonlySet<string>): string {
-  const label = base.toLowerCase().replace(/[^a-z0-9-]+/g, '-').slice(0, MAX_LABEL).replace(/^-+|-+$/g, '') || 'machine';
+  const label =
+    base
+      .toLowerCase()
+      .replace(/[^a-z0-9-]+/g, '-')
+      .slice(0, MAX_LABEL)
+      .replace(/^-+|-+$/g, '') || 'machine';
   if (!taken.has(label)) return label;
   for (let number = 2; ; number += 1) {
     const suffix = `-${number}`;

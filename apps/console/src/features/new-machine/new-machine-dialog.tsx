@@ -1,4 +1,12 @@
-import { apiPath, findCondition, parseBytes, type Namespace, type VirtualMachine, type VirtualMachineImage, type VirtualMachineSnapshot } from '@corral/contracts';
+import {
+  apiPath,
+  findCondition,
+  parseBytes,
+  type Namespace,
+  type VirtualMachine,
+  type VirtualMachineImage,
+  type VirtualMachineSnapshot,
+} from '@corral/contracts';
 import { Button, classNames, IconButton, Kbd, StatusGlyph } from '@corral/ui';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { ChevronRight, Dices } from 'lucide-react';
@@ -50,12 +58,18 @@ export function NewMachineDialog(): ReactElement {
   const machines = useCollection<VirtualMachine>(apiPath(MACHINES, namespace)).items;
   const snapshots = useCollection<VirtualMachineSnapshot>(apiPath(SNAPSHOTS, namespace)).items;
   const sorted = [...images].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
-  const image = sorted.find(({ metadata }) => metadata.name === chosenImage) ?? sorted.find(({ status }) => findCondition(status?.conditions, 'Ready')?.status === 'True') ?? sorted[0];
+  const image =
+    sorted.find(({ metadata }) => metadata.name === chosenImage) ??
+    sorted.find(({ status }) => findCondition(status?.conditions, 'Ready')?.status === 'True') ??
+    sorted[0];
   const snapshot = snapshots.find(({ metadata }) => metadata.name === chosenSnapshot);
 
   const taken = new Set(machines.map(({ metadata }) => metadata.name));
   let thrown = throws * 2;
-  const invented = snapshot && kind === 'snapshot' ? nextName(snapshot.spec?.virtualMachine ?? snapshot.metadata.name, taken) : inventName(taken, () => dice[thrown++ % dice.length] ?? 0);
+  const invented =
+    snapshot && kind === 'snapshot'
+      ? nextName(snapshot.spec?.virtualMachine ?? snapshot.metadata.name, taken)
+      : inventName(taken, () => dice[thrown++ % dice.length] ?? 0);
   const imageMiB = (parseBytes(image?.spec?.memory ?? '128Mi') ?? 0) / MIB;
   const memoryMiB = kind === 'snapshot' ? String(snapshot?.status?.memoryMiB ?? '') : (typedMemory ?? String(imageMiB));
   const sourceName = kind === 'image' ? image?.metadata.name : chosenSnapshot;
@@ -74,11 +88,18 @@ export function NewMachineDialog(): ReactElement {
   const problemCount = Object.values(problems.fields).flat().length + problems.others.length + Number(labelsBad);
   const golden = image?.status?.goldenSnapshots?.some((baked) => baked.memoryMiB === Number(memoryMiB)) ?? false;
 
-  const close = (): void => void navigate({ to: '.', search: (previous) => ({ ...previous, new: undefined, image: undefined, snapshot: undefined }), replace: true });
-  const changed = <Value,>(set: (value: Value) => void) => (value: Value): void => {
-    setRefused(undefined);
-    set(value);
-  };
+  const close = (): void =>
+    void navigate({
+      to: '.',
+      search: (previous) => ({ ...previous, new: undefined, image: undefined, snapshot: undefined }),
+      replace: true,
+    });
+  const changed =
+    <Value,>(set: (value: Value) => void) =>
+    (value: Value): void => {
+      setRefused(undefined);
+      set(value);
+    };
 
   const submit = async (): Promise<void> => {
     if (busy || !online || labelsBad || draft.source === undefined) return;
@@ -105,7 +126,13 @@ export function NewMachineDialog(): ReactElement {
       tools={
         <div role="group" aria-label={en.newMachine.sources} className="flex rounded-control border border-line2 p-0.5">
           {(['image', 'snapshot'] as const).map((name) => (
-            <button key={name} type="button" aria-pressed={kind === name} onClick={() => changed(setKind)(name)} className="h-7 rounded-[6px] px-3 font-medium text-ink2 aria-pressed:bg-hover aria-pressed:text-ink">
+            <button
+              key={name}
+              type="button"
+              aria-pressed={kind === name}
+              onClick={() => changed(setKind)(name)}
+              className="h-7 rounded-[6px] px-3 font-medium text-ink2 aria-pressed:bg-hover aria-pressed:text-ink"
+            >
               {en.newMachine[name]}
             </button>
           ))}
@@ -138,7 +165,11 @@ export function NewMachineDialog(): ReactElement {
                 }}
               />
             ) : (
-              <SnapshotCards snapshots={snapshots} chosen={chosenSnapshot} onChoose={({ metadata }) => changed(setChosenSnapshot)(metadata.name)} />
+              <SnapshotCards
+                snapshots={snapshots}
+                chosen={chosenSnapshot}
+                onChoose={({ metadata }) => changed(setChosenSnapshot)(metadata.name)}
+              />
             )}
             <p role="alert" className="mt-3 text-12 text-bad empty:hidden">
               {problems.fields.source?.join(' ')}
@@ -150,7 +181,15 @@ export function NewMachineDialog(): ReactElement {
             <FormField label={en.newMachine.name} problems={problems.fields.name}>
               {(control) => (
                 <span className="relative">
-                  <input {...control} autoFocus spellCheck={false} autoComplete="off" className={classNames(CONTROL, 'pr-10')} value={draft.name} onChange={({ target }) => changed(setTypedName)(target.value)} />
+                  <input
+                    {...control}
+                    autoFocus
+                    spellCheck={false}
+                    autoComplete="off"
+                    className={classNames(CONTROL, 'pr-10')}
+                    value={draft.name}
+                    onChange={({ target }) => changed(setTypedName)(target.value)}
+                  />
                   <IconButton
                     label={en.newMachine.another}
                     className="absolute top-1 right-1 max-phone:top-2"
@@ -166,7 +205,12 @@ export function NewMachineDialog(): ReactElement {
             </FormField>
             <FormField label={en.newMachine.namespace} problems={problems.fields.namespace}>
               {(control) => (
-                <select {...control} className={CONTROL} value={namespace} onChange={({ target }) => changed(setNamespace)(target.value)}>
+                <select
+                  {...control}
+                  className={CONTROL}
+                  value={namespace}
+                  onChange={({ target }) => changed(setNamespace)(target.value)}
+                >
                   {[...new Set([namespace, ...namespaces.map(({ metadata }) => metadata.name)])].sort().map((name) => (
                     <option key={name}>{name}</option>
                   ))}
@@ -176,8 +220,22 @@ export function NewMachineDialog(): ReactElement {
             <FormField
               label={en.newMachine.memory}
               problems={problems.fields.memory}
-              hint={kind === 'snapshot' ? en.newMachine.fixedMemory : golden ? en.newMachine.golden : image?.spec?.guestAgent ? en.newMachine.cold : undefined}
-              aside={image?.spec?.minimumMemory && kind === 'image' ? <span className="text-12 text-ink3">{en.newMachine.minimum(image.spec.minimumMemory.replace('Mi', ' MiB'))}</span> : undefined}
+              hint={
+                kind === 'snapshot'
+                  ? en.newMachine.fixedMemory
+                  : golden
+                    ? en.newMachine.golden
+                    : image?.spec?.guestAgent
+                      ? en.newMachine.cold
+                      : undefined
+              }
+              aside={
+                image?.spec?.minimumMemory && kind === 'image' ? (
+                  <span className="text-12 text-ink3">
+                    {en.newMachine.minimum(image.spec.minimumMemory.replace('Mi', ' MiB'))}
+                  </span>
+                ) : undefined
+              }
             >
               {(control) => (
                 <div className="flex items-center gap-4">
@@ -193,7 +251,14 @@ export function NewMachineDialog(): ReactElement {
                     className="h-6 min-w-0 flex-1 accent-accent"
                   />
                   <span className="flex w-28 items-center gap-2">
-                    <input {...control} inputMode="numeric" disabled={kind === 'snapshot'} value={memoryMiB} onChange={({ target }) => changed(setTypedMemory)(target.value)} className={classNames(CONTROL, 'text-right disabled:opacity-60')} />
+                    <input
+                      {...control}
+                      inputMode="numeric"
+                      disabled={kind === 'snapshot'}
+                      value={memoryMiB}
+                      onChange={({ target }) => changed(setTypedMemory)(target.value)}
+                      className={classNames(CONTROL, 'text-right disabled:opacity-60')}
+                    />
                     <span className="text-ink2">{en.mebibytes}</span>
                   </span>
                 </div>
@@ -203,12 +268,19 @@ export function NewMachineDialog(): ReactElement {
               <summary className="flex list-none items-center gap-2 py-1 text-ink2">
                 <ChevronRight aria-hidden size={14} className="transition-transform group-open:rotate-90" />
                 {en.newMachine.details}
-                <span className="ml-auto text-12 text-ink3">{restartPolicy === 'Always' && labels === '' ? en.newMachine.defaults : ''}</span>
+                <span className="ml-auto text-12 text-ink3">
+                  {restartPolicy === 'Always' && labels === '' ? en.newMachine.defaults : ''}
+                </span>
               </summary>
               <div className="flex flex-col gap-3 pt-3 pb-2">
                 <FormField label={en.newMachine.restartPolicy} problems={problems.fields.restartPolicy}>
                   {(control) => (
-                    <select {...control} className={CONTROL} value={restartPolicy} onChange={({ target }) => changed(setRestartPolicy)(target.value as Draft['restartPolicy'])}>
+                    <select
+                      {...control}
+                      className={CONTROL}
+                      value={restartPolicy}
+                      onChange={({ target }) => changed(setRestartPolicy)(target.value as Draft['restartPolicy'])}
+                    >
                       {Object.entries(en.newMachine.restartPolicies).map(([value, label]) => (
                         <option key={value} value={value}>
                           {label}
@@ -217,8 +289,20 @@ export function NewMachineDialog(): ReactElement {
                     </select>
                   )}
                 </FormField>
-                <FormField label={en.newMachine.labels} problems={[...(labelsBad ? [en.newMachine.labelsBad] : []), ...(problems.fields.labels ?? [])]}>
-                  {(control) => <input {...control} spellCheck={false} placeholder={en.newMachine.labelsHint} className={CONTROL} value={labels} onChange={({ target }) => changed(setLabels)(target.value)} />}
+                <FormField
+                  label={en.newMachine.labels}
+                  problems={[...(labelsBad ? [en.newMachine.labelsBad] : []), ...(problems.fields.labels ?? [])]}
+                >
+                  {(control) => (
+                    <input
+                      {...control}
+                      spellCheck={false}
+                      placeholder={en.newMachine.labelsHint}
+                      className={CONTROL}
+                      value={labels}
+                      onChange={({ target }) => changed(setLabels)(target.value)}
+                    />
+                  )}
                 </FormField>
               </div>
             </details>
@@ -237,7 +321,10 @@ export function NewMachineDialog(): ReactElement {
               </>
             ) : (
               <>
-                <StatusGlyph shape={verdict.state === 'Valid' ? 'Disc' : 'Arc'} tone={verdict.state === 'Valid' ? 'Good' : 'Motion'} />
+                <StatusGlyph
+                  shape={verdict.state === 'Valid' ? 'Disc' : 'Arc'}
+                  tone={verdict.state === 'Valid' ? 'Good' : 'Motion'}
+                />
                 {verdict.state === 'Valid' ? en.newMachine.valid : en.newMachine.checking}
               </>
             )}
@@ -245,7 +332,12 @@ export function NewMachineDialog(): ReactElement {
           <Button onClick={close} className="max-phone:h-11 max-phone:flex-1">
             {en.cancel}
           </Button>
-          <Button type="submit" look="Primary" className="max-phone:h-11 max-phone:flex-2" disabled={busy || !online || draft.source === undefined || labelsBad}>
+          <Button
+            type="submit"
+            look="Primary"
+            className="max-phone:h-11 max-phone:flex-2"
+            disabled={busy || !online || draft.source === undefined || labelsBad}
+          >
             {en.newMachine.create}
             {!phone && <Kbd>{navigator.platform.startsWith('Mac') ? '⌘↵' : 'Ctrl ↵'}</Kbd>}
           </Button>

@@ -1,4 +1,9 @@
-import { findCondition, type VirtualMachine, type VirtualMachineImage, type VirtualMachineSnapshot } from '@corral/contracts';
+import {
+  findCondition,
+  type VirtualMachine,
+  type VirtualMachineImage,
+  type VirtualMachineSnapshot,
+} from '@corral/contracts';
 import { classNames, formatAge, formatSize, imageStatus, StatusGlyph } from '@corral/ui';
 import { Check, Disc3, Network } from 'lucide-react';
 import type { ReactElement, ReactNode } from 'react';
@@ -24,13 +29,25 @@ function SourceCard({ name, detail, aside, picture, chosen, onChoose }: CardProp
         chosen ? 'border-accent shadow-[0_0_0_1px_var(--color-accent)]' : 'border-line2 hover:border-edge',
       )}
     >
-      <input type="radio" name="source" value={name} checked={chosen} onChange={onChoose} className="absolute opacity-0" />
+      <input
+        type="radio"
+        name="source"
+        value={name}
+        checked={chosen}
+        onChange={onChoose}
+        className="absolute opacity-0"
+      />
       {chosen && (
-        <span aria-hidden className="absolute top-2 right-2 z-10 grid size-5 place-items-center rounded-full bg-accent text-canvas">
+        <span
+          aria-hidden
+          className="absolute top-2 right-2 z-10 grid size-5 place-items-center rounded-full bg-accent text-canvas"
+        >
           <Check size={13} strokeWidth={3} />
         </span>
       )}
-      <span className="grid h-24 place-items-center overflow-hidden border-b border-line bg-glass text-on-glass/50">{picture}</span>
+      <span className="grid h-24 place-items-center overflow-hidden border-b border-line bg-glass text-on-glass/50">
+        {picture}
+      </span>
       <span className="flex flex-col gap-0.5 px-3 py-2">
         <span className="truncate font-medium" title={name}>
           {name}
@@ -46,7 +63,17 @@ function SourceCard({ name, detail, aside, picture, chosen, onChoose }: CardProp
 
 const GRID = 'grid grid-cols-[repeat(auto-fill,minmax(170px,1fr))] gap-3';
 
-export function ImageCards({ images, machines, chosen, onChoose }: { readonly images: readonly VirtualMachineImage[]; readonly machines: readonly VirtualMachine[]; readonly chosen: string | undefined; readonly onChoose: (image: VirtualMachineImage) => void }): ReactElement {
+export function ImageCards({
+  images,
+  machines,
+  chosen,
+  onChoose,
+}: {
+  readonly images: readonly VirtualMachineImage[];
+  readonly machines: readonly VirtualMachine[];
+  readonly chosen: string | undefined;
+  readonly onChoose: (image: VirtualMachineImage) => void;
+}): ReactElement {
   if (images.length === 0) return <p className="py-10 text-center text-ink2">{en.newMachine.noImages}</p>;
   return (
     <div role="radiogroup" aria-label={en.newMachine.image} className={GRID}>
@@ -60,8 +87,20 @@ export function ImageCards({ images, machines, chosen, onChoose }: { readonly im
             key={name}
             name={name}
             detail={image.spec?.description ?? ''}
-            aside={status.says === 'Ready' ? image.spec?.memory.replace('Mi', ' MiB') : <StatusNote tone={status.tone} shape={status.shape} label={en.imageSays[status.says]} />}
-            picture={shown ? <Thumbnail vm={shown} live className="h-full w-full !rounded-none !border-0" /> : <Disc3 size={26} />}
+            aside={
+              status.says === 'Ready' ? (
+                image.spec?.memory.replace('Mi', ' MiB')
+              ) : (
+                <StatusNote tone={status.tone} shape={status.shape} label={en.imageSays[status.says]} />
+              )
+            }
+            picture={
+              shown ? (
+                <Thumbnail vm={shown} live className="h-full w-full !rounded-none !border-0" />
+              ) : (
+                <Disc3 size={26} />
+              )
+            }
             chosen={chosen === name}
             onChoose={() => onChoose(image)}
           />
@@ -71,7 +110,10 @@ export function ImageCards({ images, machines, chosen, onChoose }: { readonly im
   );
 }
 
-function StatusNote({ label, ...look }: { readonly label: string } & Pick<Parameters<typeof StatusGlyph>[0], 'shape' | 'tone'>): ReactElement {
+function StatusNote({
+  label,
+  ...look
+}: { readonly label: string } & Pick<Parameters<typeof StatusGlyph>[0], 'shape' | 'tone'>): ReactElement {
   return (
     <span className="flex items-center gap-1.5">
       <StatusGlyph {...look} size={10} />
@@ -80,7 +122,15 @@ function StatusNote({ label, ...look }: { readonly label: string } & Pick<Parame
   );
 }
 
-export function SnapshotCards({ snapshots, chosen, onChoose }: { readonly snapshots: readonly VirtualMachineSnapshot[]; readonly chosen: string | undefined; readonly onChoose: (snapshot: VirtualMachineSnapshot) => void }): ReactElement {
+export function SnapshotCards({
+  snapshots,
+  chosen,
+  onChoose,
+}: {
+  readonly snapshots: readonly VirtualMachineSnapshot[];
+  readonly chosen: string | undefined;
+  readonly onChoose: (snapshot: VirtualMachineSnapshot) => void;
+}): ReactElement {
   const now = useNow();
   const usable = snapshots
     .filter(({ status }) => findCondition(status?.conditions, 'Ready')?.status === 'True')

@@ -4,7 +4,10 @@ import { create, MACHINES } from '../../api/resources.ts';
 import { mapRefusal, type FieldProblems } from '../../api/validation.ts';
 import { DRAFT_PATHS, objectOf, type Draft, type DraftField } from './draft.ts';
 
-export type Verdict = { readonly state: 'Checking' } | { readonly state: 'Valid' } | { readonly state: 'Invalid'; readonly problems: FieldProblems<DraftField> };
+export type Verdict =
+  | { readonly state: 'Checking' }
+  | { readonly state: 'Valid' }
+  | { readonly state: 'Invalid'; readonly problems: FieldProblems<DraftField> };
 
 const TYPING_MS = 200;
 
@@ -17,7 +20,9 @@ export function useDryRun(draft: Draft): Verdict {
     const timer = setTimeout(() => {
       create(MACHINES, objectOf(JSON.parse(key) as Draft), { dryRun: true }).then(
         () => current && setVerdict({ of: key, verdict: { state: 'Valid' } }),
-        (error: unknown) => current && setVerdict({ of: key, verdict: { state: 'Invalid', problems: mapRefusal(asRefusal(error), DRAFT_PATHS) } }),
+        (error: unknown) =>
+          current &&
+          setVerdict({ of: key, verdict: { state: 'Invalid', problems: mapRefusal(asRefusal(error), DRAFT_PATHS) } }),
       );
     }, TYPING_MS);
     return () => {

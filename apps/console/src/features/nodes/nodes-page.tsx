@@ -30,9 +30,16 @@ export function NodesPage(): ReactElement {
         ) : sorted.length === 0 ? (
           <EmptyState icon={<Server size={26} />} title={en.nodes.none} hint={en.nodes.noneHint} />
         ) : (
-          <ul aria-label={en.nodes.list} className="grid grid-cols-[repeat(auto-fill,minmax(min(100%,460px),1fr))] gap-4">
+          <ul
+            aria-label={en.nodes.list}
+            className="grid grid-cols-[repeat(auto-fill,minmax(min(100%,460px),1fr))] gap-4"
+          >
             {sorted.map((node) => (
-              <NodeCard key={node.metadata.uid} node={node} machines={machines.filter(({ spec }) => spec?.nodeName === node.metadata.name)} />
+              <NodeCard
+                key={node.metadata.uid}
+                node={node}
+                machines={machines.filter(({ spec }) => spec?.nodeName === node.metadata.name)}
+              />
             ))}
           </ul>
         )}
@@ -41,20 +48,32 @@ export function NodesPage(): ReactElement {
   );
 }
 
-const bytesOf = (vm: VirtualMachine): number => (vm.status?.memoryMiB === undefined ? (parseBytes(vm.spec?.memory ?? '0') ?? 0) : vm.status.memoryMiB * 2 ** 20);
+const bytesOf = (vm: VirtualMachine): number =>
+  vm.status?.memoryMiB === undefined ? (parseBytes(vm.spec?.memory ?? '0') ?? 0) : vm.status.memoryMiB * 2 ** 20;
 
-function NodeCard({ node, machines }: { readonly node: Node; readonly machines: readonly VirtualMachine[] }): ReactElement {
+function NodeCard({
+  node,
+  machines,
+}: {
+  readonly node: Node;
+  readonly machines: readonly VirtualMachine[];
+}): ReactElement {
   const now = useNow();
   const [refusal, setRefusal] = useState<Refusal>();
   const status = nodeStatus(node);
   const cordoned = node.spec?.unschedulable ?? false;
   const { nodeInfo, corral, allocatable, conditions = [] } = node.status ?? {};
   const allowed = parseBytes(allocatable?.['memory'] ?? '') ?? 0;
-  const promised = machines.filter(({ spec }) => spec?.powerState !== 'Stopped').reduce((sum, vm) => sum + bytesOf(vm), 0);
+  const promised = machines
+    .filter(({ spec }) => spec?.powerState !== 'Stopped')
+    .reduce((sum, vm) => sum + bytesOf(vm), 0);
   const heard = conditions.find(({ type }) => type === 'Ready');
   const facts: readonly (readonly [string, string | undefined])[] = [
-    [en.nodes.fields.v86, corral?.v86Build.slice(0, 20)], [en.nodes.fields.mode, corral?.memoryMode], [en.nodes.fields.version, nodeInfo?.kubeletVersion],
-    [en.nodes.fields.kernel, nodeInfo && `${nodeInfo.osImage} ${nodeInfo.kernelVersion}`], [en.nodes.fields.images, corral?.images?.length.toString()],
+    [en.nodes.fields.v86, corral?.v86Build.slice(0, 20)],
+    [en.nodes.fields.mode, corral?.memoryMode],
+    [en.nodes.fields.version, nodeInfo?.kubeletVersion],
+    [en.nodes.fields.kernel, nodeInfo && `${nodeInfo.osImage} ${nodeInfo.kernelVersion}`],
+    [en.nodes.fields.images, corral?.images?.length.toString()],
   ];
   return (
     <li className="flex flex-col gap-4 rounded-card border border-line2 bg-panel p-4">
@@ -62,7 +81,13 @@ function NodeCard({ node, machines }: { readonly node: Node; readonly machines: 
         <h2 className="text-15">{node.metadata.name}</h2>
         <StatusChip status={status} label={en.nodeSays[status.says]} />
         <span className="min-w-0 flex-1 truncate text-12 text-ink2">
-          {[status.reason, cordoned ? en.nodes.cordoned : undefined, heard && en.nodes.heard(formatAge(heard.lastHeartbeatTime ?? heard.lastTransitionTime, now))].filter(Boolean).join(', ')}
+          {[
+            status.reason,
+            cordoned ? en.nodes.cordoned : undefined,
+            heard && en.nodes.heard(formatAge(heard.lastHeartbeatTime ?? heard.lastTransitionTime, now)),
+          ]
+            .filter(Boolean)
+            .join(', ')}
         </span>
         <Button
           size="Small"
@@ -80,7 +105,12 @@ function NodeCard({ node, machines }: { readonly node: Node; readonly machines: 
           <span className="text-ink2">{en.nodes.promised}</span>
           <span>{en.machines.of(formatSize(promised), formatSize(allowed))}</span>
         </p>
-        <Meter label={en.nodes.asked(formatSize(promised), formatSize(allowed))} total={Math.max(allowed, promised)} parts={[{ label: en.nodes.promised, value: promised, className: 'bg-memory-shared' }]} className="h-2.5" />
+        <Meter
+          label={en.nodes.asked(formatSize(promised), formatSize(allowed))}
+          total={Math.max(allowed, promised)}
+          parts={[{ label: en.nodes.promised, value: promised, className: 'bg-memory-shared' }]}
+          className="h-2.5"
+        />
       </div>
       <div className="flex flex-col gap-2">
         <h3 className="text-12 font-medium text-ink2">{en.nodes.machines(machines.length)}</h3>
@@ -89,7 +119,13 @@ function NodeCard({ node, machines }: { readonly node: Node; readonly machines: 
             const row = rowOf(vm, new Map([[node.metadata.name, node]]), undefined, now);
             return (
               <li key={row.uid}>
-                <Link to="/machines/$namespace/$name/$tab" params={{ namespace: vm.metadata.namespace ?? '', name: vm.metadata.name, tab: 'screen' }} search={(previous) => ({ ns: previous.ns })} title={en.machineSays[row.status.says]} className="flex h-6 items-center gap-1.5 rounded-tag border border-line2 px-2 text-12 hover:bg-hover">
+                <Link
+                  to="/machines/$namespace/$name/$tab"
+                  params={{ namespace: vm.metadata.namespace ?? '', name: vm.metadata.name, tab: 'screen' }}
+                  search={(previous) => ({ ns: previous.ns })}
+                  title={en.machineSays[row.status.says]}
+                  className="flex h-6 items-center gap-1.5 rounded-tag border border-line2 px-2 text-12 hover:bg-hover"
+                >
                   <StatusGlyph shape={row.status.shape} tone={row.status.tone} size={10} />
                   {vm.metadata.name}
                 </Link>
@@ -102,7 +138,11 @@ function NodeCard({ node, machines }: { readonly node: Node; readonly machines: 
         {conditions.map((condition) => {
           const look = conditionLook(condition);
           return (
-            <li key={condition.type} className="flex items-center gap-1.5 text-ink2" title={findCondition(conditions, condition.type)?.message}>
+            <li
+              key={condition.type}
+              className="flex items-center gap-1.5 text-ink2"
+              title={findCondition(conditions, condition.type)?.message}
+            >
               <StatusGlyph shape={look.shape === 'Check' ? 'Disc' : look.shape} tone={look.tone} size={9} />
               {condition.type}
             </li>
@@ -113,7 +153,9 @@ function NodeCard({ node, machines }: { readonly node: Node; readonly machines: 
         {facts.map(([name, value]) => (
           <div key={name} className="contents">
             <dt className="text-ink2">{name}</dt>
-            <dd className="truncate" title={value}>{value ?? en.none}</dd>
+            <dd className="truncate" title={value}>
+              {value ?? en.none}
+            </dd>
           </div>
         ))}
       </dl>

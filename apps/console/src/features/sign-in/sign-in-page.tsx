@@ -25,7 +25,13 @@ export function SignInPage(): ReactElement {
       await navigate({ href: wanted, replace: true });
     } catch (error) {
       const refusal = asRefusal(error);
-      setProblem(refusal.code === 401 || refusal.code === 403 || refusal.code === 400 ? en.signIn.wrong : refusal.code === 0 ? en.trouble.unreachable : refusal.message);
+      setProblem(
+        refusal.code === 401 || refusal.code === 403 || refusal.code === 400
+          ? en.signIn.wrong
+          : refusal.code === 0
+            ? en.trouble.unreachable
+            : refusal.message,
+      );
       setBusy(false);
     }
   };

@@ -9,7 +9,13 @@ import { Question } from '../../app/modal.tsx';
 import { Trouble } from '../../app/trouble.tsx';
 import { en } from '../../messages/en.ts';
 
-export function DeleteSnapshotDialog({ snapshot, onClose }: { readonly snapshot: VirtualMachineSnapshot; readonly onClose: () => void }): ReactElement {
+export function DeleteSnapshotDialog({
+  snapshot,
+  onClose,
+}: {
+  readonly snapshot: VirtualMachineSnapshot;
+  readonly onClose: () => void;
+}): ReactElement {
   const [refusal, setRefusal] = useState<Refusal>();
   const { name, namespace } = snapshot.metadata;
   return (
@@ -21,15 +27,25 @@ export function DeleteSnapshotDialog({ snapshot, onClose }: { readonly snapshot:
           <Button autoFocus onClick={onClose}>
             {en.cancel}
           </Button>
-          <Button look="Danger" onClick={() => void remove(SNAPSHOTS, snapshot).then(onClose, (error: unknown) => setRefusal(asRefusal(error)))}>
+          <Button
+            look="Danger"
+            onClick={() =>
+              void remove(SNAPSHOTS, snapshot).then(onClose, (error: unknown) => setRefusal(asRefusal(error)))
+            }
+          >
             {en.verbs.deleteNow}
           </Button>
         </>
       }
     >
       <p>{en.snapshots.deleteLost(formatSize(snapshot.status?.sizeBytes ?? 0))}</p>
-      {refusal && <Trouble title={en.verbs.refused(en.verbs.deleteNow)} detail={refusal.message} code={refusal.reason} />}
-      <CommandBlock className="mt-2" command={deleteCommand({ resource: SNAPSHOTS, namespace, name }, location.origin)} />
+      {refusal && (
+        <Trouble title={en.verbs.refused(en.verbs.deleteNow)} detail={refusal.message} code={refusal.reason} />
+      )}
+      <CommandBlock
+        className="mt-2"
+        command={deleteCommand({ resource: SNAPSHOTS, namespace, name }, location.origin)}
+      />
     </Question>
   );
 }

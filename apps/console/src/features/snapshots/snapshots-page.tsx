@@ -23,13 +23,21 @@ export function SnapshotsPage(): ReactElement {
       matchesFilter(terms, {
         name: snapshot.metadata.name,
         labels: snapshot.metadata.labels ?? {},
-        facets: { machine: snapshot.spec?.virtualMachine ?? '', status: snapshotStatus(snapshot).says, namespace: snapshot.metadata.namespace ?? '' },
+        facets: {
+          machine: snapshot.spec?.virtualMachine ?? '',
+          status: snapshotStatus(snapshot).says,
+          namespace: snapshot.metadata.namespace ?? '',
+        },
       }),
     );
   }, [items, q]);
-  const filter = (query: string): void => void navigate({ to: '/snapshots', search: (previous) => ({ ...previous, q: query || undefined }), replace: true });
+  const filter = (query: string): void =>
+    void navigate({ to: '/snapshots', search: (previous) => ({ ...previous, q: query || undefined }), replace: true });
   return (
-    <Page title={en.snapshots.title} failed={items.filter((snapshot) => snapshotStatus(snapshot).says === 'Failed').length}>
+    <Page
+      title={en.snapshots.title}
+      failed={items.filter((snapshot) => snapshotStatus(snapshot).says === 'Failed').length}
+    >
       <div className="flex min-h-0 flex-1 flex-col gap-3.5 overflow-y-auto px-5 py-3.5 max-phone:px-4">
         {failure && <ListTrouble what={en.snapshots.what} failure={failure} onRetry={retry} />}
         {!loaded ? (
