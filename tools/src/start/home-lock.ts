@@ -1,6 +1,7 @@
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { LaunchFailure } from './launch-failure.ts';
+import { findProcess } from './process-table.ts';
 
 /**
  * Takes a home folder for this process, so that two launchers never share one. A lock whose process is gone is taken over.
@@ -8,13 +9,13 @@ import { LaunchFailure } from './launch-failure.ts';
  */
 export function lockHome(home: string): () => void {
   const file = join(home, 'launcher.lock');
-  const identity = `${process.pid} ${startTimeOf(process.pid) ?? ''}`;
+  const identity = `${process.pid} ${findProcess(process.pid)?.startTime ?? ''}`;
   for (let attempt = 0; attempt < 3; attempt++) {
     if (createExclusively(file, identity)) return () => rmSync(file, { force: true });
     const holder = readIfThere(file);
     const [pid = '', startTime = ''] = holder.split(' ');
     // The start time tells a process from a later one that was given the same pid.
-    if (pid !== '' && startTimeOf(Number(pid)) === startTime) {
+    if (pid !== '' && findProcess(Number(pid))?.startTime === startTime) {
       throw new LaunchFailure(
         `Corral already runs on ${home} (process ${pid}): stop it, or set CORRAL_HOME to another folder`,
       );
@@ -41,16 +42,5 @@ function readIfThere(file: string): string {
     return readFileSync(file, 'utf8').trim();
   } catch {
     return '';
-  }
-}
-
-/** Field 22 of /proc/<pid>/stat (proc(5)); undefined when there is no such process. */
-function startTimeOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The second field is a name in parentheses that may hold anything.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  } catch {
-    return undefined;
   }
 }

@@ -8,6 +8,7 @@ import { readConfig } from './config.ts';
 import { lockHome } from './home-lock.ts';
 import { launch } from './launcher.ts';
 import { LaunchFailure } from './launch-failure.ts';
+import { findNpm, isAlive } from './process-table.ts';
 import { Supervisor } from './supervisor.ts';
 
 const USAGE = `Usage: npm start [-- options]
@@ -86,10 +87,10 @@ async function main(): Promise<void> {
   unlock = lockHome(config.home);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
   // npm may be killed without telling us; whoever starts us directly may end and mean us to stay.
-  if (process.env['npm_lifecycle_event'] !== undefined) {
-    const parent = process.ppid;
+  const npm = process.env['npm_lifecycle_event'] === undefined ? undefined : findNpm();
+  if (npm) {
     setInterval(() => {
-      if (process.ppid !== parent && !ending) interrupt();
+      if (!isAlive(npm) && !ending) interrupt();
     }, ORPHAN_CHECK_MS).unref();
   }
   await launch({ root, config, environment: process.env, supervisor, terminal });
