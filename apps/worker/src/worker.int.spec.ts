@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { jest } from '@jest/globals';
 import {
@@ -7,6 +7,7 @@ import {
   leases,
   NODE_LEASE_NAMESPACE,
   nodes,
+  virtualMachineImages,
   virtualMachines,
   type Event,
   type VirtualMachine,
@@ -157,6 +158,19 @@ describe('A machine', () => {
     });
     expect(corral.vmProcesses()).not.toContain(pid);
     expect(readdirSync(join(corral.workerHome, 'machines'))).not.toContain(vm.metadata.uid);
+  });
+
+  it('boots where the golden snapshot has been lost', async () => {
+    const image = await corral.client.get(virtualMachineImages, undefined, IMAGE);
+    const digest = image?.status?.goldenSnapshots?.[0]?.digest ?? '';
+    corral.s3.inject({ type: 'FlippedDownload', offset: 4_000 }, ({ path }) => path.endsWith('/memory.pack'));
+    rmSync(join(corral.workerHome, 'snapshots', digest), { recursive: true });
+    try {
+      expect((await corral.run('anyway')).status?.startedFrom).toMatchObject({ type: 'Boot', name: IMAGE });
+    } finally {
+      corral.s3.heal();
+    }
+    await corral.client.delete(virtualMachines, 'default', 'anyway');
   });
 
   it('leaves a trail of events', async () => {

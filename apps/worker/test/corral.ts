@@ -191,7 +191,7 @@ export class Corral {
     name: string,
     what: string,
     test: (vm: VirtualMachine) => unknown,
-    timeoutMs = 90_000,
+    timeoutMs = 180_000,
   ): Promise<VirtualMachine> {
     let seen: VirtualMachine | undefined;
     try {
@@ -236,7 +236,7 @@ export class Corral {
     name: string,
     what: string,
     test: (snapshot: VirtualMachineSnapshot) => unknown,
-    timeoutMs = 90_000,
+    timeoutMs = 180_000,
   ): Promise<VirtualMachineSnapshot> {
     return until(
       async () => {

@@ -2,6 +2,7 @@ import {
   ARTIFACT_ROLES,
   type ArtifactRole,
   findCondition,
+  type GoldenSnapshot,
   MIB,
   type ObjectClient,
   parseBytes,
@@ -19,7 +20,7 @@ import { type StartedFrom, type StartOrigin } from '@corral/vm-lifecycle';
 import { type ArtifactCache } from './artifact-cache.ts';
 import { type MachineFolder, type MachineRecord } from './machine-folder.ts';
 import { storageReason } from './storage-reason.ts';
-import { type SnapshotCache } from './snapshot-cache.ts';
+import { type CachedSnapshot, type SnapshotCache } from './snapshot-cache.ts';
 
 /** Why a machine cannot start now. Permanent when waiting alone will not help. */
 export class Unpreparable extends Error {
@@ -104,24 +105,29 @@ export class Preparer {
     const golden = image.status?.goldenSnapshots?.find(
       ({ memoryMiB, v86Build }) => memoryMiB === record.memoryMiB && v86Build === this.#options.v86Build,
     );
-    const artifactPaths = this.#fetch(record);
-    if (vm.spec?.bootPolicy === 'Cold' || !golden) {
-      return {
-        origin: 'Source',
-        record,
-        artifactPaths: await artifactPaths,
-        from: { type: 'Boot' },
-        startedFrom: { type: 'Boot', name },
-      };
+    const wanted = vm.spec?.bootPolicy === 'Cold' ? undefined : golden;
+    const [artifactPaths, cached] = await Promise.all([this.#fetch(record), wanted && this.#goldenUnlessLost(wanted)]);
+    if (!wanted || !cached) {
+      return { origin: 'Source', record, artifactPaths, from: { type: 'Boot' }, startedFrom: { type: 'Boot', name } };
     }
-    const [paths, { directory }] = await Promise.all([artifactPaths, this.#options.snapshots.ensure(golden)]);
     return {
       origin: 'Source',
       record,
-      artifactPaths: paths,
-      from: { type: 'Snapshot', directory },
-      startedFrom: { type: 'GoldenSnapshot', name, digest: golden.digest },
+      artifactPaths,
+      from: { type: 'Snapshot', directory: cached.directory },
+      startedFrom: { type: 'GoldenSnapshot', name, digest: wanted.digest },
     };
+  }
+
+  /** A golden snapshot only saves time: where its bytes are lost or damaged for good, machines boot. */
+  async #goldenUnlessLost(golden: GoldenSnapshot): Promise<CachedSnapshot | undefined> {
+    try {
+      return await this.#options.snapshots.ensure(golden);
+    } catch (error) {
+      const isLost = error instanceof ObjectStoreFailure && (error.reason === 'NotFound' || error.reason === 'Corrupt');
+      if (isLost || error instanceof SnapshotError) return undefined;
+      throw error;
+    }
   }
 
   async #fromSnapshot(vm: VirtualMachine, name: string): Promise<Preparation> {
