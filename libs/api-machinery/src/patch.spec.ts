@@ -61,3 +61,14 @@ it('does not let a patch reach prototypes', () => {
   expect(() => readPatch(kind, '{"__proto__":{"polluted":1}}', PATCH_TYPES.merge)).toThrow(expect.objectContaining({ code: 'request.malformed' }));
   expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
 });
+
+it.each([
+  ['that tests what is not so', [{ op: 'test', path: '/metadata/labels/a', value: '2' }]],
+  ['of a path that is not there', [{ op: 'remove', path: '/spec/nothing' }]],
+  ['that takes the object away before it goes on', [{ op: 'remove', path: '' }, { op: 'replace', path: '/a/b', value: 1 }]],
+  ['that moves a value into itself', [{ op: 'move', from: '/metadata', path: '/metadata/labels/x/y' }]],
+])('refuses a JSON patch %s with 422', (_what, operations) => {
+  const object = { metadata: { name: 'x', labels: { a: '1' } } } as unknown as KubeObject;
+  const patch = readPatch(nodes as unknown as KindDefinition, JSON.stringify(operations), PATCH_TYPES.json);
+  expect(() => patch(object)).toThrow(expect.objectContaining({ code: 'object.invalid' }));
+});

@@ -49,9 +49,9 @@ function readJsonPatch(kind: KindDefinition, value: unknown): Patch {
     try {
       return jsonPatch.applyPatch(copyOf(object), operations, true, true, true).newDocument;
     } catch (cause) {
-      if (!(cause instanceof jsonPatch.JsonPatchError)) throw cause;
-      const problem = { field: 'patch', reason: 'FieldValueInvalid' as const, message: `operation ${cause.index ?? 0} cannot be applied: ${cause.name}` };
-      throw objectInvalid(kind, object.metadata.name, [problem]);
+      // It throws its own error for most operations that do not fit, and a TypeError where one took the ground from under the next.
+      const which = cause instanceof jsonPatch.JsonPatchError ? `operation ${cause.index ?? 0}: ${cause.name}` : 'an operation does not fit what the ones before it left';
+      throw objectInvalid(kind, object.metadata.name, [{ field: 'patch', reason: 'FieldValueInvalid', message: `the patch cannot be applied: ${which}` }]);
     }
   };
 }
