@@ -1,4 +1,4 @@
-import { formatBytes, parseBytes } from './quantity.ts';
+import { describeBytes, formatBytes, parseBytes } from './quantity.ts';
 
 describe('quantities of bytes', () => {
   it.each([
@@ -12,6 +12,13 @@ describe('quantities of bytes', () => {
   it.each(['', 'Mi', '-1Mi', '1mi', '0.3', '1e400', '12 Mi'])('%p is no quantity of bytes', (text) =>
     expect(parseBytes(text)).toBeUndefined(),
   );
+
+  it.each([
+    [0, '0'],
+    [1023, '1020'],
+    [23214922, '22.1Mi'],
+    [2 ** 30, '1Gi'],
+  ])('%d bytes read as %s', (bytes, text) => expect(describeBytes(bytes)).toBe(text));
 
   it('what is formatted parses back to the same number', () => {
     for (const bytes of [0, 1, 1023, 1024, 2 ** 20, 3 * 2 ** 30, 2047 * 2 ** 20, 123456789]) {

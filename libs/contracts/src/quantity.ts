@@ -25,3 +25,9 @@ export function formatBytes(bytes: number): string {
   }
   return String(bytes);
 }
+
+/** A size for people to read, to three digits: `22.1Mi`. */
+export function describeBytes(bytes: number): string {
+  const suffix = (['Ti', 'Gi', 'Mi', 'Ki'] as const).find((candidate) => bytes >= (MULTIPLIERS[candidate] ?? 1)) ?? '';
+  return `${Number((bytes / (MULTIPLIERS[suffix] ?? 1)).toPrecision(3))}${suffix}`;
+}

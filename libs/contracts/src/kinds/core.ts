@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { KindDefinition } from '../kind.ts';
 import { Condition, findCondition, type KubeObject } from '../metadata.ts';
+import { describeBytes, parseBytes } from '../quantity.ts';
 
 /** The Kubernetes kinds Corral serves as they are. Sources: k8s.io/api core/v1, coordination/v1. */
 
@@ -64,7 +65,7 @@ export const nodes: KindDefinition<NodeSpec, NodeStatus> = {
     { name: 'Status', type: 'string', description: 'Ready, NotReady or Unknown, and whether it takes new machines.', value: (node) => nodeStatusText(node) },
     { name: 'Machines', type: 'integer', description: 'Machines bound to it.', value: (node) => node.status?.corral?.machines ?? 0 },
     { name: 'Version', type: 'string', description: 'Corral version of the worker.', value: (node) => node.status?.nodeInfo?.kubeletVersion ?? '' },
-    { name: 'Memory', type: 'string', description: 'Memory for machines.', priority: 1, value: (node) => node.status?.allocatable?.['memory'] ?? '' },
+    { name: 'Memory', type: 'string', description: 'Memory for machines.', priority: 1, value: (node) => describeBytes(parseBytes(node.status?.allocatable?.['memory'] ?? '') ?? 0) },
     { name: 'v86', type: 'string', description: 'Emulator build.', priority: 1, value: (node) => node.status?.corral?.v86Build ?? '' },
     { name: 'Internal-IP', type: 'string', description: 'Address.', priority: 1, value: (node) => node.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? '<none>' },
   ],

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { KindDefinition } from '../kind.ts';
 import { Condition, findCondition, type KubeObject } from '../metadata.ts';
-import { formatBytes } from '../quantity.ts';
+import { describeBytes } from '../quantity.ts';
 import { DnsName } from './fields.ts';
 
 export const VirtualMachineSnapshotSpec = z.strictObject({
@@ -56,7 +56,7 @@ export const virtualMachineSnapshots: KindDefinition<VirtualMachineSnapshotSpec,
     { name: 'Machine', type: 'string', description: 'What it is a snapshot of.', value: (snapshot) => snapshot.spec?.virtualMachine ?? '' },
     { name: 'Ready', type: 'string', description: 'True once every byte is verified in S3.', value: (snapshot) => findCondition(snapshot.status?.conditions, 'Ready')?.status ?? 'Unknown' },
     { name: 'Reason', type: 'string', description: 'Why it is Ready or not.', value: (snapshot) => findCondition(snapshot.status?.conditions, 'Ready')?.reason ?? '' },
-    { name: 'Size', type: 'string', description: 'Bytes it added to S3.', value: (snapshot) => (snapshot.status?.sizeBytes === undefined ? '' : formatBytes(snapshot.status.sizeBytes)) },
+    { name: 'Size', type: 'string', description: 'Bytes it added to S3.', value: (snapshot) => (snapshot.status?.sizeBytes === undefined ? '' : describeBytes(snapshot.status.sizeBytes)) },
     { name: 'Pause', type: 'string', description: 'How long the machine stood still.', priority: 1, value: (snapshot) => (snapshot.status?.pauseMilliseconds === undefined ? '' : `${Math.round(snapshot.status.pauseMilliseconds)}ms`) },
   ],
   selectableFields: {

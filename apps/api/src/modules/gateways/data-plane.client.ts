@@ -21,6 +21,9 @@ import { problemOf } from '@corral/client';
 import { API_CONFIG, type ApiConfig } from '../../platform/config/api-config.ts';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 
+/** While these last there is a screen and a serial line to look at: a panicked guest keeps both until it is started again. */
+export const SHOWN: readonly VmPhase[] = ['Running', 'Paused', 'Failed'];
+
 /** Where a machine's data plane is, for the incarnation that runs now. */
 export interface DataPlaneTarget {
   readonly namespace: string;

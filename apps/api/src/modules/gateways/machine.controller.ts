@@ -6,12 +6,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type z } from 'zod';
 import { type RouteOptions } from '../../platform/http/http-server.ts';
 import { streamedBody } from '../../platform/http/streamed-body.ts';
-import { DataPlaneClient, answerHeaders, type DataPlaneRequest } from './data-plane.client.ts';
+import { DataPlaneClient, answerHeaders, SHOWN, type DataPlaneRequest } from './data-plane.client.ts';
 import { readJson } from './json-body.ts';
 
 export const MACHINE_PATH = `apis/${virtualMachines.group}/${virtualMachines.version}/namespaces/:namespace/${virtualMachines.plural}/:name`;
 const RUNNING: readonly VmPhase[] = ['Running'];
-const RUNNING_OR_PAUSED: readonly VmPhase[] = ['Running', 'Paused'];
 /** How much later than the guest the node may answer. */
 const GRACE_MS = 30_000;
 /** The caller, too, may stop sending for a while. */
@@ -39,7 +38,7 @@ export class MachineController {
 
   @Get('screenshot')
   screenshot(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
-    return this.#carry(request, reply, 'screenshot', {}, RUNNING_OR_PAUSED);
+    return this.#carry(request, reply, 'screenshot', {}, SHOWN);
   }
 
   @Get('files')

@@ -3,7 +3,7 @@ import { type VmPhase } from '@corral/contracts';
 import { type WebSocket } from 'ws';
 import { WebSocketRoutes, type UpgradeRequest } from '../../platform/http/websocket-routes.ts';
 import { carrySocket } from './carry-socket.ts';
-import { DataPlaneClient } from './data-plane.client.ts';
+import { DataPlaneClient, SHOWN } from './data-plane.client.ts';
 import { MACHINE_PATH } from './machine.controller.ts';
 
 const EXEC_SUBPROTOCOLS = ['v5.channel.k8s.io', 'v4.channel.k8s.io'];
@@ -26,7 +26,7 @@ export class SocketGateway {
     routes.add({
       path: `/${MACHINE_PATH}/serial`,
       maxMessageBytes: MAX_MESSAGE_BYTES,
-      admit: (request) => this.#connect(request, 'serial', ['Running', 'Paused'], []),
+      admit: (request) => this.#connect(request, 'serial', SHOWN, []),
       open: (client, _request, connection) => carryOrClose(client, connection),
     });
   }

@@ -3,8 +3,8 @@ import type { FastifyReply } from 'fastify';
 import { PostgresStore } from '../database/postgres-store.ts';
 import { RequestMetrics } from './request-metrics.ts';
 
-/** What Corral calls itself where kubectl asks for Kubernetes's version. */
-export const GIT_VERSION = 'v1.35.0+corral.0.1.0';
+/** What Corral calls itself where kubectl asks for Kubernetes's version: within one minor of the kubectl most people run, which warns beyond that. */
+export const GIT_VERSION = 'v1.33.0+corral.0.1.0';
 
 /** Whether the server lives and can serve, and what it is. */
 @Controller()
