@@ -39,20 +39,32 @@ export class SendWindow {
   }
 }
 
-/** Says back what was consumed, in steps of half the window, so that the other side never waits for a small frame. */
+/**
+ * What the other side may still send. What was consumed is granted again in steps of half the window, so that it never
+ * waits for a small frame.
+ */
 export class ReceiveWindow {
   readonly #stepBytes: number;
   readonly #grant: (bytes: number) => void;
+  #allowedBytes: number;
   #owedBytes = 0;
 
   constructor(windowBytes: number, grant: (bytes: number) => void) {
     this.#stepBytes = windowBytes / 2;
+    this.#allowedBytes = windowBytes;
     this.#grant = grant;
+  }
+
+  /** Whether these bytes were granted. Who sends more is no agent, and its bytes must not be kept. */
+  accepts(bytes: number): boolean {
+    this.#allowedBytes -= bytes;
+    return this.#allowedBytes >= 0;
   }
 
   consumed(bytes: number): void {
     this.#owedBytes += bytes;
     if (this.#owedBytes < this.#stepBytes) return;
+    this.#allowedBytes += this.#owedBytes;
     this.#grant(this.#owedBytes);
     this.#owedBytes = 0;
   }

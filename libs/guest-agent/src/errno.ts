@@ -21,6 +21,8 @@ const NAMES: Readonly<Record<number, { readonly name: string; readonly message: 
   36: { name: 'ENAMETOOLONG', message: 'File name too long' },
   38: { name: 'ENOSYS', message: 'Function not implemented' },
   39: { name: 'ENOTEMPTY', message: 'Directory not empty' },
+  71: { name: 'EPROTO', message: 'Protocol error' },
+  75: { name: 'EOVERFLOW', message: 'Value too large' },
   40: { name: 'ELOOP', message: 'Too many levels of symbolic links' },
 };
 

@@ -10,6 +10,7 @@ const MAX_REQUEST_BYTES = 128 * 1024;
 const MAX_STRINGS = 900;
 const E2BIG = 7;
 const EINVAL = 22;
+const EPROTO = 71;
 
 const ExecFlag = { Pty: 1, Stdin: 2 } as const;
 
@@ -128,6 +129,10 @@ export class Execution {
   }
 
   #consume(stream: 'stdout' | 'stderr', bytes: Uint8Array): void {
+    if (!this.#output.accepts(bytes.length)) {
+      this.#session.send(HostFrame.Close, this.#channel, new Uint8Array(0));
+      return this.#fail(new GuestError(EPROTO));
+    }
     this.#consuming = this.#consuming.then(async () => {
       await this.#onOutput(stream, bytes);
       this.#output.consumed(bytes.length);

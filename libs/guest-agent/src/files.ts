@@ -1,11 +1,15 @@
 import { decodeCredit, encodeCredit, ReceiveWindow, SendWindow } from './credit.ts';
 import { AgentLost, GuestError } from './errno.ts';
-import { FrameFlag, GuestFrame, HostFrame, MAX_HOST_PAYLOAD_BYTES } from './frame.ts';
+import { FrameFlag, GuestFrame, HostFrame, MAX_HOST_PAYLOAD_BYTES, type Frame } from './frame.ts';
 import { replyOf, type AgentSession } from './session.ts';
 
 const READ_WINDOW_BYTES = 524_288;
 const STAT_BYTES = 44;
 const STATS_AT_ONCE = 16;
+/** A listing is one answer in memory; larger folders are for a command. */
+const MAX_NAMES = 50_000;
+const EPROTO = 71;
+const EOVERFLOW = 75;
 
 const StatFlag = { NoFollow: 1 } as const;
 const WriteFlag = { Truncate: 1 } as const;
@@ -69,22 +73,12 @@ export class GuestFiles {
   read(path: string): Promise<{ readonly stat: GuestFileStat; readonly body: AsyncGenerator<Uint8Array> }> {
     return new Promise((resolve, reject) => {
       const chunks = new ChunkQueue();
-      const channel = this.#session.open({
-        onFrame: (frame) => {
-          if (frame.type === GuestFrame.Out) return chunks.push(frame.payload);
-          const reply = replyOf(frame);
-          if (reply?.errno === 0) return resolve({ stat: decodeStat(reply.rest), body });
-          this.#session.close(channel);
-          const errno = reply?.errno ?? (frame.payload.length >= 4 ? decodeErrno(frame.payload) : 0);
-          const failure = errno === 0 ? undefined : new GuestError(errno);
-          if (failure) reject(failure);
-          chunks.end(failure);
-        },
-        onLost: (error) => {
-          reject(error);
-          chunks.end(error);
-        },
-      });
+      const end = (failure?: Error): void => {
+        this.#session.close(channel);
+        if (failure) reject(failure);
+        chunks.end(failure);
+      };
+      const channel = this.#session.open({ onFrame: (frame) => this.#onReadFrame(frame, { chunks, window, end, opened: (stat) => resolve({ stat, body }) }), onLost: end });
       const window = new ReceiveWindow(READ_WINDOW_BYTES, (bytes) =>
         this.#session.send(HostFrame.Credit, channel, encodeCredit(bytes)),
       );
@@ -135,13 +129,25 @@ export class GuestFiles {
     await done.promise;
   }
 
+  #onReadFrame(frame: Frame, { chunks, window, end, opened }: FileReading): void {
+    const reply = replyOf(frame);
+    if (frame.type === GuestFrame.Out && window.accepts(frame.payload.length)) chunks.push(frame.payload);
+    else if (reply?.errno === 0 && reply.rest.length >= STAT_BYTES) opened(decodeStat(reply.rest));
+    else if (reply && reply.errno !== 0) end(new GuestError(reply.errno));
+    else if (frame.type === GuestFrame.End) end(decodeErrno(frame.payload) === 0 ? undefined : new GuestError(decodeErrno(frame.payload)));
+    else {
+      this.#session.send(HostFrame.Close, frame.channel, new Uint8Array(0));
+      end(new GuestError(EPROTO));
+    }
+  }
+
   #names(path: string): Promise<string[]> {
     return new Promise((resolve, reject) => {
       const names: string[] = [];
       const channel = this.#session.open({
         onFrame: (frame) => {
-          if (frame.type === GuestFrame.Out) return void names.push(...decodeNames(frame.payload));
-          const reply = replyOf(frame);
+          if (frame.type === GuestFrame.Out) names.push(...decodeNames(frame.payload));
+          const reply = names.length > MAX_NAMES ? { errno: EOVERFLOW } : replyOf(frame);
           if (!reply) return;
           this.#session.close(channel);
           if (reply.errno === 0) resolve(names.sort());
@@ -152,6 +158,13 @@ export class GuestFiles {
       this.#session.send(HostFrame.List, channel, encodeRequest({ path }));
     });
   }
+}
+
+interface FileReading {
+  readonly chunks: ChunkQueue;
+  readonly window: ReceiveWindow;
+  readonly end: (failure?: Error) => void;
+  readonly opened: (stat: GuestFileStat) => void;
 }
 
 /** Between frames that arrive and a reader that pulls; bounded by the credit the guest has. */
@@ -233,7 +246,7 @@ function decodeNames(bytes: Uint8Array): string[] {
 }
 
 function decodeErrno(payload: Uint8Array): number {
-  return new DataView(payload.buffer, payload.byteOffset).getInt32(0, true);
+  return payload.length < 4 ? EPROTO : new DataView(payload.buffer, payload.byteOffset).getInt32(0, true);
 }
 
 function goneIsNothing(error: unknown): undefined {

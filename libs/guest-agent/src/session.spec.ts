@@ -147,3 +147,17 @@ it('sends no more input than the guest said it takes', async () => {
   await written;
   expect(bytesSent()).toBe(100_000);
 });
+
+it('keeps nothing of what was sent without credit, and ends the command', async () => {
+  const { session, sent, answer, answerHello } = aSession();
+  session.connect();
+  answerHello();
+  const execution = new Execution(session, {
+    command: ['yes'], env: {}, cwd: '', timeoutMs: 0, stdin: false,
+    onOutput: () => new Promise(() => undefined),
+  });
+  const { channel = 0 } = sent.at(-1) ?? {};
+  for (let chunk = 0; chunk < 10; chunk += 1) answer({ type: GuestFrame.Out, channel, payload: new Uint8Array(32_000) });
+  await expect(execution.exited).rejects.toMatchObject({ code: 'EPROTO' });
+  expect(sent.at(-1)).toMatchObject({ type: HostFrame.Close, channel });
+});

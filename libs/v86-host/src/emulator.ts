@@ -249,7 +249,7 @@ async function v86Options(config: EmulatorConfig, { disk, cdrom }: Disks, boot: 
   };
   if (!boot) return options;
   if (media.kernel !== undefined) {
-    options.bzimage = { buffer: await fileBuffer(media.kernel) };
+    options.bzimage = { buffer: bootable(await fileBuffer(media.kernel), isLinuxKernel, 'the kernel is no Linux bzImage') };
     options.cmdline = commandLine;
     if (media.initrd !== undefined) {
       const initrd = await fileBuffer(media.initrd);
@@ -261,10 +261,31 @@ async function v86Options(config: EmulatorConfig, { disk, cdrom }: Disks, boot: 
     }
   }
   if (media.multiboot !== undefined) {
-    options.multiboot = { buffer: await fileBuffer(media.multiboot) };
+    options.multiboot = { buffer: bootable(await fileBuffer(media.multiboot), isMultiboot, 'the kernel has no multiboot header') };
     options.cmdline = commandLine;
   }
   return options;
+}
+
+/** v86 ignores what it cannot boot, and the BIOS then finds nothing: better said before. */
+function bootable(buffer: ArrayBuffer, check: (bytes: DataView) => boolean, refusal: string): ArrayBuffer {
+  if (!check(new DataView(buffer))) throw new Unbootable(refusal);
+  return buffer;
+}
+
+/** Source: Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header": `HdrS` at 0x202. */
+function isLinuxKernel(bytes: DataView): boolean {
+  return bytes.byteLength > 0x206 && bytes.getUint32(0x202, true) === 0x53726448;
+}
+
+/** Source: Multiboot 0.6.96, 3.1.1: an aligned magic in the first 8 KiB, where it and two words after it sum to zero. */
+function isMultiboot(bytes: DataView): boolean {
+  const end = Math.min(8192, bytes.byteLength) - 12;
+  for (let at = 0; at <= end; at += 4) {
+    const [magic, flags, checksum] = [0, 4, 8].map((offset) => bytes.getUint32(at + offset, true));
+    if (magic === 0x1badb002 && ((magic + (flags ?? 0) + (checksum ?? 0)) >>> 0) === 0) return true;
+  }
+  return false;
 }
 
 /** Upstream makes its own screen on the way; ours has to be in place before the VGA device first draws. */

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ExecRequest, InputRequest, Problem } from '@corral/contracts';
@@ -33,8 +34,10 @@ export class DataPlaneServer {
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
-  listen(socketPath: string): Promise<void> {
-    return new Promise((resolve, reject) => {
+  async listen(socketPath: string): Promise<void> {
+    // A process that was killed leaves its socket's name behind.
+    await rm(socketPath, { force: true });
+    await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen(socketPath, () => {
         this.#server.removeListener('error', reject);

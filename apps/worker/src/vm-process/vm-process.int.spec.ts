@@ -301,6 +301,13 @@ describe('a machine that cannot start', () => {
     await vm.dispose();
   });
 
+  it.each(['kernel', 'multiboot'])('says that a file is no %s', async (role) => {
+    const config = await linuxConfig();
+    const vm = await ForkedVm.fork({ ...config, artifacts: { [role]: config.firmware.biosPath } });
+    expect(await vm.send({ type: 'Start', config: vm.config, from: { type: 'Boot' } })).toMatchObject({ ok: false, reason: 'ImageUnbootable' });
+    await vm.dispose();
+  });
+
   it('answers 409 to commands before its guest agent is there, and shows its screen meanwhile', async () => {
     const vm = await ForkedVm.fork(await linuxConfig());
     await vm.start({ type: 'Boot' });
