@@ -1,11 +1,12 @@
-import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { Inject } from '@nestjs/common';
+import { WebSocketGateway, type OnGatewayConnection } from '@nestjs/websockets';
 import { readWatchRequest, requestAttributes, routeNotFound, Selection } from '@corral/api-machinery';
 import { KINDS, toStatus, type KindDefinition } from '@corral/contracts';
 import type { WebSocket } from 'ws';
 import { z } from 'zod';
 import { requireAllowed } from '../../platform/auth/authorization.ts';
 import { problemOf } from '../../platform/http/status-reply.ts';
-import { WebSocketRoutes, type UpgradeRequest } from '../../platform/http/websocket-routes.ts';
+import type { GatewayOptions, UpgradeRequest } from '../../platform/http/gateway-server.ts';
 import { Watches } from './watches.ts';
 
 const PING_EVERY_MS = 15_000;
@@ -21,18 +22,11 @@ const Message = z.discriminatedUnion('type', [
 ]);
 
 /** `/live`: every watch of a console tab over one socket, each with the caller's own rights. */
-@Injectable()
-export class LiveGateway implements OnModuleInit {
-  constructor(
-    @Inject(WebSocketRoutes) private readonly routes: WebSocketRoutes,
-    @Inject(Watches) private readonly watches: Watches,
-  ) {}
+@WebSocketGateway<GatewayOptions>({ path: '/live', maxMessageBytes: MAX_MESSAGE_BYTES })
+export class LiveGateway implements OnGatewayConnection<WebSocket> {
+  constructor(@Inject(Watches) private readonly watches: Watches) {}
 
-  onModuleInit(): void {
-    this.routes.add({ path: '/live', maxMessageBytes: MAX_MESSAGE_BYTES, open: (socket, request) => this.#open(socket, request) });
-  }
-
-  #open(socket: WebSocket, request: UpgradeRequest): void {
+  handleConnection(socket: WebSocket, request: UpgradeRequest): void {
     const running = new Map<number, AbortController>();
     const send = (message: object): void => {
       if (socket.bufferedAmount > MAX_UNREAD_BYTES) socket.terminate();

@@ -1,31 +1,34 @@
 import { jest } from '@jest/globals';
 import { virtualMachines } from '@corral/contracts';
-import { Inject, Module } from '@nestjs/common';
+import { Module } from '@nestjs/common';
+import { WebSocketGateway, type OnGatewayConnection } from '@nestjs/websockets';
 import { until } from '@corral/testing';
 import WebSocket from 'ws';
 import { ADMIN_TOKEN, NODE_TOKEN, startApi, type ApiFixture } from '../../testing/api-fixture.ts';
 import { Database } from '../database/database.ts';
-import { WebSocketRoutes } from '../http/websocket-routes.ts';
+import type { GatewayOptions, UpgradeRequest } from '../http/gateway-server.ts';
 
 const MACHINE = `/apis/${virtualMachines.group}/v1/namespaces/default/virtualmachines/demo`;
 
-/** Stands for a gateway: echoes who it talks to. */
-@Module({})
-class EchoGateway {
-  constructor(@Inject(WebSocketRoutes) routes: WebSocketRoutes) {
-    routes.add({
-      path: `/apis/${virtualMachines.group}/v1/namespaces/:namespace/virtualmachines/:name/serial`,
-      subprotocols: ['v5.channel.k8s.io'],
-      open: (socket, { user, params }) => socket.send(`${user.name} ${params['name']} ${socket.protocol}`),
-    });
+/** Stands for a gateway that carries a machine's bytes: says who it talks to. */
+@WebSocketGateway<GatewayOptions>({
+  path: `/apis/${virtualMachines.group}/v1/namespaces/:namespace/virtualmachines/:name/serial`,
+  subprotocols: ['v5.channel.k8s.io'],
+})
+class GreetingGateway implements OnGatewayConnection<WebSocket> {
+  handleConnection(client: WebSocket, { user, params }: UpgradeRequest): void {
+    client.send(`${user.name} ${params['name']} ${client.protocol}`);
   }
 }
+
+@Module({ providers: [GreetingGateway] })
+class GreetingModule {}
 
 jest.setTimeout(60_000);
 
 let api: ApiFixture;
 beforeAll(async () => {
-  api = await startApi({ imports: [EchoGateway] });
+  api = await startApi({ imports: [GreetingModule] });
 }, 60_000);
 afterAll(() => api.stop());
 

@@ -3,6 +3,7 @@ import { fastifyCookie } from '@fastify/cookie';
 import { Inject, Injectable } from '@nestjs/common';
 import { requestAttributes } from '@corral/api-machinery';
 import { Problem } from '@corral/contracts';
+import { parseTarget } from '../http/request-target.ts';
 import { AccessTokens } from './access-tokens.ts';
 import { requireAllowed } from './authorization.ts';
 import { Tickets } from './tickets.ts';
@@ -24,7 +25,7 @@ export class RequestGate implements UpgradeGate {
 
   /** Who sends this HTTP request; refuses with 401 or 403 when they may not. */
   async admitRequest(method: string, url: string, headers: IncomingHttpHeaders): Promise<User> {
-    const { pathname, searchParams } = parseUrl(url);
+    const { pathname, searchParams } = parseTarget(url);
     const bearer = bearerOf(headers.authorization);
     const user = await this.#authenticate(bearer, headers);
     if (user.via === 'Session' && !SAFE_METHODS.includes(method) && !isFromConsole(headers)) {
@@ -90,14 +91,4 @@ function isFromConsole(headers: IncomingHttpHeaders): boolean {
 function isSameOrigin({ origin, host }: IncomingHttpHeaders): boolean {
   if (origin === undefined || host === undefined) return false;
   return URL.canParse(origin) && new URL(origin).host === host;
-}
-
-function parseUrl(url: string): URL {
-  // No name, selector or path holds it, and PostgreSQL's text cannot.
-  if (/%00/.test(url)) throw new Problem('request.malformed', 'the request target holds U+0000');
-  try {
-    return new URL(url, 'http://localhost');
-  } catch (cause) {
-    throw new Problem('request.malformed', 'the request target is not a valid URL', { cause });
-  }
 }

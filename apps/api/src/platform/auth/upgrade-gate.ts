@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { User } from './user.ts';
 
-/** Injects the UpgradeGate. WebSocketRoutes calls it for every handshake; gateways need not. */
+/** Injects the UpgradeGate. PathWebSocketAdapter calls it for every handshake; gateways need not. */
 export const UPGRADE_GATE = Symbol('UpgradeGate');
 
 export interface UpgradeGate {

@@ -1,5 +1,5 @@
 import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
-import { PROBLEMS, Problem, toStatus, type ProblemCode } from '@corral/contracts';
+import { PROBLEMS, Problem, toStatus, type ProblemCode, type Status } from '@corral/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
 /** What a library's refusal of a request means in the catalogue. */
@@ -24,13 +24,18 @@ function isFastifyRefusal(error: unknown): error is { statusCode: number } {
 
 const logger = new Logger('Http');
 
-/** Answers with Kubernetes's Status. A bug is logged with its cause and shown as nothing more than "Internal error". */
-export function sendStatus(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+/** What a caller is told of an error. A bug is logged with its cause and shown as nothing more than "Internal error". */
+export function statusOf(error: unknown, request: { readonly id?: unknown; readonly method?: string | undefined; readonly url?: string | undefined }): Status {
   const problem = problemOf(error);
-  const status = toStatus(problem ?? error);
   if (!problem || PROBLEMS[problem.code].status >= 500) {
     logger[problem ? 'warn' : 'error']({ err: problem?.cause ?? error, requestId: request.id, method: request.method, url: request.url }, problem?.message ?? 'Request failed');
   }
+  return toStatus(problem ?? error);
+}
+
+/** Answers with Kubernetes's Status. */
+export function sendStatus(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const status = statusOf(error, request);
   if (reply.raw.headersSent) {
     reply.raw.destroy();
     return;

@@ -1,0 +1,42 @@
+import type { DataPlaneOperation, VmPhase } from '@corral/contracts';
+import type { WebSocket } from 'ws';
+import type { UpgradeRequest } from '../../platform/http/gateway-server.ts';
+import { carrySocket } from './carry-socket.ts';
+import type { DataPlaneClient } from './data-plane.client.ts';
+
+/** Longest message carried, either way. */
+export const MAX_MESSAGE_BYTES = 1024 * 1024;
+
+interface NodeConnectionWish {
+  readonly operation: DataPlaneOperation;
+  /** Phases of the machine in which it can be had. */
+  readonly phases: readonly VmPhase[];
+  readonly subprotocols: readonly string[];
+}
+
+/** The node's side of a client's WebSocket: opened while the client still waits for its handshake, so that every refusal is an HTTP answer. */
+export class NodeConnection {
+  private constructor(
+    private readonly upstream: WebSocket,
+    private readonly claim: () => void,
+  ) {}
+
+  /** Open, and paused until it is carried. Refusals: those of the DataPlaneClient, and the node's own. */
+  static async open(dataPlane: DataPlaneClient, { params, query, raw }: UpgradeRequest, { operation, phases, subprotocols }: NodeConnectionWish): Promise<NodeConnection> {
+    const target = await dataPlane.find(params['namespace'] ?? '', params['name'] ?? '', phases);
+    const upstream = await dataPlane.connect(target, operation, query, subprotocols, MAX_MESSAGE_BYTES);
+    // A client that leaves before its handshake is answered never opens, and nobody else would end this connection.
+    const abandon = (): void => upstream.terminate();
+    raw.socket.once('close', abandon);
+    if (raw.socket.destroyed) abandon();
+    return new NodeConnection(upstream, () => void raw.socket.off('close', abandon));
+  }
+
+  /** Carries everything both ways until either side ends. */
+  carry(client: WebSocket): void {
+    this.claim();
+    // The node may have ended its side between the two handshakes.
+    if (this.upstream.readyState === this.upstream.OPEN) carrySocket(client, this.upstream);
+    else client.close(1011, 'the machine ended the connection');
+  }
+}

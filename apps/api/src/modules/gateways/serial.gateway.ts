@@ -1,0 +1,21 @@
+import { Inject } from '@nestjs/common';
+import { WebSocketGateway, type OnGatewayConnection, type OnGatewayInit } from '@nestjs/websockets';
+import type { WebSocket } from 'ws';
+import type { GatewayOptions, GatewayServer, UpgradeRequest } from '../../platform/http/gateway-server.ts';
+import { DataPlaneClient, SHOWN } from './data-plane.client.ts';
+import { MACHINE_PATH } from './machine.controller.ts';
+import { MAX_MESSAGE_BYTES, NodeConnection } from './node-connection.ts';
+
+/** The serial console, as bytes. */
+@WebSocketGateway<GatewayOptions>({ path: `/${MACHINE_PATH}/serial`, maxMessageBytes: MAX_MESSAGE_BYTES })
+export class SerialGateway implements OnGatewayInit<GatewayServer<NodeConnection>>, OnGatewayConnection<WebSocket> {
+  constructor(@Inject(DataPlaneClient) private readonly dataPlane: DataPlaneClient) {}
+
+  afterInit(server: GatewayServer<NodeConnection>): void {
+    server.admitWith((request) => NodeConnection.open(this.dataPlane, request, { operation: 'serial', phases: SHOWN, subprotocols: [] }));
+  }
+
+  handleConnection(client: WebSocket, _request: UpgradeRequest, node: NodeConnection): void {
+    node.carry(client);
+  }
+}
