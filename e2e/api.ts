@@ -24,7 +24,7 @@ export async function call(method: string, path: string, body?: unknown, headers
       ...(body === undefined ? {} : { 'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json' }),
       ...headers,
     },
-    ...(body === undefined ? {} : { body: body instanceof Uint8Array ? body : JSON.stringify(body) }),
+    ...(body === undefined ? {} : { body: body instanceof Uint8Array ? Buffer.from(body) : JSON.stringify(body) }),
     signal: AbortSignal.timeout(120_000),
   });
   const type = response.headers.get('content-type') ?? '';
