@@ -7,7 +7,7 @@ import { AgentSession, Execution, powerOff } from '@corral/guest-agent';
 import { guestImages, type BuiltGuestImage, type GuestImages } from '@corral/testing';
 import { Emulator } from '@corral/v86-host';
 
-const BOOT_DEADLINE_MS = 120_000;
+const BOOT_DEADLINE_MS = 400_000;
 /** busybox's shell asks the terminal where its cursor is; bash announces bracketed paste. */
 const SHELL_PROMPT = /# (\x1b\[6n)?$/;
 
@@ -145,7 +145,7 @@ describe('a built image', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'corral-boot-'));
-  }, 300_000);
+  }, 900_000);
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   for (const [name, promises] of Object.entries(PROMISES)) {
@@ -174,5 +174,5 @@ describe('a built image', () => {
     } finally {
       await guest.dispose();
     }
-  }, 300_000);
+  }, 900_000);
 });
