@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import getPort from 'get-port';
 import { call, createVm, deleteVm, eventually, exec, snapshotOf, SNAPSHOTS, VMS, waitFor } from '../e2e/api.ts';
-import { forget, launch, remember, shutDown, TEST_HOME } from '../e2e/stack.ts';
+import { forget, launch, remember, shutDown, stack as runningStack, TEST_HOME } from '../e2e/stack.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -67,13 +67,24 @@ async function createToAnswer(spec: object): Promise<{ vm: string; readyMs: numb
   return { vm, readyMs, answerMs: performance.now() - start };
 }
 
-/** Processes in which a machine is emulated, told from waiting ones by the CPU and memory a guest takes. */
+const launcherPid = (): number => runningStack().launcherPid;
+
+/** Whether `pid` is a child of `ancestor`, or a child's child. Other Corrals on this machine are none of ours. */
+function descendsFrom(pid: number, ancestor: number): boolean {
+  for (let current = pid; current > 1; ) {
+    if (current === ancestor) return true;
+    current = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${current}/status`, 'utf8'))?.[1] ?? 0);
+  }
+  return false;
+}
+
+/** Processes in which a machine is emulated, and those that wait for one. */
 function vmProcesses(): { pid: number; pssBytes: number; cpuMs: number }[] {
   return readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
     .flatMap((entry) => {
       try {
-        if (!readFileSync(`/proc/${entry}/cmdline`, 'utf8').includes('vm-process/main.js')) return [];
+        if (!readFileSync(`/proc/${entry}/cmdline`, 'utf8').includes('vm-process/main.js') || !descendsFrom(Number(entry), launcherPid())) return [];
         const pssKib = Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${entry}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
         const fields = readFileSync(`/proc/${entry}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
         return [{ pid: Number(entry), pssBytes: pssKib * 1024, cpuMs: (Number(fields[11]) + Number(fields[12])) * 10 }];
