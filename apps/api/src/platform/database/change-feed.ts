@@ -143,13 +143,15 @@ export class ChangeSubscription {
   }
 
   push(changes: readonly Change[], position: number): void {
-    this.#position = position;
+    if (this.#end) return;
     const relevant = this.#resource === undefined ? changes : changes.filter(({ resource }) => resource === this.#resource);
-    if (relevant.length === 0) return;
     if (this.#pending.length + relevant.length > MAX_PENDING) {
+      // The position stays before what is dropped: whoever resumes from it is told everything.
       this.end();
       return;
     }
+    this.#position = position;
+    if (relevant.length === 0) return;
     this.#pending.push(...relevant);
     this.#wake?.();
   }
