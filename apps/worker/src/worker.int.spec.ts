@@ -267,6 +267,34 @@ describe('A snapshot', () => {
     await corral.client.delete(virtualMachines, 'default', 'unlucky');
   });
 
+  it('outlives the image below it, and so does the machine', async () => {
+    const { spec } = (await corral.client.get(virtualMachineImages, undefined, IMAGE)) ?? {};
+    if (!spec) throw new Error('the image is gone');
+    // Without the agent it is not baked, and Ready as soon as it runs.
+    const passing = { ...spec, guestAgent: false, commandLine: `${spec.commandLine} corral.passing` };
+    await corral.client.create(virtualMachineImages, { metadata: { name: 'passing' }, spec: passing });
+    await corral.run('heir', { source: { image: 'passing' } });
+    await corral.takeSnapshot('heirloom', 'heir');
+    const { status } = await corral.snapshotWhen('heirloom', 'finished', finished);
+    expect(status?.imageParts).toMatchObject({ commandLine: passing.commandLine, guestAgent: false });
+    await corral.client.delete(virtualMachineImages, undefined, 'passing');
+    await until(async () => !(await corral.client.get(virtualMachineImages, undefined, 'passing')), {
+      timeoutMs: 60_000,
+      what: 'the end of the image',
+    });
+
+    const restored = await corral.run('restored', { source: { snapshot: 'heirloom' } });
+    expect(restored.status).toMatchObject({
+      startedFrom: { type: 'Snapshot', digest: status?.digest },
+      imageParts: status?.imageParts,
+    });
+    await corral.want('heir', { powerState: 'Stopped' });
+    await corral.when('heir', 'stopped', (vm) => vm.status?.phase === 'Stopped');
+    await corral.want('heir', { powerState: 'Running' });
+    expect((await corral.ready('heir')).status).toMatchObject({ incarnation: 2, startedFrom: { type: 'Boot' } });
+    for (const name of ['heir', 'restored']) await corral.client.delete(virtualMachines, 'default', name);
+  });
+
   it('of a machine that does not run fails with that reason', async () => {
     await corral.takeSnapshot('of-nothing', 'sleeper');
     const failed = await corral.snapshotWhen(

@@ -4,6 +4,7 @@ export * from './metadata.ts';
 export * from './problems.ts';
 export * from './kind.ts';
 export * from './kinds/fields.ts';
+export * from './kinds/image-parts.ts';
 export * from './kinds/virtual-machine.ts';
 export * from './kinds/virtual-machine-snapshot.ts';
 export * from './kinds/virtual-machine-image.ts';

@@ -1,4 +1,4 @@
-import type { ArtifactRole } from './kinds/virtual-machine-image.ts';
+import type { ArtifactRole } from './kinds/image-parts.ts';
 import type { VmTermination } from './kinds/virtual-machine.ts';
 
 /**
@@ -30,7 +30,7 @@ export interface MachineConfig {
 export type StartFrom =
   /** From the BIOS; an existing disk overlay in the machine's folder is kept. */
   | { readonly type: 'Boot' }
-  /** From a snapshot whose files lie in `directory`. Everything is verified before the guest runs. */
+  /** From a snapshot whose files lie in `directory`. Everything is verified before the guest runs, and before an existing disk overlay is replaced. */
   | { readonly type: 'Snapshot'; readonly directory: string };
 
 export type VmProcessInput =

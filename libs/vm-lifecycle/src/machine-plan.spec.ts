@@ -62,7 +62,7 @@ const aRun = (incarnation = 1, guestAgent = true): Run => ({
   startedFrom: { type: 'Boot', name: 'linux-minimal' },
   memoryMiB: 128,
   v86Build: 'b',
-  guestAgent,
+  imageParts: { artifacts: {}, commandLine: '', guestAgent, acpi: false },
 });
 const anEnd = (reason: VmTermination['reason'], incarnation = 1): VmTermination => ({
   reason,
@@ -138,7 +138,7 @@ class FakeNode {
         startedFrom: aRun().startedFrom,
         memoryMiB: 128,
         v86Build: 'b',
-        guestAgent: true,
+        imageParts: aRun().imageParts,
       });
     } else if (machine.phase === 'Starting') this.apply({ type: 'Started', at: now });
     else if (machine.phase === 'Running' && machine.guest.agent === 'Waiting')
@@ -356,7 +356,7 @@ describe('planMachine', () => {
           startedFrom: aRun().startedFrom,
           memoryMiB: 1,
           v86Build: 'b',
-          guestAgent: true,
+          imageParts: aRun().imageParts,
         },
         vm: aVm({ status: { incarnation: 4 } }),
       },

@@ -1,4 +1,4 @@
-import { toKubeTime, type VirtualMachineStatus, type VmProcessFailure, type VmTermination } from '@corral/contracts';
+import { type ImageParts, toKubeTime, type VirtualMachineStatus, type VmProcessFailure, type VmTermination } from '@corral/contracts';
 
 export type StartedFrom = NonNullable<VirtualMachineStatus['startedFrom']>;
 
@@ -18,7 +18,7 @@ export interface Run {
   readonly startedFrom: StartedFrom;
   readonly memoryMiB: number;
   readonly v86Build: string;
-  readonly guestAgent: boolean;
+  readonly imageParts: ImageParts;
 }
 
 /** What the guest agent was last heard to do; None when the image has no agent. */
@@ -52,7 +52,7 @@ export type MachineState =
       readonly startedFrom: StartedFrom;
       readonly memoryMiB: number;
       readonly v86Build: string;
-      readonly guestAgent: boolean;
+      readonly imageParts: ImageParts;
     }
   | { readonly phase: 'Starting'; readonly run: Run; readonly since: Date }
   | { readonly phase: 'Running'; readonly run: Run; readonly guest: GuestState }

@@ -90,8 +90,8 @@ export function transition(machine: MachineState, event: MachineEvent): MachineS
       return { phase: 'Unprepared', reason, message, permanent, retryAt };
     }
     case 'PreparationSucceeded': {
-      const { origin, startedFrom, memoryMiB, v86Build, guestAgent } = event;
-      return { phase: 'Prepared', origin, startedFrom, memoryMiB, v86Build, guestAgent };
+      const { origin, startedFrom, memoryMiB, v86Build, imageParts } = event;
+      return { phase: 'Prepared', origin, startedFrom, memoryMiB, v86Build, imageParts };
     }
     case 'StartRequested':
       return { phase: 'Starting', run: event.run, since: event.at };
@@ -114,7 +114,7 @@ function transitionOfLive(machine: LiveMachine, event: LiveEvent): MachineState 
   const guest = 'guest' in machine ? machine.guest : undefined;
   switch (event.type) {
     case 'Started': {
-      if (run.guestAgent) return { phase: 'Running', run, guest: { agent: 'Waiting' } };
+      if (run.imageParts.guestAgent) return { phase: 'Running', run, guest: { agent: 'Waiting' } };
       return { phase: 'Running', run, guest: { agent: 'None', startMilliseconds: elapsedMs(machine, event.at) } };
     }
     case 'AgentAnswered': {
@@ -130,7 +130,7 @@ function transitionOfLive(machine: LiveMachine, event: LiveEvent): MachineState 
     case 'PauseCompleted':
       return { phase: 'Paused', run, guest: guest ?? { agent: 'Waiting' } };
     case 'ResumeCompleted':
-      return { phase: 'Running', run, guest: guest ?? { agent: run.guestAgent ? 'Answered' : 'None' } };
+      return { phase: 'Running', run, guest: guest ?? { agent: run.imageParts.guestAgent ? 'Answered' : 'None' } };
     case 'GuestPanicked':
       return { phase: 'Panicked', run, message: event.message, at: event.at };
     case 'SuspendRequested':

@@ -65,6 +65,7 @@ function runStatus({ vm, machine, residentBytes }: World): Partial<VirtualMachin
   const fresh: VirtualMachineStatus = {
     incarnation: run.incarnation,
     startedFrom: run.startedFrom,
+    imageParts: run.imageParts,
     startedAt: toKubeTime(run.startedAt),
     memoryMiB: run.memoryMiB,
     v86Build: run.v86Build,

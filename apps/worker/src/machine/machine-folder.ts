@@ -1,19 +1,23 @@
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { StoredArtifact } from '@corral/contracts';
+import { ImageParts } from '@corral/contracts';
 import { z } from 'zod';
+import { isOverlayWritten, settleOverlay } from '../disk-overlay.ts';
 
 /** What a machine was made of when it first started: a later version of its image must not change the disk under it. */
-export const MachineRecord = z.object({
+export const MachineRecord = ImageParts.extend({
   image: z.string(),
   imageDigest: z.string(),
   memoryMiB: z.number().int(),
-  commandLine: z.string(),
-  guestAgent: z.boolean(),
-  acpi: z.boolean(),
-  artifacts: z.record(z.string(), StoredArtifact),
 });
 export type MachineRecord = z.output<typeof MachineRecord>;
+
+export const imagePartsOf = ({ artifacts, commandLine, guestAgent, acpi }: MachineRecord): ImageParts => ({
+  artifacts,
+  commandLine,
+  guestAgent,
+  acpi,
+});
 
 /** The folder of one machine on this node: its record, its disk overlay, its suspended state, its process's log. */
 export class MachineFolder {
@@ -73,37 +77,15 @@ export class MachineFolder {
     await rm(this.suspendedPath, { recursive: true, force: true });
   }
 
-  /**
-   * Moves what the guest wrote to its disk out of the way of a snapshot, which brings its own. It is not removed until the
-   * snapshot runs: should that fail, it is all there is.
-   */
-  async setDiskAside(): Promise<void> {
-    for (const name of DISK_OVERLAY_FILES)
-      await rename(join(this.path, name), join(this.path, `${name}.aside`)).catch(ignoreMissing);
-  }
-
-  async putDiskBack(): Promise<void> {
-    for (const name of DISK_OVERLAY_FILES)
-      await rename(join(this.path, `${name}.aside`), join(this.path, name)).catch(ignoreMissing);
-  }
-
-  async dropDiskAside(): Promise<void> {
-    for (const name of DISK_OVERLAY_FILES) await rm(join(this.path, `${name}.aside`), { force: true });
+  /** Leaves a whole disk behind whatever a process was doing when it ended. */
+  async settleDisk(): Promise<void> {
+    await settleOverlay(this.path);
   }
 
   /** Whether the guest has written to its disk. */
-  async hasWrittenDisk(): Promise<boolean> {
-    const overlay = await stat(join(this.path, DISK_OVERLAY_FILE)).catch(() => undefined);
-    return (overlay?.size ?? 0) > 0;
+  hasWrittenDisk(): Promise<boolean> {
+    return isOverlayWritten(this.path);
   }
-}
-
-/** Where the VM process keeps the clusters its guest wrote, and their index. */
-const DISK_OVERLAY_FILE = 'disk.overlay';
-const DISK_OVERLAY_FILES = [DISK_OVERLAY_FILE, `${DISK_OVERLAY_FILE}.index`];
-
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error;
 }
 
 /** Uids of the machines that have a folder. */

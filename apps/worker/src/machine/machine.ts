@@ -24,7 +24,7 @@ import {
 } from '@corral/vm-lifecycle';
 import { type Logger } from 'pino';
 import { machineConfigOf } from './machine-config.ts';
-import { type MachineFolder } from './machine-folder.ts';
+import { imagePartsOf, type MachineFolder } from './machine-folder.ts';
 import { endNotice, type MachineNotice, notice, startNotice, warning } from './machine-notice.ts';
 import { type Preparation, type Preparer, Unpreparable } from './preparation.ts';
 import { type ProcessPool } from './process-pool.ts';
@@ -116,7 +116,7 @@ export class Machine {
 
   /** Reads what an earlier node agent left in the folder. */
   async load(): Promise<void> {
-    await this.folder.putDiskBack();
+    await this.folder.settleDisk();
     [this.suspended, this.diskWritten] = await Promise.all([this.folder.hasSuspended(), this.folder.hasWrittenDisk()]);
   }
 
@@ -136,7 +136,7 @@ export class Machine {
           startedFrom,
           memoryMiB: record.memoryMiB,
           v86Build: this.#around.v86Build,
-          guestAgent: record.guestAgent,
+          imageParts: imagePartsOf(record),
         });
       },
       (error: unknown) => {
@@ -255,10 +255,8 @@ export class Machine {
         onEvent: (event) => this.#hear(event),
         onExit: (exit) => void this.#onExit(process, config.socketPath, exit),
       });
-      if (preparation.from.type === 'Snapshot') await this.folder.setDiskAside();
       await process.request({ type: 'Start', config, from: preparation.from }, START_DEADLINE_MS);
       this.#endpoint = { incarnation: run.incarnation, socketPath: config.socketPath };
-      await this.folder.dropDiskAside();
       if (preparation.origin === 'Suspended') await this.discardSuspended();
       this.#notice(startNotice(preparation.startedFrom));
       this.#applyIfAccepted({ type: 'Started', at: this.#around.clock.now() });
@@ -316,7 +314,7 @@ export class Machine {
     this.#process = undefined;
     this.#endpoint = undefined;
     await rm(socketPath, { force: true }).catch(() => undefined);
-    if (this.#state.phase === 'Starting') await this.folder.putDiskBack();
+    await this.folder.settleDisk();
     this.diskWritten = await this.folder.hasWrittenDisk();
     this.#exited(exit);
   }

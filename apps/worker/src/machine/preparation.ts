@@ -8,7 +8,6 @@ import {
   parseBytes,
   Problem,
   type StartFrom,
-  type StoredArtifact,
   type VirtualMachine,
   type VirtualMachineImage,
   virtualMachineImages,
@@ -65,7 +64,7 @@ export class Preparer {
   /** Throws Unpreparable, and nothing else. */
   async prepare(vm: VirtualMachine, origin: StartOrigin, folder: MachineFolder): Promise<Preparation> {
     try {
-      return origin === 'Source' ? await this.#fromSource(vm) : await this.#fromFolder(vm, origin, folder);
+      return origin === 'Source' ? await this.#fromSource(vm, folder) : await this.#fromFolder(vm, origin, folder);
     } catch (error) {
       throw asUnpreparable(error);
     }
@@ -92,15 +91,17 @@ export class Preparer {
     };
   }
 
-  #fromSource(vm: VirtualMachine): Promise<Preparation> {
+  #fromSource(vm: VirtualMachine, folder: MachineFolder): Promise<Preparation> {
     const { image, snapshot } = vm.spec?.source ?? {};
-    if (image !== undefined) return this.#fromImage(vm, image);
+    if (image !== undefined) return this.#fromImage(vm, image, folder);
     if (snapshot !== undefined) return this.#fromSnapshot(vm, snapshot);
     throw new Unpreparable('SourceMissing', 'spec.source names neither an image nor a snapshot', { permanent: true });
   }
 
-  async #fromImage(vm: VirtualMachine, name: string): Promise<Preparation> {
-    const image = await this.#readyImage(name);
+  async #fromImage(vm: VirtualMachine, name: string, folder: MachineFolder): Promise<Preparation> {
+    const image = await this.#options.client.get(virtualMachineImages, undefined, name);
+    if (!image) return this.#fromGoneImage(name, folder);
+    requireReady(image);
     const record = recordOf(image, memoryMiBOf(vm.spec?.memory ?? image.spec?.memory));
     const golden = image.status?.goldenSnapshots?.find(
       ({ memoryMiB, v86Build }) => memoryMiB === record.memoryMiB && v86Build === this.#options.v86Build,
@@ -119,6 +120,14 @@ export class Preparer {
     };
   }
 
+  /** What started once starts again without its image: its artifacts are kept for it. */
+  async #fromGoneImage(name: string, folder: MachineFolder): Promise<Preparation> {
+    const record = await folder.record();
+    if (!record) throw new Unpreparable('ImageNotFound', `VirtualMachineImage "${name}" does not exist`);
+    const artifactPaths = await this.#fetch(record);
+    return { origin: 'Source', record, artifactPaths, from: { type: 'Boot' }, startedFrom: { type: 'Boot', name } };
+  }
+
   /** A golden snapshot only saves time: where its bytes are lost or damaged for good, machines boot. */
   async #goldenUnlessLost(golden: GoldenSnapshot): Promise<CachedSnapshot | undefined> {
     try {
@@ -135,8 +144,9 @@ export class Preparer {
     const snapshot = await client.get(virtualMachineSnapshots, vm.metadata.namespace, name);
     if (!snapshot) throw new Unpreparable('SnapshotNotFound', `VirtualMachineSnapshot "${name}" does not exist`);
     const ready = findCondition(snapshot.status?.conditions, 'Ready');
-    const { digest, manifestKey, memoryMiB, image: imageName } = snapshot.status ?? {};
-    if (ready?.status !== 'True' || !digest || !manifestKey || !memoryMiB || imageName === undefined) {
+    const { digest, manifestKey, memoryMiB, image, imageDigest, imageParts } = snapshot.status ?? {};
+    const isWhole = digest && manifestKey && memoryMiB && image !== undefined && imageDigest !== undefined && imageParts;
+    if (ready?.status !== 'True' || !isWhole) {
       throw new Unpreparable(
         'SnapshotNotReady',
         `VirtualMachineSnapshot "${name}" is not Ready${ready ? `: ${ready.reason}` : ''}`,
@@ -157,15 +167,8 @@ export class Preparer {
         { permanent: true },
       );
     }
-    const image = await this.#readyImage(imageName);
-    if (image.status?.artifacts?.disk && image.status.digest !== snapshot.status.imageDigest) {
-      throw new Unpreparable(
-        'SnapshotIncompatible',
-        `Image "${imageName}" has changed since the snapshot was taken, and with it the disk below`,
-        { permanent: true },
-      );
-    }
-    const record = { ...recordOf(image, memoryMiB), imageDigest: snapshot.status.imageDigest ?? '' };
+    // The image may have changed or gone since; the snapshot lies on what it was.
+    const record = { image, imageDigest, memoryMiB, ...imageParts };
     const [artifactPaths, { directory }] = await Promise.all([
       this.#fetch(record),
       snapshots.ensure({ digest, manifestKey }),
@@ -179,24 +182,11 @@ export class Preparer {
     };
   }
 
-  async #readyImage(name: string): Promise<VirtualMachineImage> {
-    const image = await this.#options.client.get(virtualMachineImages, undefined, name);
-    if (!image) throw new Unpreparable('ImageNotFound', `VirtualMachineImage "${name}" does not exist`);
-    if (!image.status?.artifacts || image.status.digest === undefined) {
-      const ready = findCondition(image.status?.conditions, 'Ready');
-      throw new Unpreparable(
-        'ImageNotReady',
-        `VirtualMachineImage "${name}" is not Ready${ready ? `: ${ready.reason}` : ''}`,
-      );
-    }
-    return image;
-  }
-
   async #fetch(record: MachineRecord): Promise<Partial<Record<ArtifactRole, string>>> {
     const paths: Partial<Record<ArtifactRole, string>> = {};
     await Promise.all(
       ARTIFACT_ROLES.map(async (role) => {
-        const artifact: StoredArtifact | undefined = record.artifacts[role];
+        const artifact = record.artifacts[role];
         if (artifact) paths[role] = await this.#options.artifacts.ensure(artifact);
       }),
     );
@@ -204,15 +194,24 @@ export class Preparer {
   }
 }
 
+function requireReady({ metadata, status }: VirtualMachineImage): void {
+  if (status?.artifacts && status.digest !== undefined) return;
+  const ready = findCondition(status?.conditions, 'Ready');
+  throw new Unpreparable(
+    'ImageNotReady',
+    `VirtualMachineImage "${metadata.name}" is not Ready${ready ? `: ${ready.reason}` : ''}`,
+  );
+}
+
 function recordOf({ metadata, spec, status }: VirtualMachineImage, memoryMiB: number): MachineRecord {
   return {
     image: metadata.name,
     imageDigest: status?.digest ?? '',
     memoryMiB,
+    artifacts: status?.artifacts ?? {},
     commandLine: spec?.commandLine ?? '',
     guestAgent: spec?.guestAgent ?? false,
     acpi: spec?.acpi ?? false,
-    artifacts: Object.fromEntries(Object.entries(status?.artifacts ?? {})),
   };
 }
 

@@ -16,6 +16,7 @@ import { type ObjectStore, ObjectStoreFailure } from '@corral/object-store';
 import { isLive } from '@corral/vm-lifecycle';
 import { type Logger } from 'pino';
 import { type Machine } from '../machine/machine.ts';
+import { imagePartsOf } from '../machine/machine-folder.ts';
 import { storageReason } from '../machine/storage-reason.ts';
 import { type Supervisor } from '../machine/supervisor.ts';
 import { VmProcessRefusal } from '../machine/vm-process.handle.ts';
@@ -175,7 +176,7 @@ export class SnapshotConvergence {
         v86Build,
         imageDigest,
         pauseMilliseconds: taken.pauseMs,
-        ...(record ? { image: record.image } : {}),
+        ...(record ? { image: record.image, imageParts: imagePartsOf(record) } : {}),
       },
     };
     this.#moments.set(uid, moment);

@@ -4,6 +4,7 @@ import { Condition, findCondition, type KubeObject } from '../metadata.ts';
 import type { FieldProblem } from '../problems.ts';
 import { MIB, parseBytes } from '../quantity.ts';
 import { BytesQuantity, Sha256 } from './fields.ts';
+import { StoredArtifacts } from './image-parts.ts';
 import { MAX_MEMORY_MIB, MIN_MEMORY_MIB } from './virtual-machine.ts';
 
 /** Bytes an image is made of: `https://…`, `http://…`, or the `artifact:<sha256>` an upload answered with. */
@@ -12,10 +13,6 @@ export const ImageArtifact = z.strictObject({
   sha256: Sha256.optional().describe('Refused when the bytes have another digest.'),
 });
 export type ImageArtifact = z.output<typeof ImageArtifact>;
-
-/** The roles an artifact can play, which are also the keys of spec and of status.artifacts. */
-export const ARTIFACT_ROLES = ['kernel', 'initrd', 'disk', 'cdrom', 'floppy', 'multiboot'] as const;
-export type ArtifactRole = (typeof ARTIFACT_ROLES)[number];
 
 export const VirtualMachineImageSpec = z.strictObject({
   description: z.string().optional(),
@@ -33,9 +30,6 @@ export const VirtualMachineImageSpec = z.strictObject({
 });
 export type VirtualMachineImageSpec = z.output<typeof VirtualMachineImageSpec>;
 
-export const StoredArtifact = z.object({ key: z.string(), sha256: z.string(), sizeBytes: z.number().int() });
-export type StoredArtifact = z.output<typeof StoredArtifact>;
-
 export const GoldenSnapshot = z.object({
   memoryMiB: z.number().int(),
   v86Build: z.string(),
@@ -50,7 +44,7 @@ export const VirtualMachineImageStatus = z.object({
   observedGeneration: z.number().int().optional(),
   /** Ready: machines can start. Fetched: every artifact is in S3. Baked: a golden snapshot fits the default memory. */
   conditions: z.array(Condition).optional(),
-  artifacts: z.partialRecord(z.enum(ARTIFACT_ROLES), StoredArtifact).optional(),
+  artifacts: StoredArtifacts.optional(),
   /** SHA-256 over what a guest can see of the image: artifacts, command line, devices. */
   digest: z.string().optional(),
   sizeBytes: z.number().int().optional(),

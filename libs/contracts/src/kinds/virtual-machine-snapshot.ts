@@ -3,6 +3,7 @@ import type { KindDefinition } from '../kind.ts';
 import { Condition, findCondition, type KubeObject } from '../metadata.ts';
 import { describeBytes } from '../quantity.ts';
 import { DnsName } from './fields.ts';
+import { ImageParts } from './image-parts.ts';
 
 export const VirtualMachineSnapshotSpec = z.strictObject({
   virtualMachine: DnsName.describe('The machine, in this namespace, to take a snapshot of.'),
@@ -29,6 +30,8 @@ export const VirtualMachineSnapshotStatus = z.object({
   imageDigest: z.string().optional(),
   /** Image the machine was first started from. */
   image: z.string().optional(),
+  /** What that image was then; its artifacts are kept while the snapshot is there. */
+  imageParts: ImageParts.optional(),
   uploadedBytes: z.number().int().optional(),
   totalBytes: z.number().int().optional(),
   completedAt: z.string().optional(),

@@ -4,6 +4,7 @@ import { Condition, findCondition, type KubeObject } from '../metadata.ts';
 import type { FieldProblem } from '../problems.ts';
 import { MIB, parseBytes } from '../quantity.ts';
 import { BytesQuantity, DnsName } from './fields.ts';
+import { ImageParts } from './image-parts.ts';
 
 /** v86 clamps more than this silently; so Corral refuses it. */
 export const MAX_MEMORY_MIB = 2047;
@@ -62,6 +63,8 @@ export const VirtualMachineStatus = z.object({
   startedFrom: z
     .object({ type: z.enum(['Boot', 'GoldenSnapshot', 'Snapshot', 'Suspended']), name: z.string(), digest: z.string().optional() })
     .optional(),
+  /** What it was first started from; its artifacts are kept while the machine is there. */
+  imageParts: ImageParts.optional(),
   startedAt: z.string().optional(),
   /** Process start → Ready, of the current incarnation. */
   startMilliseconds: z.number().int().optional(),

@@ -21,7 +21,8 @@ export interface IntakeOptions {
 /** Where bytes of unknown digest wait until it is known. What a crash leaves here is swept away. */
 export const STAGING_PREFIX = 'uploads/';
 
-const artifactKey = (sha256: string): string => `artifacts/sha256/${sha256}`;
+const PREFIX = 'artifacts/sha256/';
+const artifactKey = (sha256: string): string => `${PREFIX}${sha256}`;
 
 /** Bytes by their SHA-256. What lies under a digest has that digest, whatever happened while it was stored. */
 @Injectable()
@@ -36,6 +37,11 @@ export class ArtifactStore {
 
   async delete(sha256: string, signal?: AbortSignal): Promise<void> {
     await this.store.delete(artifactKey(sha256), signal);
+  }
+
+  /** Every artifact there is, with when it was last stored. */
+  async *all(signal?: AbortSignal): AsyncGenerator<{ readonly sha256: string; readonly modifiedAt: Date }> {
+    for await (const { key, modifiedAt } of this.store.list(PREFIX, signal)) yield { sha256: key.slice(PREFIX.length), modifiedAt };
   }
 
   /** Random access to stored bytes; reads past the end give fewer bytes. */
@@ -76,9 +82,8 @@ export class ArtifactStore {
   /** Gives staged bytes the name that their digest is. */
   async #name(stagingKey: string, sha256: string, sizeBytes: number, signal: AbortSignal): Promise<StoredArtifact> {
     const key = artifactKey(sha256);
-    if (!(await this.store.head(key, signal))) {
-      await this.store.putStream(key, await this.store.getStream(stagingKey, { signal }), { sha256, sizeBytes, signal });
-    }
+    // Also where it is there already: what somebody has just brought is young, and no sweep takes it before an image names it.
+    await this.store.putStream(key, await this.store.getStream(stagingKey, { signal }), { sha256, sizeBytes, signal });
     await this.store.delete(stagingKey, signal);
     return { key, sha256, sizeBytes };
   }

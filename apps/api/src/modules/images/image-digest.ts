@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto';
-import { ARTIFACT_ROLES, MIB, type StoredArtifact, type ArtifactRole, type VirtualMachineImageSpec } from '@corral/contracts';
-
-export type StoredArtifacts = Readonly<Partial<Record<ArtifactRole, StoredArtifact>>>;
+import { ARTIFACT_ROLES, MIB, type StoredArtifacts, type VirtualMachineImageSpec } from '@corral/contracts';
 
 /**
  * SHA-256 over canonical JSON (sorted keys, no spaces) of everything a guest can see of its image. Two images with one

@@ -12,6 +12,7 @@ import {
   type ObjectClient,
   type ObjectKey,
   type StoredArtifact,
+  type StoredArtifacts,
   type VirtualMachineImage,
   type VirtualMachineImageStatus,
 } from '@corral/contracts';
@@ -19,13 +20,14 @@ import { Backoff, EventRecorder, systemTimers, type ReconcileResult } from '@cor
 import { ObjectStoreFailure } from '@corral/object-store';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { withoutFinalizer } from '../admission/finalizers.ts';
+import { artifactsToDelete, artifactUsers } from '../artifacts/artifact-references.ts';
 import { ArtifactStore } from '../artifacts/artifact.store.ts';
 import { Informers } from '../controllers/informers.ts';
 import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
 import { writeStatus } from '../controllers/write-status.ts';
 import { ArtifactFetcher } from './artifact.fetcher.ts';
 import { hasFailedForGood, isSettled } from './image-conditions.ts';
-import { imageDigest, type StoredArtifacts } from './image-digest.ts';
+import { imageDigest } from './image-digest.ts';
 import { IMAGE_DATA_FINALIZER } from './image.admission.ts';
 import { ImageFault, storageUnreachable } from './image-fault.ts';
 import { formatProblem } from './image-format.ts';
@@ -104,7 +106,7 @@ export class ImageReconciler implements Reconciler {
       const wanted = image.spec?.[role];
       if (!wanted) continue;
       const key = `${image.metadata.name}/${specOf(image)}/${role}`;
-      const artifact = this.#fetched.get(key) ?? (await this.fetcher.fetch(wanted, signal));
+      const artifact = (await this.#stillStored(key, signal)) ?? (await this.fetcher.fetch(wanted, signal));
       this.#fetched.set(key, artifact);
       found[role] = artifact;
     }
@@ -113,6 +115,12 @@ export class ImageReconciler implements Reconciler {
       if (problem !== undefined) throw new ImageFault('UnsupportedFormat', problem);
     }
     return found;
+  }
+
+  /** What an earlier attempt brought in. No object names it yet, so it may have been swept away. */
+  async #stillStored(key: string, signal: AbortSignal): Promise<StoredArtifact | undefined> {
+    const fetched = this.#fetched.get(key);
+    return fetched && this.artifacts.find(fetched.sha256, signal);
   }
 
   async #accept(image: VirtualMachineImage, artifacts: StoredArtifacts): Promise<void> {
@@ -163,16 +171,15 @@ export class ImageReconciler implements Reconciler {
     return { signal: AbortSignal.any([abort.signal, outer]), end };
   }
 
-  /** Baking removes its machines and golden snapshots when it sees the image go; then the artifacts nobody else uses. */
+  /** Baking removes its machines and golden snapshots when it sees the image go; then the artifacts nobody else needs. */
   async #delete(image: VirtualMachineImage, signal: AbortSignal): Promise<ReconcileResult> {
     if (!image.metadata.finalizers?.includes(IMAGE_DATA_FINALIZER)) return DONE;
     const isOwned = (object: Parameters<typeof imageOwnerOf>[0]): boolean => imageOwnerOf(object)?.uid === image.metadata.uid;
     const bakedRemains = this.informers.of(virtualMachines).list().some(isOwned) || this.informers.of(virtualMachineSnapshots).list().some(isOwned);
     if (bakedRemains) return DONE;
 
-    const { items } = await this.objects.list(virtualMachineImages);
-    const others = new Set(items.filter(({ metadata }) => metadata.uid !== image.metadata.uid).flatMap(digestsOf));
-    for (const sha256 of digestsOf(image)) if (!others.has(sha256)) await this.artifacts.delete(sha256, signal);
+    const unneeded = artifactsToDelete(image, await artifactUsers(this.objects));
+    for (const sha256 of unneeded) await this.artifacts.delete(sha256, signal);
     await this.objects.replace(virtualMachineImages, withoutFinalizer(image, IMAGE_DATA_FINALIZER));
     return DONE;
   }
@@ -199,13 +206,4 @@ function faultOf(error: unknown): ImageFault {
   if (error instanceof ImageFault) return error;
   if (error instanceof ObjectStoreFailure) return storageUnreachable(error);
   throw error;
-}
-
-/** Every artifact an image has or asks for by digest. */
-function digestsOf({ spec, status }: VirtualMachineImage): string[] {
-  return ARTIFACT_ROLES.flatMap((role) => {
-    const wanted = spec?.[role];
-    const uploaded = wanted?.url.startsWith('artifact:') ? [wanted.url.slice('artifact:'.length)] : [];
-    return [...uploaded, ...(wanted?.sha256 === undefined ? [] : [wanted.sha256]), ...(status?.artifacts?.[role] ? [status.artifacts[role].sha256] : [])];
-  });
 }

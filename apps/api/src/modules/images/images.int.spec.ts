@@ -20,6 +20,7 @@ import { blank, BOOT_CODE, BOOT_SIGNATURE, bzImage, cpio } from '../../../test/b
 import { registerNode } from '../../../test/fake-node.ts';
 import { FileServer } from '../../../test/file-server.ts';
 import { anImage, aVm, edit, upload } from '../../../test/wishes.ts';
+import { ARTIFACT_AGE_MS, StorageSweep } from '../snapshots/storage.sweep.ts';
 
 const sha256Of = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
@@ -208,6 +209,40 @@ describe('images', () => {
     expect(await store.head(`artifacts/sha256/${initrd.sha256}`)).toBeUndefined();
     await remove('stayer');
     expect(await store.head(`artifacts/sha256/${kernel.sha256}`)).toBeUndefined();
+  });
+
+  it('leave behind what machines and snapshots came from, and the sweep takes it once they are gone', async () => {
+    const [kernel, initrd] = await Promise.all([upload(stack, bzImage({ seed: 'kept' })), upload(stack, cpio(600, 'kept'))]);
+    await create('forebear', { kernel: { url: kernel.url }, initrd: { url: initrd.url } });
+    await ready('forebear');
+    const artifacts = (await get('forebear'))?.status?.artifacts ?? {};
+    const imageParts = { artifacts, commandLine: '', guestAgent: false, acpi: false };
+    const vm = await stack.admin.create(virtualMachines, aVm('heir', { source: { image: 'forebear' }, powerState: 'Stopped' }));
+    const snapshot = await stack.admin.create(virtualMachineSnapshots, { metadata: { name: 'heirloom', namespace: 'default' }, spec: { virtualMachine: 'heir' } });
+    const keep = async <Spec, Status>(kind: KindDefinition<Spec, Status>, { metadata: { namespace, name } }: KubeObject<Spec, Status>, parts: Status): Promise<void> => {
+      await eventually(async () => {
+        const object = await stack.agent.get(kind, namespace, name);
+        return object && (await stack.agent.replaceStatus(kind, { ...object, status: { ...object.status, ...parts } }));
+      }, `${name} says what it came from`);
+    };
+    await keep(virtualMachines, vm, { imageParts });
+    await keep(virtualMachineSnapshots, snapshot, { imageParts });
+    await remove('forebear');
+
+    const present = async (): Promise<boolean[]> => Promise.all([kernel, initrd].map(async ({ sha256 }) => (await store.head(`artifacts/sha256/${sha256}`)) !== undefined));
+    const sweep = stack.app.get(StorageSweep);
+    const laterOn = new Date(Date.now() + ARTIFACT_AGE_MS + 60_000);
+    await sweep.sweep(laterOn);
+    expect(await present()).toEqual([true, true]);
+    for (const [kind, { metadata }] of [[virtualMachines, vm], [virtualMachineSnapshots, snapshot]] as const) {
+      expect(await present()).toEqual([true, true]);
+      await stack.admin.delete(kind as KindDefinition, 'default', metadata.name);
+      await eventually(async () => (await stack.admin.get(kind as KindDefinition, 'default', metadata.name)) === undefined, `${metadata.name} is gone`);
+    }
+    await sweep.sweep(new Date());
+    expect(await present()).toEqual([true, true]);
+    await sweep.sweep(laterOn);
+    expect(await present()).toEqual([false, false]);
   });
 
   describe('with the guest agent', () => {

@@ -4,13 +4,16 @@ import { virtualMachineSnapshots, type ObjectClient } from '@corral/contracts';
 import { ObjectStore } from '@corral/object-store';
 import { pause, systemTimers } from '@corral/reconcile';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
-import { STAGING_PREFIX } from '../artifacts/artifact.store.ts';
+import { artifactUsers, namedArtifacts } from '../artifacts/artifact-references.ts';
+import { ArtifactStore, STAGING_PREFIX } from '../artifacts/artifact.store.ts';
 import { SnapshotData } from './snapshot-data.ts';
 
 /** Younger bytes may belong to an upload that is under way, or to an object whose creation we have not seen. */
 export const ORPHAN_AGE_MS = 60 * 60_000;
 /** Uploads may be large and slow. */
 const STAGING_AGE_MS = 24 * 60 * 60_000;
+/** Whoever uploads an artifact has this long to make an image of it. */
+export const ARTIFACT_AGE_MS = 24 * 60 * 60_000;
 const SWEEP_MS = 30 * 60_000;
 
 /** Removes bytes that no object names: what crashes in the middle of an upload or a deletion leave behind. */
@@ -24,6 +27,7 @@ export class StorageSweep implements OnApplicationBootstrap, BeforeApplicationSh
     @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
     @Inject(ObjectStore) private readonly store: ObjectStore,
     @Inject(SnapshotData) private readonly data: SnapshotData,
+    @Inject(ArtifactStore) private readonly artifacts: ArtifactStore,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -35,9 +39,9 @@ export class StorageSweep implements OnApplicationBootstrap, BeforeApplicationSh
     await this.#running;
   }
 
-  /** Says how many snapshot folders and staged uploads it removed. */
+  /** Says how many snapshot folders, artifacts and staged uploads it removed. */
   async sweep(now: Date, signal?: AbortSignal): Promise<number> {
-    return (await this.#sweepSnapshots(now, signal)) + (await this.#sweepStaging(now, signal));
+    return (await this.#sweepSnapshots(now, signal)) + (await this.#sweepArtifacts(now, signal)) + (await this.#sweepStaging(now, signal));
   }
 
   async #sweepSnapshots(now: Date, signal?: AbortSignal): Promise<number> {
@@ -47,6 +51,15 @@ export class StorageSweep implements OnApplicationBootstrap, BeforeApplicationSh
     const named = new Set(items.map(({ metadata }) => metadata.uid));
     const orphans = folders.filter(({ uid, modifiedAt }) => !named.has(uid) && now.getTime() - modifiedAt.getTime() > ORPHAN_AGE_MS);
     for (const { namespace, uid } of orphans) await this.data.delete(namespace, uid, signal);
+    return orphans.length;
+  }
+
+  async #sweepArtifacts(now: Date, signal?: AbortSignal): Promise<number> {
+    const old: string[] = [];
+    for await (const { sha256, modifiedAt } of this.artifacts.all(signal)) if (now.getTime() - modifiedAt.getTime() > ARTIFACT_AGE_MS) old.push(sha256);
+    const named = namedArtifacts(await artifactUsers(this.objects));
+    const orphans = old.filter((sha256) => !named.has(sha256));
+    for (const sha256 of orphans) await this.artifacts.delete(sha256, signal);
     return orphans.length;
   }
 
@@ -66,7 +79,7 @@ export class StorageSweep implements OnApplicationBootstrap, BeforeApplicationSh
       if (signal.aborted) return;
       try {
         const removed = await this.sweep(systemClock.now(), signal);
-        if (removed > 0) this.#logger.log(`Removed ${removed} folders and uploads that no object names`);
+        if (removed > 0) this.#logger.log(`Removed ${removed} folders, artifacts and uploads that no object names`);
       } catch (error) {
         if (!signal.aborted) this.#logger.warn({ err: error }, 'Orphaned bytes were not removed; trying again later');
       }
