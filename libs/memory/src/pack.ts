@@ -155,19 +155,14 @@ async function* mapOrdered<T extends { readonly numbers: Uint32Array }, R>(
   seen: number[] = [],
 ): AsyncGenerator<R> {
   const underWay: Promise<R>[] = [];
-  try {
-    for (const source of sources) {
-      for (const number of source.numbers) seen.push(number);
-      underWay.push(map(source));
-      const first = underWay.length >= CONCURRENCY ? underWay.shift() : undefined;
-      if (first) yield await first;
-    }
-    while (underWay.length > 0) {
-      const next = underWay.shift();
-      if (next) yield await next;
-    }
-  } finally {
-    // Of several failures one is thrown; the others are about the same damage.
-    for (const rest of underWay) rest.catch(() => undefined);
+  for (const source of sources) {
+    for (const number of source.numbers) seen.push(number);
+    const result = map(source);
+    // It may fail before its turn comes to be awaited, or never be awaited because one before it failed.
+    result.catch(() => undefined);
+    underWay.push(result);
+    const first = underWay.length >= CONCURRENCY ? underWay.shift() : undefined;
+    if (first) yield await first;
   }
+  for (const rest of underWay) yield await rest;
 }

@@ -7,7 +7,7 @@ import type { ExecRequest, ExecResult, MachineConfig, StartFrom, VmProcessInput,
 import { WebSocket } from 'ws';
 
 /** For tests: a real VM process, forked as the node agent does, and its data plane. */
-const DEADLINE_MS = 60_000;
+const DEADLINE_MS = 120_000;
 type Reply = Extract<VmProcessOutput, { type: 'Reply' }>;
 type Unnumbered = VmProcessInput extends infer Input ? (Input extends unknown ? Omit<Input, 'requestId'> : never) : never;
 type Exit = { readonly type: 'Exited'; readonly code: number | null; readonly signal: NodeJS.Signals | null };
@@ -20,11 +20,13 @@ export interface HttpAnswer {
 }
 
 export class ForkedVm {
+  static readonly #all = new Set<ForkedVm>();
   readonly config: MachineConfig;
   readonly told: Told[] = [];
   readonly #child: ChildProcess;
   readonly #replies = new Map<number, (reply: Reply) => void>();
   readonly #listeners = new Set<() => void>();
+  readonly #exited: Promise<void>;
   #nextRequestId = 1;
 
   private constructor(config: MachineConfig) {
@@ -38,7 +40,18 @@ export class ForkedVm {
       if (output.type === 'Reply') this.#replies.get(output.requestId)?.(output);
       else this.#tell(output);
     });
-    this.#child.on('exit', (code, signal) => this.#tell({ type: 'Exited', code, signal }));
+    this.#exited = new Promise((resolve) => {
+      this.#child.on('exit', (code, signal) => {
+        this.#tell({ type: 'Exited', code, signal });
+        resolve();
+      });
+    });
+    ForkedVm.#all.add(this);
+  }
+
+  /** Ends what failed tests left. */
+  static async disposeAll(): Promise<void> {
+    for (const vm of ForkedVm.#all) await vm.dispose();
   }
 
   /** A process that waits for Start, with a folder of its own. */
@@ -61,8 +74,9 @@ export class ForkedVm {
   send(input: Unnumbered): Promise<Reply> {
     const requestId = this.#nextRequestId;
     this.#nextRequestId += 1;
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       this.#replies.set(requestId, resolve);
+      void this.#exited.then(() => reject(new Error(`it exited: ${JSON.stringify(this.told)}`)));
       this.#child.send({ ...input, requestId });
     });
   }
@@ -112,6 +126,7 @@ export class ForkedVm {
 
   /** Ends the process as the node agent's death would, and removes its folder. */
   async dispose(): Promise<void> {
+    ForkedVm.#all.delete(this);
     if (this.#child.connected) this.#child.disconnect();
     if (!this.told.some(({ type }) => type === 'Exited')) await this.until('Exited');
     await rm(this.config.directory, { recursive: true, force: true });

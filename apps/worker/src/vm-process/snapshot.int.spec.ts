@@ -6,7 +6,8 @@ import type { MachineConfig, SnapshotTaken } from '@corral/contracts';
 import { guestImages } from '@corral/testing';
 import { eventually, ForkedVm } from './forked-vm.testing.ts';
 
-jest.setTimeout(120_000);
+jest.setTimeout(240_000);
+afterAll(() => ForkedVm.disposeAll());
 
 type Config = Omit<MachineConfig, 'directory' | 'socketPath'>;
 let config: Config;
@@ -34,7 +35,6 @@ beforeAll(async () => {
   if (!reply.ok || !reply.snapshot) throw new Error(JSON.stringify(reply));
   taken = reply.snapshot;
 });
-afterAll(() => source.dispose());
 
 async function count(vm: ForkedVm): Promise<number> {
   return Number((await vm.exec('cat /tmp/count')).stdout);

@@ -10,7 +10,8 @@ import { PNG } from 'pngjs';
 import { eventually, ForkedVm } from './forked-vm.testing.ts';
 
 /** Real processes, a real emulator, a real guest: slow to boot, so most tests share one machine. */
-jest.setTimeout(120_000);
+jest.setTimeout(240_000);
+afterAll(() => ForkedVm.disposeAll());
 
 const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
 const V5 = ['v5.channel.k8s.io'];

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import { Problem, type MachineConfig, type SnapshotTaken, type StartFrom, type VmProcessOutput } from '@corral/contracts';
 import { AgentSession, GuestFiles, powerOff } from '@corral/guest-agent';
 import { incompatibility, openSnapshot, SnapshotError, type SnapshotMachine } from '@corral/memory';
 import { Emulator, Unbootable, v86Build, type EmulatorConfig } from '@corral/v86-host';
+import { clearRestoring, overlayPath, replaceOverlay, restoringPath } from '../disk-overlay.ts';
 import { VmFailure } from './failure.ts';
 import { PanicWatch } from './panic.watch.ts';
 import { SerialHub } from './serial.hub.ts';
@@ -110,21 +110,24 @@ export class Vm {
   }
 
   async #boot(): Promise<void> {
-    this.#adopt(await this.#create({ boot: true }));
+    this.#adopt(await this.#create(overlayPath(this.#config.directory), { boot: true }));
     this.#run();
   }
 
   async #restore(directory: string): Promise<void> {
+    const machineFolder = this.#config.directory;
     const snapshot = await openSnapshot(directory);
     try {
       const difference = incompatibility(snapshot.manifest.machine, await this.#machine());
       if (difference !== undefined) throw new SnapshotError('SnapshotIncompatible', difference);
-      const [emulator, devices] = await Promise.all([this.#create({ boot: false }), snapshot.devices()]);
+      await clearRestoring(machineFolder);
+      const [emulator, devices] = await Promise.all([this.#create(restoringPath(machineFolder), { boot: false }), snapshot.devices()]);
       emulator.memory.clear();
       await snapshot.readMemory((number, count) => emulator.memory.place(number, count));
       for await (const run of snapshot.clusters()) emulator.disk?.writeClusters(run);
       await snapshot.verified;
       emulator.restoreDevices(devices);
+      await replaceOverlay(machineFolder);
       this.#adopt(emulator);
     } finally {
       await snapshot.close();
@@ -132,14 +135,14 @@ export class Vm {
     this.#run();
   }
 
-  async #create(how: { readonly boot: boolean }): Promise<Emulator> {
-    const { artifacts, firmware, memoryMiB, commandLine, acpi, macAddress, directory } = this.#config;
+  async #create(overlay: string, how: { readonly boot: boolean }): Promise<Emulator> {
+    const { artifacts, firmware, memoryMiB, commandLine, acpi, macAddress } = this.#config;
     const config: EmulatorConfig = {
       memoryMiB,
       firmware,
       media: artifacts,
       commandLine,
-      overlayPath: join(directory, 'disk.overlay'),
+      overlayPath: overlay,
       acpi,
       macAddress,
       agentPortName: AGENT_PORT_NAME,
