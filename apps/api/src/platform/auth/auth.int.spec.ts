@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { jest } from '@jest/globals';
 import { virtualMachines } from '@corral/contracts';
 import { Module } from '@nestjs/common';
@@ -38,16 +39,40 @@ async function plain(method: string, path: string, headers: Record<string, strin
   return fetch(`${api.url}${path}`, { method, redirect: 'manual', headers: { ...(body ? { 'content-type': 'application/json' } : {}), ...headers }, ...(body ? { body: JSON.stringify(body) } : {}) });
 }
 
+/** The status of a request line sent as it is. */
+function rawStatus(line: string, headers = 'Connection: close'): Promise<number> {
+  const { hostname, port } = new URL(api.url);
+  return new Promise((resolve, reject) => {
+    let answer = '';
+    const socket = connect(Number(port), hostname, () => socket.write(`${line} HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n`));
+    socket.on('error', reject).on('data', (chunk) => (answer += chunk.toString())).on('close', () => resolve(Number(answer.split(' ', 2)[1])));
+  });
+}
+
 describe('who may do what', () => {
   const ROUTES: readonly [string, string][] = [
     ['GET', '/api'], ['GET', '/apis'], ['GET', '/openapi/v3'], ['GET', '/metrics'], ['GET', '/api/v1/namespaces'], ['POST', '/api/v1/namespaces'],
     ['GET', '/apis/corral.dev/v1/virtualmachines?watch=true'], ['DELETE', MACHINE], ['PATCH', `${MACHINE}/status`], ['POST', `${MACHINE}/exec`], ['POST', `${MACHINE}/tickets`],
     ['POST', '/auth/tickets'], ['POST', '/auth/sign-in-links'], ['GET', '/auth/session'], ['GET', '/apis/not/yet/there'], ['POST', '/admin/anything'], ['PUT', '/anything'],
+    // The router decodes paths, so the gate must.
+    ['GET', '/%6detrics'], ['GET', '/%6fpenapi/v3'], ['GET', '/%61pis'], ['GET', '/a%70i/v1/nodes'], ['GET', '/%61pis/corral.dev/v1/virtualmachines'], ['GET', '/%61uth/session'], ['GET', '//metrics'],
+    ['HEAD', '/%6detrics'],
   ];
 
   it.each(ROUTES)('nobody may %s %s', async (method, path) => {
     const answer = await plain(method, path);
-    expect([answer.status, ((await answer.json()) as { reason: string }).reason]).toEqual([401, 'Unauthorized']);
+    expect(answer.status).toBe(401);
+    if (method !== 'HEAD') expect(((await answer.json()) as { reason: string }).reason).toBe('Unauthorized');
+  });
+
+  // `fetch` would tidy these up.
+  it.each(['/x/../metrics', '/x/%2e%2e/metrics', '/./metrics', '/x\\..\\metrics', '/x%2f..%2fmetrics', '/%2fmetrics', '/metrics#x', '/x/..;/metrics#'])('nobody gets around it with %s', async (path) => {
+    expect(await rawStatus(`GET ${path}`)).toBe(400);
+    expect(await rawStatus(`GET ${path}`, 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==')).toBe(400);
+  });
+
+  it.each(['/metrics;x', '/%2561pis', 'http://elsewhere.example/metrics'])('nobody reaches anything at %s', async (path) => {
+    expect([401, 404]).toContain(await rawStatus(`GET ${path}`));
   });
 
   it.each(ROUTES)('a wrong token is refused at %s %s', async (method, path) => {
@@ -174,6 +199,8 @@ describe('WebSockets', () => {
   it('are refused with an HTTP status before the handshake', async () => {
     expect(await handshake(`${MACHINE}/serial`)).toBe(401);
     expect(await handshake(`${MACHINE}/serial`, ['v5.channel.k8s.io'], as(NODE_TOKEN))).toBe(403);
+    expect(await handshake(`${MACHINE.replace('apis', '%61pis')}/serial`)).toBe(401);
+    expect(await handshake('/%6cive', [])).toBe(401);
     expect(await handshake('/nowhere', [], as(ADMIN_TOKEN))).toBe(404);
     expect(await handshake(`${MACHINE}/serial`, ['v9.unheard-of'], as(ADMIN_TOKEN))).toBe(400);
   });

@@ -37,7 +37,7 @@ const API_ROOTS = ['api', 'apis', 'openapi', 'metrics', 'auth', 'live', 'admin']
 function isOpenToAll({ verb, path }: { verb: string; path: string }): boolean {
   if (HEALTH.includes(path)) return true;
   if (path === '/auth/sessions') return verb === 'post' || verb === 'delete';
-  return (verb === 'get' || verb === 'head') && !API_ROOTS.includes(path.split('/')[1] ?? '');
+  return (verb === 'get' || verb === 'head') && !API_ROOTS.includes(path.split('/').find((part) => part !== '') ?? '');
 }
 
 /** Discovery must be open to whoever signed in, or kubectl fails before its request. What is behind `/live` is checked per watch. */

@@ -51,7 +51,7 @@ export class GatewayServer<Admitted = unknown> extends WebSocketServer {
     this.#admission = admission;
   }
 
-  /** The path's values for the gateway's `:names`, or undefined when the path is another. Refusal: `request.malformed`. */
+  /** The path's values for the gateway's `:names`, or undefined when the path is another. The path is parseTarget's: it decodes. */
   match(path: string): Record<string, string> | undefined {
     const parts = path.split('/');
     if (parts.length !== this.#pattern.length) return undefined;
@@ -63,7 +63,7 @@ export class GatewayServer<Admitted = unknown> extends WebSocketServer {
       } else if (part === '') {
         return undefined;
       } else {
-        params[expected.slice(1)] = decodePart(part);
+        params[expected.slice(1)] = decodeURIComponent(part);
       }
     }
     return params;
@@ -84,13 +84,5 @@ export class GatewayServer<Admitted = unknown> extends WebSocketServer {
     const cutOff = setTimeout(() => this.clients.forEach((client: WebSocket) => client.terminate()), FAREWELL_MS);
     await new Promise<void>((resolve) => this.close(() => resolve()));
     clearTimeout(cutOff);
-  }
-}
-
-function decodePart(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch (cause) {
-    throw new Problem('request.malformed', 'the path is not valid percent-encoding', { cause });
   }
 }

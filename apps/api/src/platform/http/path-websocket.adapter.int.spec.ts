@@ -71,7 +71,8 @@ it.each([
   ['a bug, without what it was', '/live/rooms/broken/seats/1', 500, 'Internal error; the server log has the cause'],
   ['a path that is longer', '/live/rooms/a/seats/1/more', 404, 'the server could not find the requested resource'],
   ['a name that is empty', '/live/rooms//seats/1', 404, 'the server could not find the requested resource'],
-  ['broken percent-encoding', '/live/rooms/%zz/seats/1', 400, 'the path is not valid percent-encoding'],
+  ['an encoded slash', '/live/rooms/a%2fb/seats/1', 400, 'the request target holds an encoded slash, a backslash or a control character'],
+  ['broken percent-encoding', '/live/rooms/%zz/seats/1', 400, 'the request target is not valid percent-encoding'],
 ])('answers %s over HTTP', async (_what, path, code, message) => {
   expect(await refusal(path)).toEqual({ code, status: expect.objectContaining({ kind: 'Status', message }) });
 });
