@@ -21,6 +21,14 @@ describe('namespaces', () => {
     for (const name of SYSTEM_NAMESPACES) await eventually(async () => (await get(name)) !== undefined, name);
   });
 
+  it('are Active from the moment they are created, whatever the caller says', async () => {
+    const created = await stack.admin.create(namespaces as KindDefinition, { metadata: { name: 'active' }, status: { phase: 'Terminating' } } as NewObject);
+    expect(created.status).toEqual({ phase: 'Active' });
+    expect((await get('active'))?.status).toEqual({ phase: 'Active' });
+    const { items } = await stack.admin.list(namespaces, { fieldSelector: 'status.phase=Active' });
+    expect(items.map(({ metadata }) => metadata.name)).toEqual(expect.arrayContaining(['active', ...SYSTEM_NAMESPACES]));
+  });
+
   it('carry their name as a label, and nobody takes it off', async () => {
     await create('labelled');
     const created = await get('labelled');
