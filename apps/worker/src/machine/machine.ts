@@ -34,8 +34,8 @@ import { type VmProcessHandle, VmProcessRefusal } from './vm-process.handle.ts';
 /** What every machine of a node shares. */
 export interface MachineSurroundings {
   readonly pool: ProcessPool;
-  readonly preparer: Preparer;
-  readonly snapshots: SnapshotCache;
+  readonly preparer: Pick<Preparer, 'prepare'>;
+  readonly snapshots: Pick<SnapshotCache, 'discard'>;
   readonly firmware: MachineConfig['firmware'];
   readonly v86Build: string;
   readonly clock: Clock;
@@ -56,7 +56,9 @@ export interface MachineEndpoint {
 }
 
 const REQUEST_DEADLINE_MS = 10_000;
-const SUSPEND_DEADLINE_MS = 18_000;
+/** To stand still, and then to be written. */
+const SUSPEND_PAUSE_DEADLINE_MS = 3_000;
+const SUSPEND_DEADLINE_MS = 14_000;
 const SNAPSHOT_DEADLINE_MS = 10 * 60_000;
 const PREPARATION_RETRY = { baseMs: 1_000, maxMs: 15_000 };
 /** What speaks against a snapshot's bytes, and so against keeping a copy of them. */
@@ -110,8 +112,9 @@ export class Machine {
     return this.#preparation;
   }
 
+  /** None while it is suspended: nothing may be answered that the suspended state does not hold. */
   get endpoint(): MachineEndpoint | undefined {
-    return isLive(this.#state) ? this.#endpoint : undefined;
+    return isLive(this.#state) && this.#state.phase !== 'Suspending' ? this.#endpoint : undefined;
   }
 
   /** Reads what an earlier node agent left in the folder. */
@@ -201,6 +204,8 @@ export class Machine {
     const process = this.#process;
     void (async () => {
       try {
+        // First of all: what the guest did after its state was copied would be undone.
+        await process?.request({ type: 'Pause' }, SUSPEND_PAUSE_DEADLINE_MS);
         const directory = await this.folder.beginSuspended();
         await process?.request({ type: 'Snapshot', directory }, SUSPEND_DEADLINE_MS);
         await this.folder.commitSuspended();

@@ -1,0 +1,138 @@
+import { jest } from '@jest/globals';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '@corral/base';
+import { type VirtualMachine } from '@corral/contracts';
+import { until } from '@corral/testing';
+import { type Run, type StartOrigin } from '@corral/vm-lifecycle';
+import { type Logger, pino } from 'pino';
+import { Machine } from './machine.ts';
+import { MachineFolder } from './machine-folder.ts';
+import { type MachineNotice } from './machine-notice.ts';
+import { ProcessPool } from './process-pool.ts';
+
+jest.setTimeout(60_000);
+
+/** A process that speaks the protocol, writes down what it is asked, and behaves as its machine's name says. */
+const PROGRAM = `
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+let machine;
+const say = (message) => process.send(message);
+say({ type: 'Waiting' });
+process.on('disconnect', () => process.exit(0));
+process.on('message', ({ type, requestId, config, directory }) => {
+  machine ??= config;
+  appendFileSync(join(machine.directory, 'requests'), type + '\\n');
+  const refuse = (reason) => say({ type: 'Reply', requestId, ok: false, reason, message: 'refused' });
+  if (type === 'Start' && machine.hostname.startsWith('snapshot')) return refuse({ 'snapshot-corrupt': 'SnapshotCorrupt', 'snapshot-incompatible': 'SnapshotIncompatible', 'snapshot-unreadable': 'SnapshotUnreadable' }[machine.hostname]);
+  if (type === 'Snapshot' && machine.hostname === 'slow') return;
+  const file = { name: 'manifest.json', sha256: '0'.repeat(64), sizeBytes: 1 };
+  say({ type: 'Reply', requestId, ok: true, ...(type === 'Snapshot' ? { snapshot: { pauseMs: 1, files: [file], manifest: file } } : {}) });
+  if (type === 'Start') say({ type: 'AgentAnswered' });
+  if (type === 'Start' && machine.hostname === 'chatty') {
+    for (let i = 0; i < 500; i += 1) say({ type: 'AgentAnswered' });
+    for (let i = 0; i < 500; i += 1) say({ type: 'GuestRebooted' });
+    say({ type: 'AgentSilent' });
+    for (let i = 0; i < 500; i += 1) say({ type: 'AgentSilent' });
+    say({ type: 'GuestPanicked', message: 'the end of the chatter' });
+  }
+});
+`;
+
+let root: string;
+let pool: ProcessPool;
+let changes: number;
+let notices: MachineNotice[];
+let discarded: string[];
+let lines: string[];
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'corral-machine-'));
+  [changes, notices, discarded, lines] = [0, [], [], []];
+  const entryPath = join(root, 'program.mjs');
+  await writeFile(entryPath, PROGRAM);
+  pool = new ProcessPool({ entryPath, directory: join(root, 'processes'), size: 0, log: pino({ level: 'silent' }) });
+  await pool.open();
+});
+afterEach(async () => {
+  await pool.close();
+  await rm(root, { recursive: true, force: true });
+});
+
+const log = (): Logger => pino({ level: 'info' }, { write: (line) => void lines.push(line) });
+const aVm = (name: string): VirtualMachine => ({
+  apiVersion: 'corral.dev/v1',
+  kind: 'VirtualMachine',
+  metadata: { name, namespace: 'default', uid: name, resourceVersion: '1', generation: 1, creationTimestamp: '2026-01-01T00:00:00Z' },
+});
+const imageParts = { artifacts: {}, commandLine: '', guestAgent: true, acpi: false };
+const DIGEST = 'd'.repeat(64);
+
+async function aMachine(name: string, { suspended = false } = {}): Promise<Machine> {
+  const folder = new MachineFolder(root, name);
+  if (suspended) await mkdir(folder.suspendedPath, { recursive: true });
+  const machine = new Machine({ uid: name, key: { namespace: 'default', name } }, folder, {
+    pool,
+    firmware: { biosPath: '', vgaBiosPath: '' },
+    v86Build: 'build',
+    clock: systemClock,
+    log: log(),
+    snapshots: { discard: async (digest) => void discarded.push(digest) },
+    preparer: {
+      prepare: async (_vm, origin, { suspendedPath }) => ({
+        origin,
+        record: { image: 'i', imageDigest: 'd', memoryMiB: 64, ...imageParts },
+        artifactPaths: {},
+        from: { type: 'Snapshot', directory: suspendedPath },
+        startedFrom: origin === 'Suspended' ? { type: 'Suspended', name } : { type: 'GoldenSnapshot', name: 'i', digest: DIGEST },
+      }),
+    },
+    nextSocketPath: () => join(root, `${name}.sock`),
+    onChange: () => (changes += 1),
+    onNotice: (_uid, notice) => notices.push(notice),
+    onReady: () => undefined,
+  });
+  await machine.load();
+  return machine;
+}
+
+async function started(machine: Machine, origin: StartOrigin = 'Source', incarnation = 1): Promise<Machine> {
+  const vm = aVm(machine.key.name);
+  machine.prepare(vm, origin);
+  await phase(machine, 'Prepared');
+  const run: Run = { incarnation, startedAt: new Date(), startedFrom: { type: 'Boot', name: 'i' }, memoryMiB: 64, v86Build: 'build', imageParts };
+  machine.start(vm, run);
+  return machine;
+}
+
+const phase = (machine: Machine, wanted: Machine['state']['phase']): Promise<unknown> =>
+  until(() => machine.state.phase === wanted, { timeoutMs: 20_000, what: `${machine.uid} ${wanted}` });
+const answers = (machine: Machine): Promise<unknown> =>
+  until(() => machine.endpoint && machine.state.phase === 'Running' && machine.state.guest.agent === 'Answered', { timeoutMs: 20_000, what: 'an answer' });
+const requestsOf = async (machine: Machine): Promise<string[]> =>
+  (await readFile(join(machine.folder.path, 'requests'), 'utf8')).trim().split('\n');
+
+describe('Suspending a machine', () => {
+  it('stops its guest before its state is copied, and serves nobody meanwhile', async () => {
+    const machine = await started(await aMachine('slow'));
+    await answers(machine);
+    machine.suspend();
+    expect(machine.endpoint).toBeUndefined();
+    await until(async () => (await requestsOf(machine)).includes('Snapshot'), { timeoutMs: 20_000, what: 'the copying' });
+    expect(await requestsOf(machine)).toEqual(['Start', 'Pause', 'Snapshot']);
+    expect(machine.endpoint).toBeUndefined();
+    machine.kill();
+    await phase(machine, 'Ended');
+    expect(await machine.folder.hasSuspended()).toBe(false);
+  });
+
+  it('keeps its state once that is whole, and ends its process', async () => {
+    const machine = await started(await aMachine('kept'));
+    await answers(machine);
+    machine.suspend();
+    await phase(machine, 'Ended');
+    expect([machine.suspended, await machine.folder.hasSuspended()]).toEqual([true, true]);
+  });
+});
