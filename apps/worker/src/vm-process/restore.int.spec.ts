@@ -77,4 +77,10 @@ it.each([
   await vm.dispose();
 });
 
+it('can be taken several times at once: one follows the other', async () => {
+  const folders = await Promise.all(['one', 'two', 'three'].map((name) => source.emptyFolder(name)));
+  const replies = await Promise.all(folders.map((directory) => source.send({ type: 'Snapshot', directory })));
+  expect(replies.map(({ ok }) => ok)).toEqual([true, true, true]);
+});
+
 const isWritten = async (path: string): Promise<boolean> => (await readFile(path).catch(() => Buffer.alloc(0))).length > 0;

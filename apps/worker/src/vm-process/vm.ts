@@ -33,6 +33,8 @@ export class Vm {
   #stopping = false;
   /** Start, pause, resume and the copying of a snapshot follow one another. */
   #turn: Promise<unknown> = Promise.resolve();
+  /** The latest snapshot: the next waits until it is written, for a disk holds on to one moment only. */
+  #written: Promise<unknown> = Promise.resolve();
 
   constructor(config: MachineConfig, events: VmEvents) {
     this.#config = config;
@@ -72,8 +74,12 @@ export class Vm {
   /** Writes a complete snapshot; the guest stands still only while its state is copied. */
   async snapshot(directory: string): Promise<SnapshotTaken> {
     const machine = await this.#machine();
-    const copied = await this.#inTurn(() => takeSnapshot(this.emulator(), () => !this.#paused && !this.#panicked));
-    return copied.write(directory, machine);
+    const written = this.#written.then(async () => {
+      const copied = await this.#inTurn(() => takeSnapshot(this.emulator(), () => !this.#paused && !this.#panicked));
+      return copied.write(directory, machine);
+    });
+    this.#written = written.catch(() => undefined);
+    return written;
   }
 
   /** Asks the guest to switch itself off and waits that long; then, or with 0 at once, stops it. */
