@@ -2,6 +2,7 @@ import { jest } from '@jest/globals';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { CustomObjectsApi, CoreV1Api, KubeConfig, makeInformer, type KubernetesListObject, type KubernetesObject } from '@kubernetes/client-node';
+import { virtualMachines } from '@corral/contracts';
 import { Kubectl, kubectlOnPath, obtainKubectl, until } from '@corral/testing';
 import { ADMIN_TOKEN, startApi, type ApiFixture } from '../../testing/api-fixture.ts';
 
@@ -134,9 +135,16 @@ describe.each(PROGRAMS)('kubectl ($name)', ({ name: namespace, find, serverValid
     const condition = { type: 'Ready', status: 'True', reason: 'Test', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' };
     await api.request('PATCH', `/apis/corral.dev/v1/namespaces/${namespace}/virtualmachines/awaited/status`, { status: { conditions: [condition] } }, { 'content-type': 'application/merge-patch+json' });
     expect(await ready).toContain('condition met');
-    const gone = kubectl.ok(['wait', '--for=delete', 'vm/awaited', '--timeout=30s']);
-    await kubectl.ok(['delete', 'vm', 'awaited']);
+    // `delete` waits for the end itself, and a finalizer makes sure that there is something to wait for.
+    await kubectl.ok(['patch', 'vm', 'awaited', '--type', 'merge', '-p', '{"metadata":{"finalizers":["example.com/held"]}}']);
+    let isGone = false;
+    const gone = kubectl.ok(['delete', 'vm', 'awaited']).then(() => (isGone = true));
+    const get = () => api.client.get(virtualMachines, namespace, 'awaited');
+    await until(async () => (await get())?.metadata.deletionTimestamp !== undefined, { timeoutMs: 20_000, what: 'the deletion' });
+    expect(isGone).toBe(false);
+    await kubectl.ok(['patch', 'vm', 'awaited', '--type', 'merge', '-p', '{"metadata":{"finalizers":null}}']);
     await gone;
+    expect(await get()).toBeUndefined();
   });
 
   it('cordons a node and creates a namespace: strategic merge and built-in kinds', async () => {

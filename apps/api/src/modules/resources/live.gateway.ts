@@ -7,14 +7,14 @@ import { z } from 'zod';
 import { requireAllowed } from '../../platform/auth/authorization.ts';
 import { problemOf } from '../../platform/http/status-reply.ts';
 import type { GatewayOptions, UpgradeRequest } from '../../platform/http/gateway-server.ts';
+import { parseTarget } from '../../platform/http/request-target.ts';
+import { PacedSocket } from './paced-socket.ts';
 import { Watches } from './watches.ts';
 
 const PING_EVERY_MS = 15_000;
 const BOOKMARK_EVERY_MS = 30_000;
 const MAX_WATCHES = 64;
 const MAX_MESSAGE_BYTES = 16 * 1024;
-/** Bytes a client may leave unread before it is cut off; it comes back and resumes. */
-const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 
 const Message = z.discriminatedUnion('type', [
   z.object({ id: z.number().int(), type: z.literal('watch'), path: z.string().max(2048), resourceVersion: z.string().max(20).optional() }),
@@ -28,11 +28,8 @@ export class LiveGateway implements OnGatewayConnection<WebSocket> {
 
   handleConnection(socket: WebSocket, request: UpgradeRequest): void {
     const running = new Map<number, AbortController>();
-    const send = (message: object): void => {
-      if (socket.bufferedAmount > MAX_UNREAD_BYTES) socket.terminate();
-      else socket.send(JSON.stringify(message));
-    };
-    const ping = (): void => send({ type: 'ping', now: new Date().toISOString() });
+    const paced = new PacedSocket(socket);
+    const ping = (): void => void paced.send({ type: 'ping', now: new Date().toISOString() });
     const timer = setInterval(ping, PING_EVERY_MS);
     ping();
     socket.on('close', () => {
@@ -47,16 +44,16 @@ export class LiveGateway implements OnGatewayConnection<WebSocket> {
       if (running.size >= MAX_WATCHES) return socket.close(1008, `at most ${MAX_WATCHES} watches`);
       const abort = new AbortController();
       running.set(message.id, abort);
-      void this.#follow(message, request, send, abort.signal).finally(() => {
+      void this.#follow(message, request, paced, abort.signal).finally(() => {
         if (running.get(message.id) === abort) running.delete(message.id);
       });
     });
   }
 
-  async #follow(message: z.output<typeof Message> & { type: 'watch' }, request: UpgradeRequest, send: (message: object) => void, signal: AbortSignal): Promise<void> {
+  async #follow(message: z.output<typeof Message> & { type: 'watch' }, request: UpgradeRequest, paced: PacedSocket, signal: AbortSignal): Promise<void> {
     const { id } = message;
     try {
-      const url = new URL(message.path, 'http://localhost');
+      const url = parseTarget(message.path);
       const query = (name: string): string | undefined => (name === 'watch' ? 'true' : (url.searchParams.get(name) ?? undefined));
       requireAllowed(request.user, requestAttributes('GET', url.pathname, query));
       const { kind, namespace } = collectionOf(url.pathname);
@@ -65,13 +62,13 @@ export class LiveGateway implements OnGatewayConnection<WebSocket> {
       const options = { start: watch.start, marksInitialEnd: watch.start.from === 'Existing', bookmarkEveryMs: BOOKMARK_EVERY_MS, signal };
       for await (const item of this.watches.watch(selection, options)) {
         if (signal.aborted) break;
-        if (item.type === 'Event') send({ id, ...item.event });
-        else send({ id, type: 'BOOKMARK', object: { metadata: { resourceVersion: String(item.resourceVersion), ...(item.isInitialEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}) } } });
+        if (item.type === 'Event') await paced.send({ id, ...item.event });
+        else await paced.send({ id, type: 'BOOKMARK', object: { metadata: { resourceVersion: String(item.resourceVersion), ...(item.isInitialEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}) } } });
       }
     } catch (error) {
-      send({ id, type: 'ERROR', object: toStatus(problemOf(error) ?? error) });
+      await paced.send({ id, type: 'ERROR', object: toStatus(problemOf(error) ?? error) });
     }
-    send({ id, type: 'CLOSED' });
+    await paced.send({ id, type: 'CLOSED' });
   }
 }
 
