@@ -18,7 +18,8 @@ import { Supervisor } from '../machine/supervisor.ts';
 import { SnapshotConvergence } from '../snapshots/snapshot-convergence.ts';
 import { Spool } from '../snapshots/spool.ts';
 import { Convergence } from './convergence.ts';
-import { untilOrDeadline, within } from './deadline.ts';
+import { within } from './deadline.ts';
+import { depart } from './departure.ts';
 import { Hints } from './hints.ts';
 import { ImagePrefetch } from './image-prefetch.ts';
 import { NodeLease } from './lease.ts';
@@ -29,10 +30,8 @@ import { housekeeping, signOfLife } from './upkeep.ts';
 
 const CONVERGENCE_CONCURRENCY = 16;
 const SNAPSHOT_CONCURRENCY = 2;
-/** All machines together must be suspended by then; a service manager kills after 30 s or so. */
-const SUSPEND_DEADLINE_MS = 20_000;
-/** How long a goodbye may take. */
-const GOODBYE_MS = 2_000;
+/** How long closing may take once every machine is suspended. */
+const CLOSE_MS = 2_000;
 const VM_PROCESS_ENTRY = fileURLToPath(new URL('../vm-process/main.js', import.meta.url));
 
 /** The process that represents a Node: registers it, converges what is bound to it, and gives it back in good order. */
@@ -47,7 +46,7 @@ export class NodeAgent {
   readonly #clock: Clock = systemClock;
   readonly #disposer = new Disposer();
   #supervisor: Supervisor | undefined;
-  #suspendAndReport: (() => Promise<void>) | undefined;
+  #depart: (() => Promise<void>) | undefined;
 
   constructor(config: WorkerConfig, store: ObjectStore, log: Logger) {
     this.#config = config;
@@ -165,24 +164,30 @@ export class NodeAgent {
       log.info({ machines: machines.list().length, dataPlaneUrl, v86Build: build }, 'The node agent is up');
     });
 
-    this.#suspendAndReport = async () => {
-      const first = [signs.stop(), keeping.stop(), hints?.stop(), snapshotController.stop(), imageController.stop()];
-      await Promise.all(first);
-      convergence.nodeStopping = true;
-      for (const { key } of supervisor.machines) machineController.enqueue(key);
-      await untilOrDeadline(() => supervisor.liveCount === 0, SUSPEND_DEADLINE_MS);
-      await within(GOODBYE_MS, registration.report({ ready: false, force: true }));
-      await untilOrDeadline(() => machineController.waiting === 0, GOODBYE_MS);
-      await within(GOODBYE_MS, Promise.all([machineController.stop(), recorder.flushed()]));
-    };
+    this.#depart = () =>
+      depart({
+        suspend() {
+          convergence.nodeStopping = true;
+          for (const { key } of supervisor.machines) machineController.enqueue(key);
+        },
+        areSuspended: () => supervisor.liveCount === 0,
+        announce: () => registration.leave(),
+        sideWork: [keeping, snapshotController, imageController, ...(hints ? [hints] : [])].map(
+          (work) => () => work.stop(),
+        ),
+        isReported: () => machineController.waiting === 0,
+        async farewell() {
+          await Promise.all([machineController.stop(), recorder.flushed()]);
+          await signs.stop();
+        },
+      });
   }
 
   /** Suspends what runs, says goodbye to the API where it answers, and ends every process. */
   async stop(): Promise<void> {
     this.#log.info('The node agent stops');
-    await this.#suspendAndReport?.();
-    await within(GOODBYE_MS, this.#watches.stop());
-    await this.#disposer.dispose();
+    await this.#depart?.();
+    await within(CLOSE_MS, Promise.all([this.#watches.stop(), this.#disposer.dispose()]));
     this.#log.info('The node agent has stopped');
   }
 

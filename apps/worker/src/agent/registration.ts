@@ -2,6 +2,8 @@ import { cpus, release, arch, hostname, networkInterfaces, platform, totalmem } 
 import { readFile } from 'node:fs/promises';
 import { type Clock } from '@corral/base';
 import {
+  type ConditionUpdate,
+  findCondition,
   MIB,
   type Node,
   nodes,
@@ -31,6 +33,7 @@ const HEARTBEAT_PERIOD_MS = 60_000;
 /** This node as the API sees it: created when missing, its status kept true. */
 export class Registration {
   readonly #options: RegistrationOptions;
+  #isLeaving = false;
   #told = '';
   #toldAt = 0;
 
@@ -55,38 +58,39 @@ export class Registration {
         metadata: { ...known.metadata, labels: { ...known.metadata.labels, ...labels } },
       });
     }
-    await this.report({ ready: true, force: true });
+    await this.report();
   }
 
-  /** Writes the status when it changed or its heartbeat is old. */
-  async report({ ready, force = false }: { readonly ready: boolean; readonly force?: boolean }): Promise<void> {
+  /** Says that the node agent stops: nothing is bound to it from now on. */
+  async leave(): Promise<void> {
+    this.#isLeaving = true;
+    await this.report();
+  }
+
+  /**
+   * Writes the status when something changed, when its heartbeat is old, or when somebody else has changed what it says of
+   * Ready: the API, when it had not heard of the node for a while.
+   */
+  async report(): Promise<void> {
     const { client, nodeName, clock, machines, images } = this.#options;
-    const fingerprint = `${ready} ${machines()} ${images().join()}`;
+    const ready = readyOf(this.#isLeaving);
+    const fingerprint = `${ready.status} ${machines()} ${images().join()}`;
     const now = clock.now();
-    if (!force && fingerprint === this.#told && now.getTime() - this.#toldAt < HEARTBEAT_PERIOD_MS) return;
     const node = await client.get(nodes, undefined, nodeName);
     // Somebody deleted it; a node that lives is there.
-    if (!node) return this.register();
+    if (!node) return this.#isLeaving ? undefined : this.register();
+    const told = findCondition(node.status?.conditions, 'Ready');
+    const isTold = fingerprint === this.#told && told?.status === ready.status && told.reason === ready.reason;
+    if (isTold && now.getTime() - this.#toldAt < HEARTBEAT_PERIOD_MS) return;
     await client.replaceStatus(nodes, { ...node, status: await this.#statusOf(node, ready, now) });
     this.#told = fingerprint;
     this.#toldAt = now.getTime();
   }
 
-  async #statusOf(node: Node, ready: boolean, now: Date): Promise<NodeStatus> {
+  async #statusOf(node: Node, ready: ConditionUpdate, now: Date): Promise<NodeStatus> {
     const { dataPlaneUrl, v86Build, machinesMax, reservedMemoryMiB, machines, images } = this.#options;
     const memory = usableMemoryBytes();
-    const conditions = withCondition(
-      node.status?.conditions,
-      ready
-        ? { type: 'Ready', status: 'True', reason: 'AgentReady', message: 'The node agent is ready' }
-        : {
-            type: 'Ready',
-            status: 'False',
-            reason: 'AgentStopping',
-            message: 'The node agent has stopped; its machines are suspended',
-          },
-      now,
-    ).map((condition) =>
+    const conditions = withCondition(node.status?.conditions, ready, now).map((condition) =>
       condition.type === 'Ready' ? { ...condition, lastHeartbeatTime: toKubeTime(now) } : condition,
     );
     return {
@@ -106,6 +110,12 @@ export class Registration {
       corral: { dataPlaneUrl, v86Build, memoryMode: 'Copy', machines: machines(), images: [...images()] },
     };
   }
+}
+
+function readyOf(isLeaving: boolean): ConditionUpdate {
+  const type = 'Ready';
+  if (!isLeaving) return { type, status: 'True', reason: 'AgentReady', message: 'The node agent is ready' };
+  return { type, status: 'False', reason: 'AgentStopping', message: 'The node agent stops and suspends its machines' };
 }
 
 /** What the host has, or what its container may use. */

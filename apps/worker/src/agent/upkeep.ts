@@ -18,7 +18,7 @@ export function signOfLife(registration: Registration, lease: NodeLease, log: Lo
     everyMs: LEASE_RENEW_MS,
     log,
     async work() {
-      await (isRegistered ? registration.report({ ready: true }) : registration.register());
+      await (isRegistered ? registration.report() : registration.register());
       isRegistered = true;
       await lease.renew();
     },

@@ -1,0 +1,87 @@
+import { type Clock } from '@corral/base';
+import { findCondition, type Node, type NodeStatus, type ObjectClient, withCondition } from '@corral/contracts';
+import { Registration } from './registration.ts';
+
+/** An API that holds one Node, and counts what is written to it. */
+class OneNode {
+  node: Node | undefined;
+  writes = 0;
+
+  readonly client = {
+    get: async () => this.node,
+    create: async (_kind: unknown, node: Node) => this.#keep({ ...node, metadata: { ...node.metadata, labels: node.metadata.labels ?? {} } }),
+    replace: async (_kind: unknown, node: Node) => this.#keep(node),
+    replaceStatus: async (_kind: unknown, node: Node) => this.#keep(node),
+  } as unknown as ObjectClient;
+
+  get status(): NodeStatus | undefined {
+    return this.node?.status;
+  }
+
+  get ready(): string {
+    const ready = findCondition(this.status?.conditions, 'Ready');
+    return `${ready?.status} ${ready?.reason}`;
+  }
+
+  #keep(node: Node): Node {
+    this.writes += 1;
+    return (this.node = node);
+  }
+}
+
+let api: OneNode;
+let nowMs: number;
+let images: string[];
+let registration: Registration;
+beforeEach(async () => {
+  [api, nowMs, images] = [new OneNode(), Date.parse('2026-01-01T00:00:00Z'), []];
+  const clock: Clock = { now: () => new Date(nowMs) };
+  registration = new Registration({
+    client: api.client, nodeName: 'worker-1', dataPlaneUrl: 'http://127.0.0.1:1', v86Build: 'build', machinesMax: 10,
+    reservedMemoryMiB: 0, clock, machines: () => 0, images: () => images,
+  });
+  await registration.register();
+  api.writes = 0;
+});
+
+/** What happens every time the lease is renewed. */
+async function renewals(count: number): Promise<void> {
+  for (let renewal = 0; renewal < count; renewal += 1) {
+    nowMs += 10_000;
+    await registration.report();
+  }
+}
+
+describe('The Node of a node agent', () => {
+  it('is written to when there is something to tell, and once a minute', async () => {
+    await renewals(5);
+    expect(api.writes).toBe(0);
+    await renewals(6);
+    expect(api.writes).toBe(1);
+  });
+
+  it('is Ready again at the next renewal after the API had taken it for lost', async () => {
+    const lost = { type: 'Ready', status: 'Unknown', reason: 'NodeStatusUnknown' } as const;
+    if (api.node) api.node = { ...api.node, status: { ...api.status, conditions: withCondition(api.status?.conditions, lost, new Date(nowMs)) } };
+    await renewals(1);
+    expect([api.ready, api.writes]).toEqual(['True AgentReady', 1]);
+  });
+
+  it('says which images start at once here, when that changes', async () => {
+    images = ['linux-minimal'];
+    await renewals(3);
+    expect([api.status?.corral?.images, api.writes]).toEqual([['linux-minimal'], 1]);
+  });
+
+  it('is made again when somebody deleted it, but not while the agent leaves', async () => {
+    api.node = undefined;
+    await renewals(1);
+    expect(api.ready).toBe('True AgentReady');
+    await registration.leave();
+    await renewals(2);
+    expect(api.ready).toBe('False AgentStopping');
+    api.node = undefined;
+    await renewals(1);
+    expect(api.node).toBeUndefined();
+  });
+});
