@@ -39,6 +39,14 @@ export const VirtualMachineSnapshotStatus = z.object({
 export type VirtualMachineSnapshotStatus = z.output<typeof VirtualMachineSnapshotStatus>;
 export type VirtualMachineSnapshot = KubeObject<VirtualMachineSnapshotSpec, VirtualMachineSnapshotStatus>;
 
+/** How long a snapshot is tried for, counted from its creation. */
+export const SNAPSHOT_DEADLINE_MS = 10 * 60_000;
+
+/** Whether it is Ready, or never will be: nothing more is done about it. */
+export function isSnapshotOver({ status }: Pick<VirtualMachineSnapshot, 'status'>): boolean {
+  return status?.completedAt !== undefined || findCondition(status?.conditions, 'Ready')?.status === 'True';
+}
+
 /** Holds a deleted snapshot until its bytes are gone from S3. */
 export const SNAPSHOT_DATA_FINALIZER = 'corral.dev/snapshot-data';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { SNAPSHOT_DATA_FINALIZER, type Condition, type Node, type ObjectMeta, type VirtualMachine, type VirtualMachineSnapshot } from '@corral/contracts';
-import { planSnapshot, SNAPSHOT_DEADLINE_MS, type SnapshotObservation } from './snapshot.plan.ts';
+import { NODE_ANSWER_DEADLINE_MS, planSnapshot, type SnapshotObservation } from './snapshot.plan.ts';
 
 const T0 = Date.parse('2026-01-01T00:00:00Z');
 const time = (ms: number): string => new Date(T0 + ms).toISOString();
@@ -28,13 +28,13 @@ describe('planSnapshot', () => {
     ['fails when the machine has never started', { vm: aVm(undefined) }, { type: 'Fail', reason: 'VirtualMachineNotRunning' }],
     ['fails when the machine is stopped', { vm: aVm({ phase: 'Stopped', nodeName: 'n1', incarnation: 3 }) }, { type: 'Fail', reason: 'VirtualMachineNotRunning' }],
     ['fails when the machine is being deleted', { vm: aVm(running, { deletionTimestamp: time(0) }) }, { type: 'Fail', reason: 'VirtualMachineNotRunning' }],
-    ['waits for the node that takes it', { snapshot: aSnapshot({ nodeName: 'n1', status: { conditions: [ready('False', 'Taking')] } }), node: aNode('True'), now: new Date(T0 + 1000) }, { type: 'Wait', delayMs: SNAPSHOT_DEADLINE_MS - 1000 }],
+    ['waits for the node that takes it', { snapshot: aSnapshot({ nodeName: 'n1', status: { conditions: [ready('False', 'Taking')] } }), node: aNode('True'), now: new Date(T0 + 1000) }, { type: 'Wait', delayMs: NODE_ANSWER_DEADLINE_MS - 1000 }],
     ['waits on though the machine is gone: the node may have taken it', { snapshot: aSnapshot({ nodeName: 'n1' }), node: aNode('True') }, { type: 'Wait' }],
-    ['fails after its deadline', { snapshot: aSnapshot({ nodeName: 'n1' }), node: aNode('True'), now: new Date(T0 + SNAPSHOT_DEADLINE_MS) }, { type: 'Fail', reason: 'DeadlineExceeded' }],
+    ['fails after its deadline', { snapshot: aSnapshot({ nodeName: 'n1' }), node: aNode('True'), now: new Date(T0 + NODE_ANSWER_DEADLINE_MS) }, { type: 'Fail', reason: 'DeadlineExceeded' }],
     ['fails when its node is lost', { snapshot: aSnapshot({ nodeName: 'n1' }), node: aNode('Unknown') }, { type: 'Fail', reason: 'NodeLost' }],
     ['fails when its node is gone', { snapshot: aSnapshot({ nodeName: 'n1' }) }, { type: 'Fail', reason: 'NodeLost' }],
     ['lets a node that stops finish', { snapshot: aSnapshot({ nodeName: 'n1' }), node: aNode('False') }, { type: 'Wait' }],
-    ['leaves a Ready one alone', { snapshot: aSnapshot({ nodeName: 'n1', status: { conditions: [ready('True')] } }), now: new Date(T0 + 10 * SNAPSHOT_DEADLINE_MS) }, { type: 'Nothing' }],
+    ['leaves a Ready one alone', { snapshot: aSnapshot({ nodeName: 'n1', status: { conditions: [ready('True')] } }), now: new Date(T0 + 10 * NODE_ANSWER_DEADLINE_MS) }, { type: 'Nothing' }],
     ['leaves a failed one alone', { snapshot: aSnapshot({ status: { conditions: [ready('False')], completedAt: time(0) } }), vm: aVm(running) }, { type: 'Nothing' }],
     ['deletes the bytes of a deleted one', { snapshot: aSnapshot({ metadata: { deletionTimestamp: time(0) } }), vm: aVm(running) }, { type: 'DeleteData' }],
     ['deletes the bytes of one deleted while it is taken', { snapshot: aSnapshot({ nodeName: 'n1', metadata: { deletionTimestamp: time(0) } }) }, { type: 'DeleteData' }],
@@ -52,7 +52,7 @@ describe('planSnapshot', () => {
     });
     fc.assert(
       fc.property(observations, ({ nodeName, vm, node, status }) => {
-        const late = new Date(T0 + SNAPSHOT_DEADLINE_MS);
+        const late = new Date(T0 + NODE_ANSWER_DEADLINE_MS);
         const snapshot = aSnapshot({ nodeName, ...(status ? { status } : {}) });
         const step = planSnapshot({ snapshot, vm, node, now: late });
         const bound = step.type === 'Bind' ? planSnapshot({ snapshot: aSnapshot({ nodeName: step.nodeName }), vm, node, now: late }) : step;

@@ -1,7 +1,7 @@
-import { findCondition, SNAPSHOT_DATA_FINALIZER, type Node, type VirtualMachine, type VirtualMachineSnapshot } from '@corral/contracts';
+import { findCondition, isSnapshotOver, SNAPSHOT_DATA_FINALIZER, SNAPSHOT_DEADLINE_MS, type Node, type VirtualMachine, type VirtualMachineSnapshot } from '@corral/contracts';
 
-/** Taking and uploading a snapshot may last this long; then it has failed. */
-export const SNAPSHOT_DEADLINE_MS = 15 * 60_000;
+/** A node gives up a snapshot at its deadline and says why; one that has not said so by now has failed it. */
+export const NODE_ANSWER_DEADLINE_MS = SNAPSHOT_DEADLINE_MS + 60_000;
 
 export interface SnapshotObservation {
   readonly snapshot: VirtualMachineSnapshot;
@@ -30,13 +30,8 @@ export function planSnapshot({ snapshot, vm, node, now }: SnapshotObservation): 
   if (snapshot.metadata.deletionTimestamp !== undefined) {
     return snapshot.metadata.finalizers?.includes(SNAPSHOT_DATA_FINALIZER) ? { type: 'DeleteData' } : { type: 'Nothing' };
   }
-  if (isOver(snapshot)) return { type: 'Nothing' };
+  if (isSnapshotOver(snapshot)) return { type: 'Nothing' };
   return snapshot.spec?.nodeName === undefined ? planBinding(snapshot, vm) : planTaking(snapshot, snapshot.spec.nodeName, node, now);
-}
-
-/** Whether it is Ready, or never will be. */
-export function isOver({ status }: VirtualMachineSnapshot): boolean {
-  return status?.completedAt !== undefined || findCondition(status?.conditions, 'Ready')?.status === 'True';
 }
 
 function planBinding(snapshot: VirtualMachineSnapshot, vm: VirtualMachine | undefined): SnapshotStep {
@@ -54,8 +49,7 @@ function planTaking(snapshot: VirtualMachineSnapshot, nodeName: string, node: No
   if (!node || findCondition(node.status?.conditions, 'Ready')?.status === 'Unknown') {
     return { type: 'Fail', reason: 'NodeLost', message: `Node ${nodeName}, which was taking it, is gone.` };
   }
-  const since = findCondition(snapshot.status?.conditions, 'Ready')?.lastTransitionTime ?? snapshot.metadata.creationTimestamp;
-  const leftMs = Date.parse(since) + SNAPSHOT_DEADLINE_MS - now.getTime();
+  const leftMs = Date.parse(snapshot.metadata.creationTimestamp) + NODE_ANSWER_DEADLINE_MS - now.getTime();
   if (leftMs > 0) return { type: 'Wait', delayMs: leftMs };
   return { type: 'Fail', reason: 'DeadlineExceeded', message: `Node ${nodeName} did not finish it within ${SNAPSHOT_DEADLINE_MS / 60_000} minutes.` };
 }

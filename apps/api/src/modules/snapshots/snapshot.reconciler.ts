@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { assertNever, systemClock } from '@corral/base';
 import {
+  isSnapshotOver,
   nodes,
   SNAPSHOT_DATA_FINALIZER,
   toKubeTime,
@@ -20,7 +21,7 @@ import { Informers } from '../controllers/informers.ts';
 import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
 import { writeStatus } from '../controllers/write-status.ts';
 import { SnapshotData } from './snapshot-data.ts';
-import { isOver, planSnapshot, type SnapshotStep } from './snapshot.plan.ts';
+import { planSnapshot, type SnapshotStep } from './snapshot.plan.ts';
 
 /** Gives each snapshot to the node that holds its machine, ends those that cannot be, and removes the bytes of those deleted. */
 @Injectable()
@@ -92,7 +93,7 @@ export class SnapshotReconciler implements Reconciler {
     return this.informers
       .of(virtualMachineSnapshots)
       .list()
-      .filter((snapshot) => snapshot.spec?.nodeName === nodeName && !isOver(snapshot))
+      .filter((snapshot) => snapshot.spec?.nodeName === nodeName && !isSnapshotOver(snapshot))
       .map(({ metadata }) => ({ namespace: metadata.namespace ?? '', name: metadata.name }));
   }
 }
