@@ -114,6 +114,20 @@ const answers = (machine: Machine): Promise<unknown> =>
 const requestsOf = async (machine: Machine): Promise<string[]> =>
   (await readFile(join(machine.folder.path, 'requests'), 'utf8')).trim().split('\n');
 
+describe('A snapshot', () => {
+  it('is of the incarnation that was meant, or none', async () => {
+    const machine = await started(await aMachine('again'), 'Source', 1);
+    await answers(machine);
+    await expect(machine.snapshot(root, 1)).resolves.toMatchObject({ pauseMs: 1 });
+    machine.kill();
+    await phase(machine, 'Ended');
+    await started(machine, 'Source', 2);
+    await answers(machine);
+    await expect(machine.snapshot(root, 1)).rejects.toMatchObject({ reason: 'NotStarted' });
+    await expect(machine.snapshot(root, 2)).resolves.toMatchObject({ pauseMs: 1 });
+  });
+});
+
 describe('Suspending a machine', () => {
   it('stops its guest before its state is copied, and serves nobody meanwhile', async () => {
     const machine = await started(await aMachine('slow'));

@@ -3,6 +3,7 @@ import { type Clock } from '@corral/base';
 import {
   type MachineConfig,
   type ObjectKey,
+  SNAPSHOT_DEADLINE_MS,
   type SnapshotTaken,
   type VirtualMachine,
   type VmProcessFailure,
@@ -57,9 +58,8 @@ export interface MachineEndpoint {
 
 const REQUEST_DEADLINE_MS = 10_000;
 /** To stand still, and then to be written. */
-const SUSPEND_PAUSE_DEADLINE_MS = 3_000;
-const SUSPEND_DEADLINE_MS = 14_000;
-const SNAPSHOT_DEADLINE_MS = 10 * 60_000;
+const SUSPEND_PAUSE_DEADLINE_MS = 2_000;
+const SUSPEND_DEADLINE_MS = 13_000;
 const PREPARATION_RETRY = { baseMs: 1_000, maxMs: 15_000 };
 /** What speaks against a snapshot's bytes, and so against keeping a copy of them. */
 const BAD_SNAPSHOT: ReadonlySet<VmProcessFailure> = new Set([
@@ -224,10 +224,14 @@ export class Machine {
     this.suspended = false;
   }
 
-  /** Writes a complete snapshot into an existing, empty folder. Throws VmProcessRefusal, or Error when the machine ends meanwhile. */
-  async snapshot(directory: string): Promise<SnapshotTaken> {
-    const taken = await this.#process?.request({ type: 'Snapshot', directory }, SNAPSHOT_DEADLINE_MS);
-    if (!taken) throw new VmProcessRefusal('NotStarted', 'The machine has no process');
+  /**
+   * Writes a complete snapshot of this incarnation into an existing, empty folder. Throws VmProcessRefusal, or Error when the
+   * machine ends meanwhile.
+   */
+  async snapshot(directory: string, incarnation: number): Promise<SnapshotTaken> {
+    const isMeant = isLive(this.#state) && this.#state.run.incarnation === incarnation;
+    const taken = isMeant && (await this.#process?.request({ type: 'Snapshot', directory }, SNAPSHOT_DEADLINE_MS));
+    if (!taken) throw new VmProcessRefusal('NotStarted', `Incarnation ${incarnation} of the machine has no process`);
     return taken;
   }
 

@@ -3,6 +3,7 @@ import {
   type ObjectClient,
   type ObjectKey,
   Problem,
+  SNAPSHOT_DEADLINE_MS,
   type SnapshotTaken,
   type VirtualMachineSnapshot,
   virtualMachineSnapshots,
@@ -23,10 +24,9 @@ import { VmProcessRefusal } from '../machine/vm-process.handle.ts';
 import {
   failed,
   type Facts,
-  isFinished,
   isPastDeadline,
+  isUnderWay,
   notReady,
-  SNAPSHOT_DEADLINE_MS,
   type SnapshotReason,
   verified,
 } from './snapshot-status.ts';
@@ -68,6 +68,11 @@ class SnapshotFailure extends Error {
   }
 }
 
+/** Somebody else has had the last word: the snapshot is over, gone, or not this node's any more. */
+class Overtaken extends Error {
+  override readonly name = 'Overtaken';
+}
+
 const RETRY = { baseMs: 1_000, maxMs: 30_000 };
 const PROGRESS_INTERVAL_MS = 1_000;
 /** One try of an upload; the deadline of the whole is SNAPSHOT_DEADLINE_MS. */
@@ -87,14 +92,23 @@ export class SnapshotConvergence {
 
   async reconcile(key: ObjectKey, signal: AbortSignal): Promise<ReconcileResult> {
     const snapshot = await this.#current(key);
-    if (!snapshot || isFinished(snapshot)) return { type: 'Done' };
-    const { uid } = snapshot.metadata;
+    if (!snapshot) return { type: 'Done' };
+    try {
+      return await this.#try(snapshot, signal);
+    } catch (error) {
+      if (!(error instanceof Overtaken)) throw error;
+      await this.#forget(snapshot.metadata.uid);
+      return { type: 'Done' };
+    }
+  }
+
+  async #try(snapshot: VirtualMachineSnapshot, signal: AbortSignal): Promise<ReconcileResult> {
     try {
       await this.#advance(snapshot, signal);
-      await this.#forget(uid);
+      await this.#forget(snapshot.metadata.uid);
       return { type: 'Done' };
     } catch (error) {
-      if (error instanceof Problem || signal.aborted) throw error;
+      if (error instanceof Problem || error instanceof Overtaken || signal.aborted) throw error;
       return this.#explain(snapshot, asFailure(error));
     }
   }
@@ -105,9 +119,7 @@ export class SnapshotConvergence {
     const snapshot = snapshots.get(key.namespace, key.name);
     const known = new Set(snapshots.list().map(({ metadata }) => metadata.uid));
     for (const uid of this.#begun) if (!known.has(uid)) await this.#forget(uid);
-    return snapshot?.spec?.nodeName === nodeName && snapshot.metadata.deletionTimestamp === undefined
-      ? snapshot
-      : undefined;
+    return isUnderWay(snapshot, nodeName) ? snapshot : undefined;
   }
 
   async #advance(snapshot: VirtualMachineSnapshot, signal: AbortSignal): Promise<void> {
@@ -164,7 +176,8 @@ export class SnapshotConvergence {
     await this.#write(snapshot, (current) =>
       notReady(current, 'Taking', '', clock.now(), { virtualMachineUid: machine.uid, incarnation }),
     );
-    const taken = await machine.snapshot(await spool.begin(uid));
+    // Telling took a while: only this incarnation is what was told of.
+    const taken = await machine.snapshot(await spool.begin(uid), incarnation);
     const [manifest, record] = await Promise.all([spool.manifestOf(uid, taken), machine.folder.record()]);
     const { memoryMiB, v86Build, imageDigest } = manifest.machine;
     const moment: Moment = {
@@ -233,22 +246,26 @@ export class SnapshotConvergence {
     ).catch((error: unknown) => this.#options.log.debug({ err: error }, 'Upload progress could not be told'));
   }
 
-  /** Writes a status onto the object as it is now; a lost compare-and-set reads again. */
+  /**
+   * Writes a status onto the object as it is now; a lost compare-and-set reads again. Throws Overtaken where this node has
+   * no say in it any more.
+   */
   async #write(
     snapshot: VirtualMachineSnapshot,
     statusOf: (current: VirtualMachineSnapshot) => VirtualMachineSnapshotStatus,
   ): Promise<void> {
-    const { client, snapshots } = this.#options;
+    const { client, snapshots, nodeName } = this.#options;
     const { namespace, name, uid } = snapshot.metadata;
     let current: VirtualMachineSnapshot | undefined = snapshots.getByUid(uid);
-    for (let tries = 0; current && current.metadata.uid === uid && tries < 5; tries++) {
+    for (let triesLeft = 5; ; triesLeft--) {
+      if (current?.metadata.uid !== uid || !isUnderWay(current, nodeName)) throw new Overtaken();
       try {
         snapshots.observe(
           await client.replaceStatus(virtualMachineSnapshots, { ...current, status: statusOf(current) }),
         );
         return;
       } catch (error) {
-        if (!(error instanceof Problem && error.code === 'object.conflict')) throw error;
+        if (!(error instanceof Problem && error.code === 'object.conflict') || triesLeft === 0) throw error;
         current = await client.get(virtualMachineSnapshots, namespace, name);
       }
     }

@@ -1,5 +1,5 @@
-import { findCondition, type VirtualMachineSnapshot, type VirtualMachineSnapshotStatus } from '@corral/contracts';
-import { failed, isFinished, isPastDeadline, notReady, SNAPSHOT_DEADLINE_MS, verified } from './snapshot-status.ts';
+import { findCondition, isSnapshotOver, SNAPSHOT_DEADLINE_MS, type VirtualMachineSnapshot, type VirtualMachineSnapshotStatus } from '@corral/contracts';
+import { failed, isPastDeadline, isUnderWay, notReady, verified } from './snapshot-status.ts';
 
 const CREATED = '2026-01-01T00:00:00Z';
 const later = (ms: number): Date => new Date(Date.parse(CREATED) + ms);
@@ -21,9 +21,19 @@ const aSnapshot = (status?: VirtualMachineSnapshotStatus): VirtualMachineSnapsho
 describe('The status of a snapshot', () => {
   it('is finished when it is verified or given up, and not while it is tried', () => {
     const trying = notReady(aSnapshot(), 'StorageUnreachable', 'S3 is away', later(1));
-    expect([isFinished(aSnapshot()), isFinished(aSnapshot(trying))]).toEqual([false, false]);
-    expect(isFinished(aSnapshot(failed(aSnapshot(trying), 'StorageUnreachable', 'S3 is away', later(2))))).toBe(true);
-    expect(isFinished(aSnapshot(verified(aSnapshot(trying), { digest: 'd' }, later(2))))).toBe(true);
+    expect([isSnapshotOver(aSnapshot()), isSnapshotOver(aSnapshot(trying))]).toEqual([false, false]);
+    expect(isSnapshotOver(aSnapshot(failed(aSnapshot(trying), 'StorageUnreachable', 'S3 is away', later(2))))).toBe(true);
+    expect(isSnapshotOver(aSnapshot(verified(aSnapshot(trying), { digest: 'd' }, later(2))))).toBe(true);
+  });
+
+  it.each<[string, VirtualMachineSnapshot | undefined, boolean]>([
+    ['bound here and not over', aSnapshot(), true],
+    ['gone', undefined, false],
+    ['bound elsewhere', { ...aSnapshot(), spec: { virtualMachine: 'demo', nodeName: 'worker-2' } }, false],
+    ['being deleted', { ...aSnapshot(), metadata: { ...aSnapshot().metadata, deletionTimestamp: CREATED } }, false],
+    ['given up by somebody else', aSnapshot({ completedAt: CREATED }), false],
+  ])('is the node’s to write, or not: %s', (_what, snapshot, expected) => {
+    expect(isUnderWay(snapshot, 'worker-1')).toBe(expected);
   });
 
   it('keeps its facts from one try to the next, and the time since when it has not been Ready', () => {

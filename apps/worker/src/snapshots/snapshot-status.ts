@@ -1,5 +1,6 @@
 import {
-  findCondition,
+  isSnapshotOver,
+  SNAPSHOT_DEADLINE_MS,
   toKubeTime,
   type VirtualMachineSnapshot,
   type VirtualMachineSnapshotStatus,
@@ -19,12 +20,13 @@ export type SnapshotReason =
   | 'VirtualMachineNotRunning'
   | 'NodeRestarted';
 
-/** How long a snapshot is tried for. */
-export const SNAPSHOT_DEADLINE_MS = 10 * 60_000;
-
-/** Nothing more is done about it, for better or worse. */
-export function isFinished({ status }: VirtualMachineSnapshot): boolean {
-  return status?.completedAt !== undefined || findCondition(status?.conditions, 'Ready')?.status === 'True';
+/** What a node may say something about: a snapshot that is bound to it, wanted, and has no last word yet. */
+export function isUnderWay(snapshot: VirtualMachineSnapshot | undefined, nodeName: string): snapshot is VirtualMachineSnapshot {
+  return (
+    snapshot?.spec?.nodeName === nodeName &&
+    snapshot.metadata.deletionTimestamp === undefined &&
+    !isSnapshotOver(snapshot)
+  );
 }
 
 export function isPastDeadline({ metadata }: VirtualMachineSnapshot, now: Date): boolean {
