@@ -79,7 +79,7 @@ export class IllegalTransition extends Error {
 export const accepts = (machine: MachineState, type: MachineEvent['type']): boolean =>
   (ACCEPTED[machine.phase] as readonly MachineEvent['type'][]).includes(type);
 
-/** The state after an event; throws IllegalTransition for what the table leaves out. */
+/** The state after an event, the very same when it tells nothing new; throws IllegalTransition for what the table leaves out. */
 export function transition(machine: MachineState, event: MachineEvent): MachineState {
   if (!accepts(machine, event.type)) throw new IllegalTransition(machine.phase, event.type);
   switch (event.type) {
@@ -118,6 +118,7 @@ function transitionOfLive(machine: LiveMachine, event: LiveEvent): MachineState 
       return { phase: 'Running', run, guest: { agent: 'None', startMilliseconds: elapsedMs(machine, event.at) } };
     }
     case 'AgentAnswered': {
+      if (guest?.agent === 'Answered') return machine;
       const startMilliseconds = guest?.startMilliseconds ?? elapsedMs(machine, event.at);
       return {
         phase: machine.phase === 'Paused' ? 'Paused' : 'Running',
@@ -126,6 +127,7 @@ function transitionOfLive(machine: LiveMachine, event: LiveEvent): MachineState 
       };
     }
     case 'AgentSilent':
+      if (guest?.agent === 'Silent') return machine;
       return { phase: machine.phase === 'Paused' ? 'Paused' : 'Running', run, guest: { ...guest, agent: 'Silent' } };
     case 'PauseCompleted':
       return { phase: 'Paused', run, guest: guest ?? { agent: 'Waiting' } };

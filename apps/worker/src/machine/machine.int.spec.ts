@@ -114,6 +114,35 @@ const answers = (machine: Machine): Promise<unknown> =>
 const requestsOf = async (machine: Machine): Promise<string[]> =>
   (await readFile(join(machine.folder.path, 'requests'), 'utf8')).trim().split('\n');
 
+describe('A start from the suspended state', () => {
+  it.each(['snapshot-corrupt', 'snapshot-incompatible'])('that is useless gives it up, and says so: %s', async (name) => {
+    const machine = await started(await aMachine(name, { suspended: true }), 'Suspended');
+    await phase(machine, 'Ended');
+    expect([machine.suspended, await machine.folder.hasSuspended()]).toEqual([false, false]);
+    expect(notices.map(({ type, reason }) => [type, reason])).toContainEqual(['Warning', 'SuspendedStateDiscarded']);
+  });
+
+  it('that cannot be read just now keeps it for another try', async () => {
+    const machine = await started(await aMachine('snapshot-unreadable', { suspended: true }), 'Suspended');
+    await phase(machine, 'Ended');
+    expect([machine.suspended, await machine.folder.hasSuspended()]).toEqual([true, true]);
+    expect(notices.map(({ reason }) => reason)).not.toContain('SuspendedStateDiscarded');
+  });
+});
+
+it.each(['snapshot-corrupt', 'snapshot-incompatible', 'snapshot-unreadable'])('A cached snapshot that proves bad is fetched anew: %s', async (name) => {
+  await phase(await started(await aMachine(name)), 'Ended');
+  expect(discarded).toEqual([DIGEST]);
+});
+
+it('A guest cannot fill the node’s log, or its event queue, by saying the same again and again', async () => {
+  const machine = await started(await aMachine('chatty'));
+  await phase(machine, 'Panicked');
+  expect(notices.map(({ reason }) => reason)).toEqual(['Started', 'GuestRebooted', 'GuestPanicked']);
+  expect(lines.length).toBeLessThan(15);
+  expect(changes).toBeLessThan(15);
+});
+
 describe('A snapshot', () => {
   it('is of the incarnation that was meant, or none', async () => {
     const machine = await started(await aMachine('again'), 'Source', 1);

@@ -61,12 +61,12 @@ const REQUEST_DEADLINE_MS = 10_000;
 const SUSPEND_PAUSE_DEADLINE_MS = 2_000;
 const SUSPEND_DEADLINE_MS = 13_000;
 const PREPARATION_RETRY = { baseMs: 1_000, maxMs: 15_000 };
-/** What speaks against a snapshot's bytes, and so against keeping a copy of them. */
-const BAD_SNAPSHOT: ReadonlySet<VmProcessFailure> = new Set([
-  'SnapshotCorrupt',
-  'SnapshotUnreadable',
-  'SnapshotIncompatible',
-]);
+/** What speaks against a snapshot's bytes for good. */
+const USELESS_SNAPSHOT: ReadonlySet<VmProcessFailure> = new Set(['SnapshotCorrupt', 'SnapshotIncompatible']);
+/** What speaks against keeping a copy of them, which can be fetched anew. */
+const BAD_COPY: ReadonlySet<VmProcessFailure> = new Set([...USELESS_SNAPSHOT, 'SnapshotUnreadable']);
+/** A guest that restarts again and again is told of once in a while. */
+const REBOOT_NOTICE_INTERVAL_MS = 60_000;
 
 /** One VM on this node: its state, and the effects that move it. Decides nothing. */
 export class Machine {
@@ -83,6 +83,7 @@ export class Machine {
   #endpoint: MachineEndpoint | undefined;
   #ended: ProcessExit['ended'];
   #failure: ProcessExit['failure'];
+  #rebootToldAt = 0;
   suspended = false;
   diskWritten = false;
   residentBytes: number | undefined;
@@ -277,14 +278,23 @@ export class Machine {
   async #refuseStart(preparation: Preparation, error: unknown): Promise<void> {
     const failure = error instanceof VmProcessRefusal ? { reason: error.reason, message: error.message } : undefined;
     this.#log.error({ err: error, output: this.#process?.log.tail }, 'The machine did not start');
-    if (failure && BAD_SNAPSHOT.has(failure.reason)) {
-      if (preparation.origin === 'Suspended') await this.discardSuspended();
-      else if (preparation.startedFrom.digest !== undefined)
-        await this.#around.snapshots.discard(preparation.startedFrom.digest);
-    }
+    if (failure) await this.#distrust(preparation, failure);
     this.#failure ??= failure ?? { reason: 'Internal', message: (error as Error).message };
     if (this.#process) this.#process.kill();
     else this.#exited({});
+  }
+
+  /** There is one suspended state, so only what can never be resumed is given up; a cached snapshot is fetched anew. */
+  async #distrust(
+    { origin, startedFrom }: Preparation,
+    { reason, message }: { readonly reason: VmProcessFailure; readonly message: string },
+  ): Promise<void> {
+    if (origin !== 'Suspended') {
+      if (startedFrom.digest !== undefined && BAD_COPY.has(reason)) await this.#around.snapshots.discard(startedFrom.digest);
+    } else if (USELESS_SNAPSHOT.has(reason)) {
+      await this.discardSuspended();
+      this.#notice(warning('SuspendedStateDiscarded', `It cannot be resumed and starts anew: ${reason}: ${message}`));
+    }
   }
 
   #hear(event: Exclude<VmProcessOutput, { type: 'Reply' | 'Waiting' }>): void {
@@ -303,6 +313,8 @@ export class Machine {
           .catch((error: unknown) => this.#log.debug({ err: error }, 'The panicked machine could not be paused'));
         return;
       case 'GuestRebooted':
+        if (at.getTime() - this.#rebootToldAt < REBOOT_NOTICE_INTERVAL_MS) return;
+        this.#rebootToldAt = at.getTime();
         return this.#notice(notice('GuestRebooted', 'The guest rebooted'));
       case 'Ended':
         this.#ended = { reason: event.reason, message: event.message.slice(0, 1024) };
@@ -358,6 +370,7 @@ export class Machine {
   #apply(event: MachineEvent): void {
     const before = this.#state;
     this.#state = transition(before, event);
+    if (this.#state === before) return;
     this.#log.info({ event: event.type, from: before.phase, to: this.#state.phase }, 'Machine');
     const [startedMs, startedBeforeMs] = [startMillisecondsOf(this.#state), startMillisecondsOf(before)];
     if (startedMs !== undefined && startedBeforeMs === undefined && isLive(this.#state))
