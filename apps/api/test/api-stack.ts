@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { HttpObjectClient } from '@corral/client';
+import { namespaces, SYSTEM_NAMESPACES } from '@corral/contracts';
 import { startObjectStore, startPostgres, startRedis, type EmbeddedObjectStore, type EmbeddedRedis } from '@corral/embedded';
 import { jest } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -60,13 +61,15 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
   const app = await createApplication(config);
   app.useLogger(process.env['CORRAL_TEST_LOG'] ? ['log', 'warn', 'error'] : false);
   const url = await startApplication(app, config);
+  const admin = new HttpObjectClient({ baseUrl: url, token: ADMIN_TOKEN });
+  for (const name of SYSTEM_NAMESPACES) await eventually(() => admin.get(namespaces, undefined, name), `the namespace ${name}`);
   return {
     url,
     app,
     config,
     redis,
     objectStore,
-    admin: new HttpObjectClient({ baseUrl: url, token: ADMIN_TOKEN }),
+    admin,
     agent: new HttpObjectClient({ baseUrl: url, token: NODE_TOKEN }),
     fetch: (path, init = {}) => fetch(`${url}${path}`, { ...init, headers: { ...authorization, ...init.headers } }),
     async stop() {

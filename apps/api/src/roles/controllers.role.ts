@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AdmissionRulesModule } from '../modules/admission/admission-rules.module.ts';
 import { ControllersModule } from '../modules/controllers/controllers.module.ts';
 import { EventsModule } from '../modules/events/events.module.ts';
 import { ImagesModule } from '../modules/images/images.module.ts';
@@ -9,5 +10,5 @@ import { SchedulerModule } from '../modules/scheduler/scheduler.module.ts';
 import { SnapshotsModule } from '../modules/snapshots/snapshots.module.ts';
 
 /** What works on its own: reconcilers and the scheduler. List feature modules here. */
-@Module({ imports: [ControllersModule, GarbageCollectionModule, NamespacesModule, NodesModule, SchedulerModule, ImagesModule, SnapshotsModule, EventsModule] })
+@Module({ imports: [AdmissionRulesModule, ControllersModule, GarbageCollectionModule, NamespacesModule, NodesModule, SchedulerModule, ImagesModule, SnapshotsModule, EventsModule] })
 export class ControllersRole {}

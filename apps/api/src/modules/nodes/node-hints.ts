@@ -58,10 +58,11 @@ export class NodeHints implements BeforeApplicationShutdown {
     });
   }
 
-  #hint(nodeName: string, jobId: string, hint: ObjectHint): void {
+  #hint(nodeName: string, id: string, hint: ObjectHint): void {
     if (this.#redis.status !== 'ready') return;
     this.#queueOf(nodeName)
-      .add('look', hint, { jobId, removeOnComplete: true, removeOnFail: true })
+      // Collapses while it waits; a hint that comes while the node looks makes it look again.
+      .add('look', hint, { deduplication: { id, keepLastIfActive: true }, removeOnComplete: true, removeOnFail: true })
       .catch((error: unknown) => this.#complain(error));
   }
 

@@ -1,7 +1,7 @@
 import { findCondition, leases, NODE_LEASE_NAMESPACE, nodes, nodeQueueName, toKubeMicroTime, virtualMachineImages, virtualMachines, type ObjectHint, type VirtualMachine } from '@corral/contracts';
 import { EventRecorder } from '@corral/reconcile';
 import { MACHINE_FINALIZER } from '@corral/vm-lifecycle';
-import { Worker } from 'bullmq';
+import { Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
@@ -71,15 +71,41 @@ describe('nodes', () => {
       });
     });
 
+    it('make a node look again that was just looking', async () => {
+      const connection = new Redis(stack.redis.url, { maxRetriesPerRequest: null });
+      let looks = 0;
+      let look: () => void = () => undefined;
+      const worker = new Worker<ObjectHint>(
+        nodeQueueName('worker-1'),
+        ({ data }) => (data.name === 'busy' ? new Promise<void>((resolve) => { looks += 1; look = resolve; }) : Promise.resolve()),
+        { connection },
+      );
+      try {
+        await bound('busy', 'Running');
+        await eventually(async () => looks === 1, 'the first look');
+        for (const powerState of ['Paused', 'Running'] as const) await edit(stack, virtualMachines, 'default', 'busy', (spec) => ({ ...spec, powerState }));
+        // Events of one kind reach Redis in order: the last of these is behind both wishes.
+        await bound('idle', 'Running');
+        look();
+        await eventually(async () => looks === 2, 'the second look');
+        look();
+      } finally {
+        look();
+        await worker.close();
+        connection.disconnect();
+      }
+    });
+
     it('collapse while nobody listens', async () => {
-      const connection = new Redis(stack.redis.url);
+      const connection = new Redis(stack.redis.url, { maxRetriesPerRequest: null });
+      const queue = new Queue<ObjectHint>(nodeQueueName('worker-1'), { connection });
+      const waiting = async (): Promise<string[]> => (await queue.getWaiting()).map(({ data }) => data.name);
       await bound('unheard', 'Running');
       for (const powerState of ['Paused', 'Running', 'Paused'] as const) await edit(stack, virtualMachines, 'default', 'unheard', (spec) => ({ ...spec, powerState }));
-      const waiting = await eventually(async () => {
-        const ids = await connection.lrange(`bull:${nodeQueueName('worker-1')}:wait`, 0, -1);
-        return ids.includes('virtualmachines.default.unheard') && ids;
-      }, 'the hint');
-      expect(waiting.filter((id) => id === 'virtualmachines.default.unheard')).toHaveLength(1);
+      await bound('unheard-2', 'Running');
+      await eventually(async () => (await waiting()).includes('unheard-2'), 'the last hint');
+      expect((await waiting()).filter((name) => name === 'unheard')).toHaveLength(1);
+      await queue.close();
       connection.disconnect();
     });
   });

@@ -1,9 +1,10 @@
-import { events, findCondition, nodes, virtualMachineImages, virtualMachines, virtualMachineSnapshots, type Condition, type Event, type VirtualMachine } from '@corral/contracts';
+import { events, findCondition, nodes, qualifiedResource, virtualMachineImages, virtualMachines, virtualMachineSnapshots, type Condition, type Event, type KindDefinition, type VirtualMachine } from '@corral/contracts';
 import { PROCESS_OVERHEAD_BYTES } from '@corral/scheduling';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
 import { bzImage } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
 import { anImage, aVm, edit, upload } from '../../../test/wishes.ts';
+import { PostgresStore } from '../../platform/database/postgres-store.ts';
 
 describe('the scheduler', () => {
   let stack: ApiStack;
@@ -35,6 +36,14 @@ describe('the scheduler', () => {
     expect(await scheduled('first')).toMatchObject({ status: 'True', reason: 'Bound' });
     expect((await get('first'))?.status?.phase).toBe('Scheduled');
     await eventually(async () => (await eventReasons('first')).includes('Scheduled') && (await eventReasons('first')).includes('FailedScheduling'), 'both events');
+  });
+
+  it('binds with one write that says so', async () => {
+    const { metadata } = await stack.admin.create(virtualMachines, aVm('plain'));
+    await bound('plain');
+    const [change] = await stack.app.get(PostgresStore).changesAfter(Number(metadata.resourceVersion), 1, qualifiedResource(virtualMachines as KindDefinition));
+    expect(change?.object).toMatchObject({ metadata: { name: 'plain' }, spec: { nodeName: 'worker-1' }, status: { phase: 'Scheduled', conditions: [{ type: 'Scheduled', status: 'True' }] } });
+    await stack.admin.delete(virtualMachines, 'default', 'plain');
   });
 
   it('leaves a stopped machine alone until it is started', async () => {

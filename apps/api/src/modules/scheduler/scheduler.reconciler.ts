@@ -10,12 +10,10 @@ import {
   virtualMachines,
   virtualMachineSnapshots,
   withCondition,
-  type ConditionUpdate,
   type ObjectClient,
   type ObjectKey,
   type VirtualMachine,
   type VirtualMachineImage,
-  type VirtualMachineStatus,
 } from '@corral/contracts';
 import { EventRecorder, type ReconcileResult } from '@corral/reconcile';
 import { Bookings, explain, machineRequest, nodeViews, schedule, type SourceView } from '@corral/scheduling';
@@ -96,7 +94,7 @@ export class SchedulerReconciler implements Reconciler {
     return DONE;
   }
 
-  /** While the writes are under way the machine counts as bound; when they fail it gives its room back. */
+  /** While the write is under way the machine counts as bound; when it fails it gives its room back. */
   async #assume(text: string, vm: VirtualMachine, nodeName: string, bind: () => Promise<void>): Promise<void> {
     if (!vm.spec) return;
     this.#assumed.set(text, { ...vm, spec: { ...vm.spec, nodeName } });
@@ -129,29 +127,21 @@ export class SchedulerReconciler implements Reconciler {
     return { type: 'Known', view: { imageDigest, v86Build, memoryMiB } };
   }
 
-  /**
-   * The condition is written first, so that the write the node waits for is the last one: the node's own first write
-   * then meets nobody. Should the second write fail, the machine is looked at again at once.
-   */
+  /** One write: admission adds the condition. */
   async #bind(vm: VirtualMachine, nodeName: string, source: SourceView): Promise<void> {
-    const ready = await this.#report(vm, { type: 'Scheduled', status: 'True', reason: 'Bound', message: `Bound to ${nodeName}.` }, 'Scheduled');
-    if (!ready.spec) return;
-    const memory = ready.spec.memory ?? (source.memoryMiB === undefined ? undefined : formatBytes(source.memoryMiB * MIB));
-    const bound = await this.objects.replace(virtualMachines, { ...ready, spec: { ...ready.spec, nodeName, ...(memory === undefined ? {} : { memory }) } });
+    if (!vm.spec) return;
+    const memory = vm.spec.memory ?? (source.memoryMiB === undefined ? undefined : formatBytes(source.memoryMiB * MIB));
+    const bound = await this.objects.replace(virtualMachines, { ...vm, spec: { ...vm.spec, nodeName, ...(memory === undefined ? {} : { memory }) } });
     this.#machines.observe(bound);
     this.events.record(bound, 'Normal', 'Scheduled', `Bound to ${nodeName}.`);
   }
 
   async #refuse(vm: VirtualMachine, reason: string, message: string): Promise<ReconcileResult> {
     const told = findCondition(vm.status?.conditions, 'Scheduled');
-    await this.#report(vm, { type: 'Scheduled', status: 'False', reason, message }, 'Pending');
+    const conditions = withCondition(vm.status?.conditions, { type: 'Scheduled', status: 'False', reason, message }, systemClock.now(), vm.metadata.generation);
+    await writeStatus(this.objects, this.#machines, virtualMachines, vm, { ...vm.status, phase: 'Pending', conditions });
     if (told?.message !== message) this.events.record(vm, 'Warning', 'FailedScheduling', message);
     return after(RETRY_MS);
-  }
-
-  #report(vm: VirtualMachine, condition: ConditionUpdate, phase: VirtualMachineStatus['phase']): Promise<VirtualMachine> {
-    const conditions = withCondition(vm.status?.conditions, condition, systemClock.now(), vm.metadata.generation);
-    return writeStatus(this.objects, this.#machines, virtualMachines, vm, { ...vm.status, phase, conditions });
   }
 }
 

@@ -42,7 +42,8 @@ describe('a VirtualMachine', () => {
   it('on a node that does not exist is refused', async () => {
     await expect(create('x', { source: { image: 'declared' }, nodeName: 'nowhere' })).rejects.toMatchObject(refused('spec.nodeName', 'FieldValueNotFound'));
     await registerNode(stack.agent, 'somewhere');
-    await create('by-hand', { source: { image: 'declared' }, nodeName: 'somewhere' });
+    const bound = await create('by-hand', { source: { image: 'declared' }, nodeName: 'somewhere' });
+    expect(bound.status).toMatchObject({ phase: 'Scheduled', conditions: [{ type: 'Scheduled', status: 'True', reason: 'Bound' }] });
   });
 
   it('hears of every bad field at once, also of those that other objects decide about', async () => {

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { systemClock } from '@corral/base';
 import {
   findCondition,
   formatBytes,
@@ -8,6 +9,7 @@ import {
   virtualMachineImages,
   virtualMachines,
   virtualMachineSnapshots,
+  withCondition,
   type FieldProblem,
   type ObjectClient,
   type VirtualMachine,
@@ -31,6 +33,7 @@ interface MemoryRule {
 export class VirtualMachineAdmission {
   constructor(@Inject(Admission) admission: Admission) {
     admission.default(virtualMachines, (vm, previous, _operation, objects) => (previous ? Promise.resolve(vm) : withDefaultMemory(vm, objects)));
+    admission.default(virtualMachines, (vm, previous) => Promise.resolve(previous?.spec?.nodeName === undefined ? withBinding(vm) : vm));
     admission.check(virtualMachines, async (vm, previous, _operation, objects) => [
       ...(previous ? [] : await sourceProblems(vm, objects)),
       ...(await nodeProblems(vm, previous, objects)),
@@ -43,6 +46,14 @@ async function withDefaultMemory(vm: VirtualMachine, objects: ObjectClient): Pro
   const { rule } = await lookUpSource(vm, objects);
   if (rule?.defaultMiB === undefined) return vm;
   return { ...vm, spec: { ...vm.spec, memory: formatBytes(rule.defaultMiB * MIB) } };
+}
+
+/** Binding and saying so are one write, whoever binds. */
+function withBinding(vm: VirtualMachine): VirtualMachine {
+  const nodeName = vm.spec?.nodeName;
+  if (nodeName === undefined) return vm;
+  const conditions = withCondition(vm.status?.conditions, { type: 'Scheduled', status: 'True', reason: 'Bound', message: `Bound to ${nodeName}.` }, systemClock.now());
+  return { ...vm, status: { ...vm.status, phase: 'Scheduled', conditions } };
 }
 
 async function sourceProblems(vm: VirtualMachine, objects: ObjectClient): Promise<readonly FieldProblem[]> {
