@@ -7,6 +7,7 @@ import { Watches } from './watches.ts';
 
 const MAX_TIMEOUT_SECONDS = 3600;
 const DEFAULT_TIMEOUT_SECONDS = 30;
+const RETRY_AFTER_S = 1;
 
 /** What one can wait for: a condition's status, or the object's end. */
 type Goal = { readonly type: 'Deleted' } | { readonly type: 'Condition'; readonly condition: string; readonly status: string };
@@ -19,10 +20,11 @@ export class Waits {
     @Inject(Watches) private readonly watches: Watches,
   ) {}
 
-  /** The object when its condition is met, undefined when it is gone as wished; 404 when it does not exist, 408 when time is over. */
+  /** The object when its condition is met, undefined when it is gone as wished; 404 when it does not exist, 408 when time is over, 503 when the server stops. */
   async wait(kind: KindDefinition, address: ObjectAddress, forText: string | undefined, timeoutText: string | undefined, signal: AbortSignal): Promise<KubeObject | undefined> {
     const goal = readGoal(forText);
     const timeoutMs = readTimeout(timeoutText) * 1000;
+    const deadline = Date.now() + timeoutMs;
     const initial = await this.resources.get(kind, address).catch((error: unknown) => {
       if (goal.type === 'Deleted' && error instanceof Problem && error.code === 'object.not-found') return undefined;
       throw error;
@@ -39,6 +41,7 @@ export class Waits {
       if (goal.type === 'Deleted') return undefined;
       throw objectNotFound(kind, address.name);
     }
+    if (Date.now() < deadline) throw new Problem('dependency.unavailable', 'the wait ended before its time; ask again', { details: { retryAfterSeconds: RETRY_AFTER_S } });
     throw new Problem('wait.timed-out', `timed out waiting for ${forText ?? ''} on ${kind.plural}/${address.name}`);
   }
 }

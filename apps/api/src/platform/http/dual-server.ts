@@ -26,12 +26,21 @@ export function createDualServer(handler: RequestListener, { headersTimeoutMs, c
   secure.on('clientError', (error, socket) => plain.emit('clientError', error, socket));
   secure.on('tlsClientError', (_error, socket) => socket.destroy());
 
+  // Only a server that listens keeps track of its connections: their header timeouts, and what there is to close.
+  plain.once('listening', () => secure.emit('listening'));
+  plain.once('close', () => secure.close());
+
   const servePlain = plain.listeners('connection') as ((this: Server, socket: Socket) => void)[];
   plain.removeAllListeners('connection');
+  const sockets = new Set<Socket>();
   const undecided = new Set<Socket>();
   plain.on('connection', (socket) => {
+    sockets.add(socket);
     undecided.add(socket);
-    socket.once('close', () => undecided.delete(socket));
+    socket.once('close', () => {
+      sockets.delete(socket);
+      undecided.delete(socket);
+    });
     socket.setTimeout(FIRST_BYTE_TIMEOUT_MS, () => socket.destroy());
     const onError = (): void => void socket.destroy();
     socket.on('error', onError);
@@ -52,11 +61,9 @@ export function createDualServer(handler: RequestListener, { headersTimeoutMs, c
     dispatch();
   });
 
-  const closeAll = plain.closeAllConnections.bind(plain);
+  // Also those in the middle of a TLS handshake, which neither server knows.
   plain.closeAllConnections = () => {
-    for (const socket of undecided) socket.destroy();
-    secure.closeAllConnections();
-    closeAll();
+    for (const socket of sockets) socket.destroy();
   };
   const closeIdle = plain.closeIdleConnections.bind(plain);
   plain.closeIdleConnections = () => {

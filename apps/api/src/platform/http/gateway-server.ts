@@ -28,7 +28,7 @@ export type GatewayAdmission<Admitted> = (request: UpgradeRequest) => Promise<Ad
 
 const DEFAULT_MAX_MESSAGE_BYTES = 1024 * 1024;
 const STOPPING = 1001;
-const FAREWELL_MS = 1_000;
+const FAREWELL_MS = 500;
 
 /** The sockets of one gateway, which gets it in `afterInit`. */
 export class GatewayServer<Admitted = unknown> extends WebSocketServer {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { RequestListener } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
 import fastifyCompress from '@fastify/compress';
 import fastifyCookie from '@fastify/cookie';
 import { requestAttributes, type RequestAttributes } from '@corral/api-machinery';
@@ -18,6 +18,9 @@ import { sendStatus, StatusFilter } from './status-reply.ts';
 export const BODY_LIMIT_BYTES = 3 * 1024 * 1024;
 /** A request that dawdles holds a connection no longer than this before its headers are there. */
 const HEADERS_TIMEOUT_MS = 30_000;
+/** What a request under way gets when the server stops. */
+const GRACE_MS = 1_000;
+const SWEEP_MS = 50;
 const COMPRESS_FROM_BYTES = 1024;
 
 /**
@@ -28,10 +31,21 @@ export interface RouteOptions {
   readonly streamsBody?: boolean;
 }
 
-/** One error handler for all of Fastify, the one below: Nest would set a second over it, which knows only its own controllers. */
 class StatusAdapter extends FastifyAdapter {
+  /** One error handler for all of Fastify, the one below: Nest would set a second over it, which knows only its own controllers. */
   override setErrorHandler(): ReturnType<FastifyAdapter['setErrorHandler']> {
     return this.getInstance();
+  }
+
+  /** Idle connections end at once, the others when they have their answer, at the latest after GRACE_MS. */
+  override async close(): Promise<void> {
+    const server = this.getHttpServer() as Server;
+    const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
+    const cutOff = setTimeout(() => server.closeAllConnections(), GRACE_MS);
+    await super.close().finally(() => {
+      clearInterval(sweep);
+      clearTimeout(cutOff);
+    });
   }
 }
 
@@ -41,7 +55,7 @@ export async function createHttpAdapter(config: ApiConfig): Promise<FastifyAdapt
     bodyLimit: BODY_LIMIT_BYTES,
     requestIdHeader: false,
     genReqId: () => randomUUID(),
-    forceCloseConnections: true,
+    forceCloseConnections: 'idle',
     serverFactory: (handler: RequestListener) => createDualServer(handler, { headersTimeoutMs: HEADERS_TIMEOUT_MS, certificate }),
     routerOptions: { maxParamLength: 512 },
     frameworkErrors: sendStatus,
