@@ -33,7 +33,9 @@ export default {
     project('unit', ['<rootDir>/{apps,libs}/*/src/**/*.spec.ts', '<rootDir>/{images,tools}/src/**/*.spec.ts'], {
       testPathIgnorePatterns: ['\\.int\\.spec\\.ts$', '/node_modules/', '/dist/'],
     }),
-    project('integration', ['<rootDir>/{apps,libs}/*/src/**/*.int.spec.ts', '<rootDir>/{images,tools}/src/**/*.int.spec.ts']),
+    project('integration', ['<rootDir>/{apps,libs}/*/src/**/*.int.spec.ts', '<rootDir>/{images,tools}/src/**/*.int.spec.ts'], {
+      setupFilesAfterEnv: ['<rootDir>/tools/jest.integration.mjs'],
+    }),
     project('e2e', ['<rootDir>/e2e/**/*.e2e.spec.ts'], {
       globalSetup: '<rootDir>/e2e/setup.ts',
       globalTeardown: '<rootDir>/e2e/teardown.ts',

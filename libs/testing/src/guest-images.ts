@@ -4,6 +4,7 @@ import { mkdir, readFile, rmdir, stat, utimes } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { isNativeError } from 'node:util/types';
 
 const REPOSITORY = resolve(import.meta.dirname, '../../..');
 const LOCK_IS_STALE_AFTER_MS = 30_000;
@@ -69,7 +70,8 @@ async function take(lock: string): Promise<boolean> {
     await mkdir(lock);
     return true;
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    // Jest's realms each have an Error of their own, so instanceof does not know one from the file system.
+    if (!isNativeError(error) || !('code' in error) || error.code !== 'EEXIST') throw error;
     const age = await stat(lock).then(({ mtimeMs }) => Date.now() - mtimeMs, () => 0);
     // Its owner was killed.
     if (age > LOCK_IS_STALE_AFTER_MS) await rmdir(lock).catch(() => undefined);
