@@ -2,7 +2,7 @@ import { jest } from '@jest/globals';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { CustomObjectsApi, CoreV1Api, KubeConfig, makeInformer, type KubernetesListObject, type KubernetesObject } from '@kubernetes/client-node';
-import { virtualMachines } from '@corral/contracts';
+import { KINDS, virtualMachines } from '@corral/contracts';
 import { Kubectl, kubectlOnPath, obtainKubectl, until } from '@corral/testing';
 import { ADMIN_TOKEN, startApi, type ApiFixture } from '../../testing/api-fixture.ts';
 
@@ -88,6 +88,25 @@ describe.each(PROGRAMS)('kubectl ($name)', ({ name: namespace, find, serverValid
     const printed = await kubectl.ok(['describe', 'vm', 'described']);
     expect(printed).toMatch(/Power State:\s+Running/);
     expect(printed).toMatch(/Warning\s+FailedScheduling\s+.*scheduler\s+0\/1 nodes fit/);
+  });
+
+  it('describes an object of every kind', async () => {
+    const described: readonly (readonly [object: { readonly kind: string; readonly [field: string]: unknown }, name: string])[] = [
+      [{ apiVersion: 'v1', kind: 'Namespace' }, `described-${namespace}`],
+      [{ apiVersion: 'v1', kind: 'Node' }, `described-${namespace}`],
+      [{ apiVersion: 'v1', kind: 'Event', involvedObject: { kind: 'Node', name: 'x' }, reason: 'Test' }, 'described.2'],
+      [{ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', spec: { holderIdentity: 'me' } }, 'described'],
+      [{ apiVersion: 'corral.dev/v1', kind: 'VirtualMachineImage', spec: { kernel: { url: `artifact:${'0'.repeat(64)}` } } }, `described-${namespace}`],
+      [{ apiVersion: 'corral.dev/v1', kind: 'VirtualMachine', spec: { source: { image: 'linux-minimal' } } }, 'described-too'],
+      [{ apiVersion: 'corral.dev/v1', kind: 'VirtualMachineSnapshot', spec: { virtualMachine: 'described-too' } }, 'described'],
+    ];
+    expect(described.map(([{ kind }]) => kind).sort()).toEqual(KINDS.map(({ kind }) => kind).sort());
+    for (const [object, name] of described) {
+      const created = await kubectl.ok(['create', '-o', 'name', '-f', '-'], JSON.stringify({ ...object, metadata: { name } }));
+      expect(await kubectl.ok(['describe', created.trim()])).toMatch(new RegExp(`^Name:\\s+${name}\n`));
+    }
+    expect(await kubectl.ok(['describe', 'node', `described-${namespace}`])).toMatch(/Non-terminated Pods:\s+\(0 in total\)/);
+    expect(await kubectl.ok(['api-resources', '-o', 'name'])).not.toMatch(/pods/);
   });
 
   it('labels, annotates, patches and replaces', async () => {
