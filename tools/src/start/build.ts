@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Terminal } from '../terminal/terminal.ts';
+import { buildReport } from './build-report.ts';
 import { runChild } from './child.ts';
 import { LaunchFailure } from './launch-failure.ts';
 
@@ -9,7 +10,6 @@ const SOURCES = ['apps', 'libs', 'prisma', 'package-lock.json', 'tsconfig.base.j
 const NOT_SOURCES = new Set(['node_modules', 'dist', 'generated', 'coverage']);
 const OUTPUTS = ['apps/api/dist/main.js', 'apps/worker/dist/main.js', 'apps/console/dist/index.html'];
 const PROJECTS = ['@corral/api', '@corral/worker', '@corral/console'];
-const SHOWN_LINES = 30;
 
 /** Builds what Corral runs. Nx knows best what is stale, but takes seconds to say so: a stamp says it in milliseconds. */
 export async function buildIfStale(
@@ -46,8 +46,7 @@ export async function buildIfStale(
     signal,
   );
   if (exitCode !== 0) {
-    const tail = [...said, errors].join('\n').trim().split('\n').slice(-SHOWN_LINES).join('\n');
-    throw new LaunchFailure(`Corral could not be built:\n${tail}`);
+    throw new LaunchFailure(`Corral could not be built:\n${buildReport([...said, errors].join('\n'))}`);
   }
   mkdirSync(join(root, '.nx'), { recursive: true });
   writeFileSync(stampFile, stamp);
