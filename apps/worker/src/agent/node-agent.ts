@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Clock, Disposer, systemClock } from '@corral/base';
 import { HttpObjectClient } from '@corral/client';
-import { MIB, virtualMachines, virtualMachineSnapshots } from '@corral/contracts';
+import { type MachineConfig, MIB, virtualMachines, virtualMachineSnapshots } from '@corral/contracts';
 import { type ObjectStore } from '@corral/object-store';
 import { Controller, EventRecorder } from '@corral/reconcile';
 import { v86Build } from '@corral/v86-host';
@@ -78,7 +78,7 @@ export class NodeAgent {
       const message = `CORRAL_FIRMWARE_DIR: ${firmwareDirectory} does not hold a readable bios.bin and vgabios.bin`;
       throw new Error(message, { cause });
     });
-    const { artifacts, snapshotCache, spool, pool } = await this.#openHome();
+    const { artifacts, snapshotCache, spool, pool } = await this.#openHome(firmware);
     const { machines, snapshots, images } = this.#watches;
     const [client, store, recorder, clock, log] = [this.#client, this.#store, this.#recorder, this.#clock, this.#log];
 
@@ -191,7 +191,7 @@ export class NodeAgent {
     this.#log.info('The node agent has stopped');
   }
 
-  async #openHome(): Promise<{
+  async #openHome(firmware: MachineConfig['firmware']): Promise<{
     readonly artifacts: ArtifactCache;
     readonly snapshotCache: SnapshotCache;
     readonly spool: Spool;
@@ -212,6 +212,7 @@ export class NodeAgent {
     const spool = new Spool(join(home, 'spool'));
     const pool = new ProcessPool({
       entryPath: VM_PROCESS_ENTRY,
+      firmware,
       directory: join(home, 'processes'),
       size: poolSize,
       log: this.#log,

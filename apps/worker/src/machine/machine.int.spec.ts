@@ -42,6 +42,8 @@ process.on('message', ({ type, requestId, config, directory }) => {
 });
 `;
 
+const FIRMWARE = { biosPath: 'bios.bin', vgaBiosPath: 'vgabios.bin' };
+
 let root: string;
 let pool: ProcessPool;
 let changes: number;
@@ -53,7 +55,7 @@ beforeEach(async () => {
   [changes, notices, discarded, lines] = [0, [], [], []];
   const entryPath = join(root, 'program.mjs');
   await writeFile(entryPath, PROGRAM);
-  pool = new ProcessPool({ entryPath, directory: join(root, 'processes'), size: 0, log: pino({ level: 'silent' }) });
+  pool = new ProcessPool({ entryPath, firmware: FIRMWARE, directory: join(root, 'processes'), size: 0, log: pino({ level: 'silent' }) });
   await pool.open();
 });
 afterEach(async () => {
@@ -75,7 +77,7 @@ async function aMachine(name: string, { suspended = false } = {}): Promise<Machi
   if (suspended) await mkdir(folder.suspendedPath, { recursive: true });
   const machine = new Machine({ uid: name, key: { namespace: 'default', name } }, folder, {
     pool,
-    firmware: { biosPath: '', vgaBiosPath: '' },
+    firmware: FIRMWARE,
     v86Build: 'build',
     clock: systemClock,
     log: log(),

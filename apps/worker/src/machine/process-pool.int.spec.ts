@@ -22,9 +22,11 @@ process.on('message', ({ type, requestId, directory }) => {
   if (type === 'Stop') { say({ type: 'Ended', reason: 'GuestPoweredOff', message: 'bye' }); return process.send({ type: 'Reply', requestId, ok: true }, () => process.exit(7)); }
   if (directory === 'nonsense') return say({ type: 'Reply', requestId, ok: 'maybe' });
   if (directory === 'shout') { process.stdout.write('x'.repeat(3 * 1024 * 1024) + 'THE END'); return say({ type: 'Reply', requestId, ok: true }); }
-  if (directory === 'environment') { writeFileSync('environment.json', JSON.stringify({ ...process.env, cwd: process.cwd() })); return say({ type: 'Reply', requestId, ok: true }); }
+  if (directory === 'environment') { writeFileSync('environment.json', JSON.stringify({ ...process.env, cwd: process.cwd(), argv: process.argv.slice(2).join() })); return say({ type: 'Reply', requestId, ok: true }); }
 });
 `;
+
+const FIRMWARE = { biosPath: 'bios.bin', vgaBiosPath: 'vgabios.bin' };
 
 let folder: string;
 let pool: ProcessPool;
@@ -33,6 +35,7 @@ beforeEach(async () => {
   await writeFile(join(folder, 'program.mjs'), PROGRAM);
   pool = new ProcessPool({
     entryPath: join(folder, 'program.mjs'),
+    firmware: FIRMWARE,
     directory: join(folder, 'processes'),
     size: 1,
     log: pino({ level: 'silent' }),
@@ -104,7 +107,7 @@ describe('A VM process', () => {
     expect((await readFile(path)).length).toBeLessThanOrEqual(1024 * 1024);
   });
 
-  it('knows nothing of the environment of the agent, and works in a folder of its own', async () => {
+  it('knows nothing of the environment of the agent but the firmware to warm up with, and works in a folder of its own', async () => {
     process.env['CORRAL_NODE_TOKEN'] = 'secret';
     const vm = await pool.take();
     await vm.request({ type: 'Snapshot', directory: 'environment' }, 5_000);
@@ -117,7 +120,8 @@ describe('A VM process', () => {
       Object.keys(seen)
         .filter((name) => !name.startsWith('NODE_CHANNEL'))
         .sort(),
-    ).toEqual(['MALLOC_ARENA_MAX', 'cwd']);
+    ).toEqual(['MALLOC_ARENA_MAX', 'argv', 'cwd']);
+    expect(seen['argv']).toBe('bios.bin,vgabios.bin');
     expect(seen['cwd']).toContain(join(folder, 'processes'));
   });
 });
@@ -152,6 +156,7 @@ describe('The pool', () => {
     await writeFile(join(folder, 'program.mjs'), 'process.exit(3)');
     const broken = new ProcessPool({
       entryPath: join(folder, 'program.mjs'),
+      firmware: FIRMWARE,
       directory: join(folder, 'broken'),
       size: 0,
       log: pino({ level: 'silent' }),

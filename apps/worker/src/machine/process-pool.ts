@@ -1,10 +1,12 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type MachineConfig } from '@corral/contracts';
 import { type Logger } from 'pino';
 import { VmProcessHandle } from './vm-process.handle.ts';
 
 export interface ProcessPoolOptions {
   readonly entryPath: string;
+  readonly firmware: MachineConfig['firmware'];
   /** Where the processes' working directories are made. */
   readonly directory: string;
   /** How many wait, started ahead of time. */
@@ -13,10 +15,12 @@ export interface ProcessPoolOptions {
 }
 
 const START_DEADLINE_MS = 30_000;
+/** The next process warms itself up, which must not slow the first commands of the machine that took the last one. */
+const REFILL_AFTER_TAKE_MS = 1_000;
 /** A program that cannot start must not be started in a tight loop. */
 const REFILL_AFTER_FAILURE_MS = 2_000;
 
-/** VM processes started ahead of time, so that a machine does not wait for Node and the emulator's code to load. */
+/** VM processes started ahead of time, so that a machine does not wait for Node and the emulator's code to load and to be compiled. */
 export class ProcessPool {
   readonly #options: ProcessPoolOptions;
   readonly #waiting: Promise<VmProcessHandle>[] = [];
@@ -40,12 +44,11 @@ export class ProcessPool {
     for (let waiting = this.#waiting.shift(); waiting; waiting = this.#waiting.shift()) {
       const process = await waiting.catch(() => undefined);
       if (process && !process.hasExited) {
-        // Later, so that starting the next process does not slow this one's first instructions.
-        setTimeout(() => this.#refill(), 250).unref();
+        this.#refillLater();
         return process;
       }
     }
-    setTimeout(() => this.#refill(), 250).unref();
+    this.#refillLater();
     return this.#start();
   }
 
@@ -55,6 +58,10 @@ export class ProcessPool {
     const all = [...this.#all];
     for (const process of all) process.kill();
     await Promise.all(all.map((process) => process.exited()));
+  }
+
+  #refillLater(): void {
+    setTimeout(() => this.#refill(), REFILL_AFTER_TAKE_MS).unref();
   }
 
   #refill(): void {
@@ -86,7 +93,8 @@ export class ProcessPool {
     if (this.#closed) throw new Error('The process pool is closed');
     const directory = join(this.#options.directory, String(++this.#count));
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const process = new VmProcessHandle({ entryPath: this.#options.entryPath, directory });
+    const { entryPath, firmware } = this.#options;
+    const process = new VmProcessHandle({ entryPath, directory, firmware });
     this.#all.add(process);
     void process.exited().then(async () => {
       this.#all.delete(process);

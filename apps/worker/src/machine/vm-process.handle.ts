@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { assertNever } from '@corral/base';
 import {
+  type MachineConfig,
   type SnapshotTaken,
   type VmProcessFailure,
   type VmProcessInput,
@@ -43,6 +44,8 @@ export interface VmProcessOptions {
   readonly entryPath: string;
   /** Its working directory, its own. */
   readonly directory: string;
+  /** What its machine will have: with it the process warms itself up before it waits. */
+  readonly firmware: MachineConfig['firmware'];
 }
 
 /** What the process may know of the world outside: nothing but this. One malloc arena instead of one per thread saves tens of megabytes. */
@@ -63,8 +66,8 @@ export class VmProcessHandle {
   #listener: VmProcessListener | undefined;
   #exit: { readonly exitCode?: number; readonly signal?: string } | undefined;
 
-  constructor({ entryPath, directory }: VmProcessOptions) {
-    this.#child = fork(entryPath, [], {
+  constructor({ entryPath, directory, firmware }: VmProcessOptions) {
+    this.#child = fork(entryPath, [firmware.biosPath, firmware.vgaBiosPath], {
       cwd: directory,
       env: CLOSED_ENVIRONMENT,
       execArgv: V8_FLAGS,
