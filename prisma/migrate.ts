@@ -10,6 +10,7 @@ import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-util
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import * as engine from '@prisma/schema-engine-wasm/schema_engine_bg';
+import { z } from 'zod';
 
 const MIGRATIONS = join(import.meta.dirname, 'migrations');
 
@@ -71,13 +72,13 @@ async function migrate(connectionString: string): Promise<readonly string[]> {
   return appliedMigrationNames;
 }
 
-const url = process.env['DATABASE_URL'];
-if (!url) {
-  console.error('DATABASE_URL must name the PostgreSQL database to migrate');
+const environment = z.object({ DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }) }).safeParse(process.env);
+if (!environment.success) {
+  console.error('DATABASE_URL: must be the postgresql:// URL of the database to migrate');
   process.exit(1);
 }
 try {
-  const applied = await migrate(url);
+  const applied = await migrate(environment.data.DATABASE_URL);
   console.log(applied.length === 0 ? 'The database is up to date' : `Applied ${applied.join(', ')}`);
   process.exit(0);
 } catch (error) {
