@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ExecRequest, InputRequest, Problem } from '@corral/contracts';
-import { WebSocketServer } from 'ws';
+import { WebSocketServer, type WebSocket } from 'ws';
 import { z } from 'zod';
 import { runCommand } from './exec.run.ts';
 import { EXEC_SUBPROTOCOLS, parseExecQuery, serveExecSocket } from './exec.socket.ts';
@@ -73,18 +73,20 @@ export class DataPlaneServer {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // Node takes its own listener away at an upgrade; a client that hangs up must not end the machine.
+    socket.on('error', () => socket.destroy());
     try {
       const { pathname, searchParams } = urlOf(request);
       switch (pathname) {
         case '/exec': {
           const exec = parseExecQuery(searchParams);
           this.#vm.agent();
-          return this.#sockets.handleUpgrade(request, socket, head, (client) => serveExecSocket(this.#vm, client, exec));
+          return this.#accept(request, socket, head, (client) => serveExecSocket(this.#vm, client, exec));
         }
         case '/serial': {
           const replayBytes = z.coerce.number().int().min(0).catch(0).parse(searchParams.get('replay') ?? 0);
           this.#vm.emulator();
-          return this.#sockets.handleUpgrade(request, socket, head, (client) => serveSerialSocket(this.#vm.serial, client, replayBytes));
+          return this.#accept(request, socket, head, (client) => serveSerialSocket(this.#vm.serial, client, replayBytes));
         }
         default:
           throw new Problem('route.not-found', `the machine has no WebSocket at ${pathname}`);
@@ -92,6 +94,14 @@ export class DataPlaneServer {
     } catch (error) {
       refuseUpgrade(socket, error);
     }
+  }
+
+  #accept(request: IncomingMessage, socket: Duplex, head: Buffer, serve: (client: WebSocket) => void): void {
+    this.#sockets.handleUpgrade(request, socket, head, (client) => {
+      // A frame that is too large, or none at all, ends its connection and nothing else.
+      client.on('error', () => client.terminate());
+      serve(client);
+    });
   }
 }
 
