@@ -1,4 +1,4 @@
-import { isLabelValue, isQualifiedName } from './metadata-rules.ts';
+import { isLabelValue, isQualifiedName } from '@corral/contracts';
 import { malformed } from './refusals.ts';
 
 /** One requirement of a label selector. Source: k8s.io/apimachinery/pkg/labels, Requirement. */

@@ -1,20 +1,9 @@
-import { isDnsLabel, isDnsSubdomain, type FieldProblem, type KindDefinition, type ObjectMeta } from '@corral/contracts';
+import { isDnsLabel, isDnsSubdomain, isQualifiedName, labelProblems, type FieldProblem, type KindDefinition, type ObjectMeta } from '@corral/contracts';
 
 /** Rules of metadata. Source: k8s.io/apimachinery/pkg/api/validation, ValidateObjectMeta. */
 
-const QUALIFIED_PART = /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
-const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
 const MAX_ANNOTATION_BYTES = 256 * 1024;
 const STANDARD_FINALIZERS = ['orphan', 'foregroundDeletion', 'kubernetes'];
-
-/** `prefix/name` or `name`: prefix a DNS subdomain, name at most 63 characters. */
-export function isQualifiedName(text: string): boolean {
-  const slash = text.indexOf('/');
-  const name = text.slice(slash + 1);
-  return (slash === -1 || isDnsSubdomain(text.slice(0, slash))) && name.length <= 63 && QUALIFIED_PART.test(name);
-}
-
-export const isLabelValue = (text: string): boolean => text.length <= 63 && LABEL_VALUE.test(text);
 
 const NAME_MESSAGES = {
   DnsLabel: `a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', start and end with an alphanumeric character, and have at most 63 characters`,
@@ -26,7 +15,7 @@ export type NewMetadata = Partial<ObjectMeta>;
 export function metadataProblems(kind: KindDefinition, metadata: NewMetadata): FieldProblem[] {
   return [
     ...nameProblems(kind, metadata),
-    ...labelProblems(metadata.labels ?? {}),
+    ...labelProblems(metadata.labels ?? {}, 'metadata.labels'),
     ...annotationProblems(metadata.annotations ?? {}),
     ...finalizerProblems(metadata.finalizers ?? []),
     ...ownerProblems(metadata.ownerReferences ?? []),
@@ -51,13 +40,6 @@ function nameProblems(kind: KindDefinition, { name, generateName }: NewMetadata)
 
 /** generateName is cut so that five characters still fit into a DNS label. Source: k8s.io/apiserver/pkg/storage/names. */
 export const MAX_GENERATED_PREFIX = 58;
-
-function labelProblems(labels: Readonly<Record<string, string>>): FieldProblem[] {
-  return Object.entries(labels).flatMap(([key, value]): FieldProblem[] => [
-    ...(isQualifiedName(key) ? [] : [{ field: 'metadata.labels', reason: 'FieldValueInvalid' as const, message: `label key "${key}" must be a qualified name such as example.com/name` }]),
-    ...(isLabelValue(value) ? [] : [{ field: `metadata.labels.${key}`, reason: 'FieldValueInvalid' as const, message: `must be at most 63 alphanumeric characters, '-', '_' or '.', and start and end with an alphanumeric character` }]),
-  ]);
-}
 
 function annotationProblems(annotations: Readonly<Record<string, string>>): FieldProblem[] {
   const entries = Object.entries(annotations);

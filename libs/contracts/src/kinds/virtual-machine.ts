@@ -3,7 +3,7 @@ import type { KindDefinition } from '../kind.ts';
 import { Condition, findCondition, type KubeObject } from '../metadata.ts';
 import type { FieldProblem } from '../problems.ts';
 import { MIB, parseBytes } from '../quantity.ts';
-import { BytesQuantity, DnsName } from './fields.ts';
+import { BytesQuantity, DnsName, labelProblems } from './fields.ts';
 import { ImageParts } from './image-parts.ts';
 
 /** v86 clamps more than this silently; so Corral refuses it. */
@@ -20,7 +20,7 @@ export const VirtualMachineSource = z
 export const VirtualMachineSpec = z.strictObject({
   source: VirtualMachineSource,
   memory: BytesQuantity.optional().describe('Guest RAM. Defaults to the image’s or the snapshot’s; at most 2047Mi.'),
-  residentMemory: BytesQuantity.optional().describe('Budget of RAM held on the node before cold pages are swapped.'),
+  residentMemory: BytesQuantity.optional().describe('Budget of guest RAM held on the node before cold pages are swapped: from 16Mi to memory. Takes effect with the paged memory mode; until then it is only recorded.'),
   powerState: z.enum(['Running', 'Paused', 'Stopped']).default('Running').describe('What the machine should be doing.'),
   restartPolicy: z.enum(['Always', 'OnFailure', 'Never']).default('Always').describe('When to start again after it ended.'),
   bootPolicy: z
@@ -120,14 +120,21 @@ export const virtualMachines: KindDefinition<VirtualMachineSpec, VirtualMachineS
         message: `must be a whole number of MiB from ${MIN_MEMORY_MIB}Mi to ${MAX_MEMORY_MIB}Mi`,
       });
     }
+    const { nodeSelector = {}, residentMemory } = vm.spec ?? {};
+    // What was stored before there were these rules must not keep a node or a controller from writing.
+    if (JSON.stringify(previous?.spec?.nodeSelector) !== JSON.stringify(nodeSelector)) problems.push(...labelProblems(nodeSelector, 'spec.nodeSelector'));
+    if (residentMemory !== undefined && residentMemory !== previous?.spec?.residentMemory && (parseBytes(residentMemory) ?? 0) < MIN_MEMORY_MIB * MIB) {
+      problems.push({ field: 'spec.residentMemory', reason: 'FieldValueInvalid', message: `must be at least ${MIN_MEMORY_MIB}Mi` });
+    }
+    // Absent is not changed: the server fills in what a manifest leaves to it, again.
     if (previous) {
       if (JSON.stringify(previous.spec?.source) !== JSON.stringify(source)) {
         problems.push({ field: 'spec.source', reason: 'FieldValueForbidden', message: 'is immutable: create another machine from the other source' });
       }
-      if (previous.spec?.memory !== undefined && previous.spec.memory !== memory) {
+      if (memory !== undefined && previous.spec?.memory !== undefined && parseBytes(previous.spec.memory) !== bytes) {
         problems.push({ field: 'spec.memory', reason: 'FieldValueForbidden', message: 'is immutable: a running guest cannot change its RAM' });
       }
-      if (previous.spec?.nodeName !== undefined && previous.spec.nodeName !== vm.spec?.nodeName) {
+      if (vm.spec?.nodeName !== undefined && previous.spec?.nodeName !== undefined && previous.spec.nodeName !== vm.spec.nodeName) {
         problems.push({ field: 'spec.nodeName', reason: 'FieldValueForbidden', message: 'is immutable once the machine is bound' });
       }
     }

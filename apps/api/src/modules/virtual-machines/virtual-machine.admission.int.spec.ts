@@ -1,4 +1,4 @@
-import { findCondition, virtualMachineImages, virtualMachines, type VirtualMachineSpec } from '@corral/contracts';
+import { findCondition, virtualMachineImages, virtualMachines, type VirtualMachine, type VirtualMachineSpec } from '@corral/contracts';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
 import { bzImage, cpio } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
@@ -44,6 +44,45 @@ describe('a VirtualMachine', () => {
     await registerNode(stack.agent, 'somewhere');
     const bound = await create('by-hand', { source: { image: 'declared' }, nodeName: 'somewhere' });
     expect(bound.status).toMatchObject({ phase: 'Scheduled', conditions: [{ type: 'Scheduled', status: 'True', reason: 'Bound' }] });
+  });
+
+  it('takes its own manifest again once memory and node are filled in, however the memory is written', async () => {
+    await registerNode(stack.agent, 'replaced-on');
+    const send = async (method: string, body: object, type = 'application/json') => {
+      const path = `/apis/corral.dev/v1/namespaces/default/virtualmachines${method === 'POST' ? '' : '/replaced'}`;
+      const response = await stack.fetch(path, { method, headers: { 'content-type': type }, body: JSON.stringify(body) });
+      return { code: response.status, body: (await response.json()) as VirtualMachine };
+    };
+    const manifest = { apiVersion: 'corral.dev/v1', kind: 'VirtualMachine', metadata: { name: 'replaced' }, spec: { source: { image: 'declared' }, powerState: 'Stopped' } };
+    await send('POST', manifest);
+    await send('PATCH', { spec: { nodeName: 'replaced-on' } }, 'application/merge-patch+json');
+    const replace = async (spec: object) => {
+      const current = await stack.admin.get(virtualMachines, 'default', 'replaced');
+      return send('PUT', { ...manifest, metadata: { ...manifest.metadata, resourceVersion: current?.metadata.resourceVersion }, spec: { ...manifest.spec, ...spec } });
+    };
+    const whole = { memory: '192Mi', nodeName: 'replaced-on' };
+    expect(await replace({})).toMatchObject({ code: 200, body: { metadata: { generation: 2 }, spec: whole } });
+    expect(await replace({ restartPolicy: 'Never' })).toMatchObject({ code: 200, body: { metadata: { generation: 3 }, spec: { ...whole, restartPolicy: 'Never' } } });
+    expect(await send('PATCH', { spec: { memory: null, nodeName: null } }, 'application/merge-patch+json')).toMatchObject({ code: 200, body: { spec: whole } });
+    expect((await replace({ memory: `${192 * 1024}Ki` })).code).toBe(200);
+    expect((await replace({ memory: '193Mi' })).code).toBe(422);
+    expect((await replace({ nodeName: 'somewhere' })).code).toBe(422);
+  });
+
+  it('has a budget of resident memory from 16Mi to its memory, named or its image’s', async () => {
+    const source = { image: 'declared' };
+    for (const residentMemory of ['15Mi', '193Mi']) {
+      await expect(create('x', { source, residentMemory })).rejects.toMatchObject(refused('spec.residentMemory', 'FieldValueInvalid'));
+    }
+    await expect(create('x', { source, memory: '128Mi', residentMemory: '129Mi' })).rejects.toMatchObject(refused('spec.residentMemory', 'FieldValueInvalid'));
+    await create('resident', { source, residentMemory: '192Mi' });
+  });
+
+  it('selects nodes by what can be a label', async () => {
+    const source = { image: 'declared' };
+    await expect(create('x', { source, nodeSelector: { 'no label': 'x' } })).rejects.toMatchObject(refused('spec.nodeSelector', 'FieldValueInvalid'));
+    await expect(create('x', { source, nodeSelector: { disk: 'very fast' } })).rejects.toMatchObject(refused('spec.nodeSelector.disk', 'FieldValueInvalid'));
+    await create('selecting', { source, nodeSelector: { 'example.com/disk': 'fast', empty: '' } });
   });
 
   it('hears of every bad field at once, also of those that other objects decide about', async () => {

@@ -32,11 +32,12 @@ interface MemoryRule {
 @Injectable()
 export class VirtualMachineAdmission {
   constructor(@Inject(Admission) admission: Admission) {
-    admission.default(virtualMachines, (vm, previous, _operation, objects) => (previous ? Promise.resolve(vm) : withDefaultMemory(vm, objects)));
+    admission.default(virtualMachines, (vm, previous, _operation, objects) => (previous ? Promise.resolve(withKept(vm, previous)) : withDefaultMemory(vm, objects)));
     admission.default(virtualMachines, (vm, previous) => Promise.resolve(previous?.spec?.nodeName === undefined ? withBinding(vm) : vm));
     admission.check(virtualMachines, async (vm, previous, _operation, objects) => [
       ...(previous ? [] : await sourceProblems(vm, objects)),
       ...(await nodeProblems(vm, previous, objects)),
+      ...residentMemoryProblems(vm, previous),
     ]);
   }
 }
@@ -46,6 +47,13 @@ async function withDefaultMemory(vm: VirtualMachine, objects: ObjectClient): Pro
   const { rule } = await lookUpSource(vm, objects);
   if (rule?.defaultMiB === undefined) return vm;
   return { ...vm, spec: { ...vm.spec, memory: formatBytes(rule.defaultMiB * MIB) } };
+}
+
+/** What a manifest left to the server once, it leaves to the server when it is sent again. */
+function withKept(vm: VirtualMachine, previous: VirtualMachine): VirtualMachine {
+  if (!vm.spec) return vm;
+  const { memory = previous.spec?.memory, nodeName = previous.spec?.nodeName } = vm.spec;
+  return { ...vm, spec: { ...vm.spec, ...(memory === undefined ? {} : { memory }), ...(nodeName === undefined ? {} : { nodeName }) } };
 }
 
 /** Binding and saying so are one write, whoever binds. */
@@ -75,6 +83,13 @@ async function nodeProblems(vm: VirtualMachine, previous: VirtualMachine | undef
   const nodeName = vm.spec?.nodeName;
   if (nodeName === undefined || nodeName === previous?.spec?.nodeName || (await objects.get(nodes, undefined, nodeName))) return [];
   return [{ field: 'spec.nodeName', reason: 'FieldValueNotFound', message: `node "${nodeName}" does not exist` }];
+}
+
+/** The memory compared with may be the source's, so this is no rule of the schema. */
+function residentMemoryProblems({ spec }: VirtualMachine, previous: VirtualMachine | undefined): readonly FieldProblem[] {
+  const [memory, resident] = [parseBytes(spec?.memory ?? ''), parseBytes(spec?.residentMemory ?? '')];
+  if (memory === undefined || resident === undefined || resident <= memory || spec?.residentMemory === previous?.spec?.residentMemory) return [];
+  return [invalid('spec.residentMemory', `must be at most spec.memory, ${spec?.memory}`)];
 }
 
 async function lookUpSource(vm: VirtualMachine, objects: ObjectClient): Promise<{ readonly problem?: FieldProblem; readonly rule?: MemoryRule }> {
