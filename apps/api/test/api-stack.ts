@@ -18,12 +18,20 @@ jest.setTimeout(60_000);
 const ROOT = join(import.meta.dirname, '../../..');
 export const DATA_PLANE_SECRET = 'data-plane-secret-of-tests';
 const ADMIN_TOKEN = 'admin-token-of-tests';
-const NODE_TOKEN = 'node-token-of-tests';
+export const NODE_TOKEN = 'node-token-of-tests';
+
+/** As Fastify knows it: the path is a pattern. */
+export interface ApiRoute {
+  readonly method: string;
+  readonly path: string;
+}
 
 /** The API server on real, embedded PostgreSQL, Redis and S3, in the test's own process. */
 export interface ApiStack {
   readonly url: string;
   readonly app: NestFastifyApplication;
+  /** Every HTTP route the server registered. */
+  readonly routes: readonly ApiRoute[];
   readonly config: ApiConfig;
   readonly redis: EmbeddedRedis;
   readonly objectStore: EmbeddedObjectStore;
@@ -59,6 +67,10 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
     ...env,
   });
   const app = await createApplication(config);
+  const routes: ApiRoute[] = [];
+  app.getHttpAdapter().getInstance().addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat()) routes.push({ method: one, path: url });
+  });
   app.useLogger(process.env['CORRAL_TEST_LOG'] ? ['log', 'warn', 'error'] : false);
   const url = await startApplication(app, config);
   const admin = new HttpObjectClient({ baseUrl: url, token: ADMIN_TOKEN });
@@ -66,6 +78,7 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
   return {
     url,
     app,
+    routes,
     config,
     redis,
     objectStore,
