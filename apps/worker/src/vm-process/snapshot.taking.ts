@@ -10,12 +10,7 @@ export interface CopiedState {
 /** Stops the guest, copies what it is, and lets it run on. The disk is not copied: it keeps old clusters while it is frozen. */
 export async function takeSnapshot(emulator: Emulator, mayRun: () => boolean): Promise<CopiedState> {
   const begun = performance.now();
-  await emulator.pause();
-  const createdAt = new Date();
-  const pages = emulator.memory.copyNonZeroPages();
-  const devices = emulator.saveDevices();
-  const clusters = emulator.disk?.freeze();
-  if (mayRun()) emulator.run();
+  const { createdAt, pages, devices, clusters } = await copyOf(emulator, mayRun);
   const pauseMs = Math.ceil(performance.now() - begun);
   return {
     async write(directory, machine) {
@@ -33,6 +28,16 @@ export async function takeSnapshot(emulator: Emulator, mayRun: () => boolean): P
       }
     },
   };
+}
+
+async function copyOf(emulator: Emulator, mayRun: () => boolean) {
+  await emulator.pause();
+  try {
+    // The disk last: only what has been copied wholly is written, and lets go of it.
+    return { createdAt: new Date(), pages: emulator.memory.copyNonZeroPages(), devices: emulator.saveDevices(), clusters: emulator.disk?.freeze() };
+  } finally {
+    if (mayRun()) emulator.run();
+  }
 }
 
 function* piecesOf({ numbers, bytes }: CopiedPages): Generator<Piece> {

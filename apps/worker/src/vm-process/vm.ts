@@ -7,7 +7,7 @@ import { clearRestoring, overlayPath, replaceOverlay, restoringPath } from '../d
 import { VmFailure } from './failure.ts';
 import { PanicWatch } from './panic.watch.ts';
 import { SerialHub } from './serial.hub.ts';
-import { takeSnapshot } from './snapshot.taking.ts';
+import { takeSnapshot, type CopiedState } from './snapshot.taking.ts';
 
 const AGENT_PORT_NAME = 'corral.agent.0';
 
@@ -35,6 +35,8 @@ export class Vm {
   #turn: Promise<unknown> = Promise.resolve();
   /** The latest snapshot: the next waits until it is written, for a disk holds on to one moment only. */
   #written: Promise<unknown> = Promise.resolve();
+  /** The writing of what was copied last: it reads the emulator's disk. */
+  #writing: Promise<unknown> = Promise.resolve();
 
   constructor(config: MachineConfig, events: VmEvents) {
     this.#config = config;
@@ -75,8 +77,12 @@ export class Vm {
   async snapshot(directory: string): Promise<SnapshotTaken> {
     const machine = await this.#machine();
     const written = this.#written.then(async () => {
-      const copied = await this.#inTurn(() => takeSnapshot(this.emulator(), () => !this.#paused && !this.#panicked));
-      return copied.write(directory, machine);
+      const { writing } = await this.#inTurn(async () => {
+        const copied = await takeSnapshot(this.emulator(), () => !this.#paused && !this.#panicked);
+        // Wrapped: the turn ends with the copying.
+        return { writing: this.#write(copied, directory, machine) };
+      });
+      return writing;
     });
     this.#written = written.catch(() => undefined);
     return written;
@@ -113,6 +119,12 @@ export class Vm {
     if (!this.#config.guestAgent) throw new Problem('vm.no-guest-agent', 'the machine’s image has no guest agent');
     if (!this.#session.available) throw new Problem('vm.no-guest-agent', 'the guest agent does not answer');
     return { session: this.#session, files: this.#files };
+  }
+
+  #write(copied: CopiedState, directory: string, machine: SnapshotMachine): Promise<SnapshotTaken> {
+    const writing = copied.write(directory, machine);
+    this.#writing = writing.catch(() => undefined);
+    return writing;
   }
 
   async #boot(): Promise<void> {
@@ -197,6 +209,7 @@ export class Vm {
     if (this.#stopping) return this.#halted.resolve(undefined);
     this.#inTurn(async () => {
       this.#session.dispose('the guest restarts');
+      await this.#writing;
       await this.emulator().dispose();
       this.#panicked = false;
       this.#events.tell({ type: 'GuestRebooted' });

@@ -1,0 +1,35 @@
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { guestImages } from '@corral/testing';
+import { Emulator } from '@corral/v86-host';
+import { takeSnapshot } from './snapshot.taking.ts';
+
+it('lets the guest run on when its state could not be copied, unless it was paused', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'corral-taking-'));
+  const disk = join(folder, 'disk.img');
+  await writeFile(disk, '');
+  await truncate(disk, 1024 * 1024);
+  const { firmwareDirectory } = await guestImages();
+  const emulator = await Emulator.create(
+    {
+      memoryMiB: 16, media: { disk }, commandLine: '', overlayPath: join(folder, 'overlay'), acpi: false,
+      firmware: { biosPath: join(firmwareDirectory, 'bios.bin'), vgaBiosPath: join(firmwareDirectory, 'vgabios.bin') },
+      macAddress: '02:00:00:00:00:01', agentPortName: 'none',
+    },
+    { onHalt: () => undefined, onReboot: () => undefined },
+    { boot: true },
+  );
+  try {
+    emulator.run();
+    const frozen = emulator.disk?.freeze();
+    await expect(takeSnapshot(emulator, () => true)).rejects.toThrow('frozen');
+    expect(emulator.running).toBe(true);
+    await expect(takeSnapshot(emulator, () => false)).rejects.toThrow('frozen');
+    expect(emulator.running).toBe(false);
+    frozen?.release();
+  } finally {
+    await emulator.dispose();
+    await rm(folder, { recursive: true });
+  }
+});
