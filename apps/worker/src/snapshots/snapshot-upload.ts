@@ -43,9 +43,14 @@ export async function uploadSnapshot({
       },
     });
     const file = createReadStream(join(directory, name), { highWaterMark: READ_BYTES });
-    file.once('error', (error) => meter.destroy(error));
-    await store.putStream(posix.join(keyPrefix, name), file.pipe(meter), { sha256, sizeBytes, signal });
-    file.destroy();
+    file.on('error', (error) => meter.destroy(error));
+    // The store hears of it too, unless it has given up: then nobody else listens.
+    meter.on('error', () => undefined);
+    try {
+      await store.putStream(posix.join(keyPrefix, name), file.pipe(meter), { sha256, sizeBytes, signal });
+    } finally {
+      file.destroy();
+    }
   }
   return posix.join(keyPrefix, taken.manifest.name);
 }

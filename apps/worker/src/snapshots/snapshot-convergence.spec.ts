@@ -1,0 +1,122 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '@corral/base';
+import { findCondition, Problem, type SnapshotTaken, type VirtualMachineSnapshot } from '@corral/contracts';
+import { pino } from 'pino';
+import { SnapshotConvergence, type SnapshotConvergenceOptions } from './snapshot-convergence.ts';
+
+const KEY = { namespace: 'default', name: 'kept' };
+const MANIFEST = { name: 'manifest.json', sha256: 'a'.repeat(64), sizeBytes: 2 };
+const TAKEN: SnapshotTaken = { pauseMs: 1, files: [MANIFEST], manifest: MANIFEST };
+const NEW: VirtualMachineSnapshot = {
+  apiVersion: 'corral.dev/v1',
+  kind: 'VirtualMachineSnapshot',
+  metadata: { ...KEY, uid: 'uid', resourceVersion: '1', generation: 1, creationTimestamp: new Date().toISOString() },
+  spec: { virtualMachine: 'demo', nodeName: 'worker-1' },
+};
+
+/** A node with one running machine, and an API that holds one snapshot of it, which others can change. */
+class OneSnapshot {
+  held: VirtualMachineSnapshot = NEW;
+  incarnation = 1;
+  taken: number[] = [];
+  uploads = 0;
+  /** What happens while the upload is under way. */
+  meanwhile: () => void = () => undefined;
+  /** What happens while the API is told that it begins. */
+  afterBegin: () => void = () => undefined;
+  readonly convergence: SnapshotConvergence;
+
+  constructor(folder: string) {
+    writeFileSync(join(folder, MANIFEST.name), '{}');
+    let known = this.held;
+    const machine = {
+      uid: 'vm',
+      state: { phase: 'Running', run: { incarnation: 1 } },
+      folder: { record: async () => undefined },
+      snapshot: async (_directory: string, incarnation: number) => {
+        if (incarnation !== this.incarnation) throw new Error('another incarnation');
+        this.taken.push(incarnation);
+        return TAKEN;
+      },
+    };
+    this.convergence = new SnapshotConvergence({
+      nodeName: 'worker-1',
+      clock: systemClock,
+      log: pino({ level: 'silent' }),
+      recorder: { record: () => undefined },
+      snapshots: { get: () => known, getByUid: () => known, list: () => [known], observe: (snapshot: VirtualMachineSnapshot) => (known = snapshot) },
+      machines: { get: () => ({ metadata: { uid: 'vm' } }) },
+      supervisor: { find: () => machine },
+      spool: {
+        begin: async () => folder,
+        pathOf: () => folder,
+        remove: async () => undefined,
+        manifestOf: async () => ({ machine: { memoryMiB: 64, v86Build: 'b', imageDigest: 'd' } }),
+      },
+      store: {
+        putStream: async () => {
+          this.uploads += 1;
+          this.meanwhile();
+        },
+      },
+      client: {
+        get: async () => this.held,
+        replaceStatus: async (_kind: unknown, snapshot: VirtualMachineSnapshot) => {
+          if (snapshot.metadata.resourceVersion !== this.held.metadata.resourceVersion) throw new Problem('object.conflict', 'stale');
+          this.change(snapshot);
+          if (snapshot.status?.completedAt === undefined) this.afterBegin();
+          return this.held;
+        },
+      },
+    } as unknown as SnapshotConvergenceOptions);
+  }
+
+  change(snapshot: VirtualMachineSnapshot): void {
+    const { metadata } = snapshot;
+    this.held = { ...snapshot, metadata: { ...metadata, resourceVersion: String(Number(this.held.metadata.resourceVersion) + 1) } };
+  }
+
+  get ready(): string | undefined {
+    return findCondition(this.held.status?.conditions, 'Ready')?.reason;
+  }
+}
+
+let folder: string;
+let one: OneSnapshot;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'corral-snapshot-'));
+  one = new OneSnapshot(folder);
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+const reconcile = () => one.convergence.reconcile(KEY, new AbortController().signal);
+
+describe('Taking a snapshot', () => {
+  it('ends Ready, also when somebody else wrote to the object meanwhile', async () => {
+    one.meanwhile = () => one.change({ ...one.held, metadata: { ...one.held.metadata, labels: { a: 'b' } } });
+    expect(await reconcile()).toEqual({ type: 'Done' });
+    expect([one.ready, one.held.metadata.labels]).toEqual(['Verified', { a: 'b' }]);
+  });
+
+  it.each<[string, () => VirtualMachineSnapshot]>([
+    ['given up by its controller', () => ({ ...one.held, status: { completedAt: '2026-01-01T00:00:00Z' } })],
+    ['deleted', () => ({ ...one.held, metadata: { ...one.held.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } })],
+    ['bound elsewhere', () => ({ ...one.held, spec: { virtualMachine: 'demo', nodeName: 'worker-2' } })],
+    ['replaced by another of its name', () => ({ ...one.held, metadata: { ...one.held.metadata, uid: 'another' } })],
+  ])('says no word on one that was %s meanwhile', async (_how, become) => {
+    let left: VirtualMachineSnapshot | undefined;
+    one.meanwhile = () => {
+      one.change(become());
+      left = one.held;
+    };
+    expect(await reconcile()).toEqual({ type: 'Done' });
+    expect([one.uploads, one.held]).toEqual([1, left]);
+  });
+
+  it('takes nothing of an incarnation that began while the API was told of the one before', async () => {
+    one.afterBegin = () => (one.incarnation = 2);
+    expect(await reconcile()).toMatchObject({ type: 'RequeueAfter' });
+    expect([one.taken, one.uploads]).toEqual([[], 0]);
+  });
+});
