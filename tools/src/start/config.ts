@@ -3,26 +3,38 @@ import { z } from 'zod';
 import { LaunchFailure } from './launch-failure.ts';
 
 /** An empty variable is one that is not set, as in `DATABASE_URL= npm start`. */
-const optional = <T extends z.ZodType>(schema: T) =>
-  z.preprocess((value) => (value === '' ? undefined : value), schema.optional());
+const unset = (value: unknown): unknown => (value === '' ? undefined : value);
+const optional = <T extends z.ZodType>(schema: T) => z.preprocess(unset, schema.optional());
+const HOST = /./;
+const PORT = 'must be a port number, from 1 to 65535';
 
 const Environment = z.object({
-  CORRAL_HOME: z.string().min(1).default('.corral'),
-  CORRAL_HOST: z.string().min(1).default('127.0.0.1'),
-  CORRAL_PORT: z.coerce
-    .number('must be a port number')
-    .int()
-    .min(1, 'must be from 1 to 65535')
-    .max(65_535, 'must be from 1 to 65535')
-    .default(8086),
-  DATABASE_URL: optional(z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// URL' })),
-  REDIS_URL: optional(z.url({ protocol: /^rediss?$/, error: 'must be a redis:// or rediss:// URL' })),
+  CORRAL_HOME: z.preprocess(unset, z.string().default('.corral')),
+  CORRAL_HOST: z.preprocess(unset, z.string().default('127.0.0.1')),
+  CORRAL_PORT: z.preprocess(
+    unset,
+    z
+      .string()
+      .regex(/^\d{1,5}$/, PORT)
+      .default('8086')
+      .transform(Number)
+      .refine((port) => port >= 1 && port <= 65_535, PORT),
+  ),
+  DATABASE_URL: optional(
+    z.url({ protocol: /^postgres(ql)?$/, hostname: HOST, error: 'must be a postgresql:// URL that names a host' }),
+  ),
+  REDIS_URL: optional(
+    z.url({ protocol: /^rediss?$/, hostname: HOST, error: 'must be a redis:// or rediss:// URL that names a host' }),
+  ),
   S3_ENDPOINT: optional(z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' })),
-  S3_REGION: z.string().min(1).default('us-east-1'),
-  S3_BUCKET: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must be an S3 bucket name')
-    .default('corral'),
+  S3_REGION: z.preprocess(unset, z.string().default('us-east-1')),
+  S3_BUCKET: z.preprocess(
+    unset,
+    z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must be an S3 bucket name')
+      .default('corral'),
+  ),
   S3_ACCESS_KEY_ID: optional(z.string()),
   S3_SECRET_ACCESS_KEY: optional(z.string()),
 });

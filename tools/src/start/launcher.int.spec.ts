@@ -157,6 +157,13 @@ describe('npm start, where something is wrong', () => {
 
   it.each([
     [{ CORRAL_PORT: 'http' }, 'CORRAL_PORT: '],
+    [{ CORRAL_PORT: '0x' }, 'CORRAL_PORT: must be a port number, from 1 to 65535'],
+    [{ CORRAL_PORT: '65536' }, 'CORRAL_PORT: must be a port number, from 1 to 65535'],
+    [{ DATABASE_URL: 'postgres://' }, 'DATABASE_URL: must be a postgresql:// URL that names a host'],
+    [{ REDIS_URL: 'redis://' }, 'REDIS_URL: must be a redis:// or rediss:// URL that names a host'],
+    [{ CORRAL_HOME: '/etc/passwd' }, 'CORRAL_HOME: /etc/passwd cannot be used (ENOTDIR)'],
+    [{ CORRAL_HOME: '/etc/passwd/home' }, 'CORRAL_HOME: /etc/passwd/home cannot be used (ENOTDIR)'],
+    [{ CORRAL_HOME: '/proc/corral/home' }, 'CORRAL_HOME: /proc/corral/home cannot be used (ENOENT)'],
     [{ CORRAL_HOST: 'not an address' }, 'CORRAL_HOST: '],
     [{ DATABASE_URL: 'mysql://db' }, 'DATABASE_URL: must be a postgresql:// URL'],
     [
@@ -174,6 +181,13 @@ describe('npm start, where something is wrong', () => {
     expect(output.trim().split('\n')).toHaveLength(1);
     expect(output).toContain(expected);
     expect(output).not.toContain('secret');
+  });
+
+  it('takes a variable that is empty for one that is not set', async () => {
+    const empty = { CORRAL_HOST: '', S3_REGION: '', S3_BUCKET: '', DATABASE_URL: '', REDIS_URL: 'redis://127.0.0.1:1' };
+    expect(await refused({ CORRAL_HOME: home, CORRAL_PORT: String(await getPort()), ...empty })).toContain(
+      'REDIS_URL: Redis at 127.0.0.1:1',
+    );
   });
 
   it('says which port is taken', async () => {

@@ -1,11 +1,10 @@
-import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { StartFailure } from '@corral/embedded';
 import { Problem } from '@corral/contracts';
 import { Terminal } from '../terminal/terminal.ts';
 import { readConfig } from './config.ts';
-import { lockHome } from './home-lock.ts';
+import { openHome } from './home.ts';
 import { launch } from './launcher.ts';
 import { LaunchFailure } from './launch-failure.ts';
 import { findNpm, isAlive } from './process-table.ts';
@@ -83,8 +82,7 @@ async function main(): Promise<void> {
   if (!Number.isInteger(workers) || workers < 1 || workers > 64)
     throw new LaunchFailure('--workers must be from 1 to 64');
   const config = readConfig(process.env, workers);
-  mkdirSync(config.home, { recursive: true, mode: 0o700 });
-  unlock = lockHome(config.home);
+  unlock = openHome(config.home);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
   // npm may be killed without telling us; whoever starts us directly may end and mean us to stay.
   const npm = process.env['npm_lifecycle_event'] === undefined ? undefined : findNpm();
