@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { Module, type DynamicModule } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { namespaces, type KindDefinition, type ObjectClient } from '@corral/contracts';
+import { namespaces, type Condition, type FieldProblem, type KindDefinition, type KubeObject, type ObjectClient, type ObjectMeta } from '@corral/contracts';
 import { startPostgres, type EmbeddedPostgres } from '@corral/embedded';
 import getPort from 'get-port';
 import { GarbageCollectionModule, ResourceRoutesModule } from '../modules/resources/resources.module.ts';
@@ -41,9 +41,26 @@ export interface ApiAnswer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  // Tests read answers of every shape.
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
-  readonly body: any;
+  readonly body: AnswerBody;
+}
+
+/** Whatever the API may answer, read as if all of it were there: a test that reads a field claims that it is. */
+export interface AnswerBody extends KubeObject {
+  readonly metadata: Required<ObjectMeta> & { readonly continue?: string; readonly remainingItemCount?: number };
+  readonly spec: Record<string, unknown>;
+  readonly status: { readonly phase: string; readonly conditions: readonly Condition[] };
+  // A list, a Table, discovery.
+  readonly items: readonly KubeObject[];
+  readonly columnDefinitions: readonly { readonly name: string }[];
+  readonly rows: readonly { readonly cells: readonly unknown[] }[];
+  readonly resources: readonly { readonly name: string }[];
+  // A Status.
+  readonly reason: string;
+  readonly message: string;
+  readonly details: { readonly causes: readonly FieldProblem[] };
+  // A sign-in link, a ticket.
+  readonly url: string;
+  readonly ticket: string;
 }
 
 @Module({})
@@ -125,5 +142,6 @@ async function request(url: string, method: string, path: string, body?: unknown
   });
   const text = await answer.text();
   const isJson = answer.headers.get('content-type')?.startsWith('application/json') ?? false;
-  return { status: answer.status, headers: answer.headers, text, body: isJson && text !== '' && !text.includes('\n{') ? JSON.parse(text) : undefined };
+  const parsed = isJson && text !== '' && !text.includes('\n{') ? (JSON.parse(text) as unknown) : undefined;
+  return { status: answer.status, headers: answer.headers, text, body: parsed as AnswerBody };
 }

@@ -194,15 +194,15 @@ it('shows every page of a limited list as of the first page, whatever is written
   await api.client.replace(leases, { ...fifth, spec: { holderIdentity: 'changed between pages' } });
   await create();
 
-  const names: string[] = first.body.items.map((item: KubeObject) => item.metadata.name);
+  const names = first.body.items.map(({ metadata }) => metadata.name);
   const holders: unknown[] = [];
-  let token: string = first.body.metadata.continue;
+  let token = first.body.metadata.continue;
   while (token) {
     const page = await api.request('GET', `${LEASES}?limit=3&continue=${encodeURIComponent(token)}`);
     expect(page.body.metadata.resourceVersion).toBe(first.body.metadata.resourceVersion);
-    names.push(...page.body.items.map((item: KubeObject) => item.metadata.name));
-    holders.push(...page.body.items.map((item: Lease) => item.spec?.holderIdentity));
-    token = page.body.metadata.continue ?? '';
+    names.push(...page.body.items.map(({ metadata }) => metadata.name));
+    holders.push(...(page.body.items as Lease[]).map((item) => item.spec?.holderIdentity));
+    token = page.body.metadata.continue;
   }
   expect(names).toEqual(before.items.map(({ metadata }) => metadata.name));
   expect(holders).not.toContain('changed between pages');
@@ -210,7 +210,7 @@ it('shows every page of a limited list as of the first page, whatever is written
 
 it('refuses a continue token that was changed, and one whose state is forgotten', async () => {
   const { body } = await api.request('GET', `${LEASES}?limit=1`);
-  const token: string = body.metadata.continue;
+  const token = body.metadata.continue ?? '';
   const flipped = `${token.startsWith('A') ? 'B' : 'A'}${token.slice(1)}`;
   expect((await api.request('GET', `${LEASES}?limit=1&continue=${flipped}`)).status).toBe(400);
   expect((await api.request('GET', `${LEASES}?limit=1&continue=x`)).status).toBe(400);
