@@ -64,6 +64,11 @@ const aRun = (incarnation = 1, guestAgent = true): Run => ({
   v86Build: 'b',
   imageParts: { artifacts: {}, commandLine: '', guestAgent, acpi: false },
 });
+const waiting = (type: Run['startedFrom']['type']): MachineState => ({
+  phase: 'Running',
+  run: { ...aRun(), startedFrom: { type, name: 'linux-minimal' } },
+  guest: { agent: 'Waiting' },
+});
 const anEnd = (reason: VmTermination['reason'], incarnation = 1): VmTermination => ({
   reason,
   message: 'why',
@@ -464,6 +469,22 @@ describe('planMachine', () => {
       'keeps quiet about a young preparation',
       { machine: { phase: 'Preparing', since: T0 } },
       { type: 'WaitUntil', at: later(500) },
+    ],
+    ['tells of a guest that boots at once', { machine: waiting('Boot') }, { type: 'Report' }],
+    [
+      'keeps quiet about a restored guest whose agent may answer any moment',
+      { machine: waiting('GoldenSnapshot') },
+      { type: 'WaitUntil', at: later(1_000) },
+    ],
+    [
+      'tells of a restored guest whose agent does not answer soon',
+      { machine: waiting('GoldenSnapshot'), now: later(1_000) },
+      { type: 'Report' },
+    ],
+    [
+      'pauses a restored guest without waiting for its agent',
+      { machine: waiting('GoldenSnapshot'), vm: aVm({ powerState: 'Paused' }) },
+      { type: 'Pause' },
     ],
     ['forgets what the API does not know', { vm: undefined }, { type: 'Forget' }],
   ])('%s', (_guarantee, change, expected) => {

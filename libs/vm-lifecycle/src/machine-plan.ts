@@ -15,6 +15,8 @@ export const STOP_MARGIN_MS = 5_000;
 export const START_DEADLINE_MS = 60_000;
 /** A preparation shorter than this is not worth telling. */
 export const QUIET_PREPARATION_MS = 500;
+/** A restored guest whose agent answers this soon after the start is told of once: as Ready. */
+export const QUIET_RESTORE_MS = 1_000;
 
 export type MachineAction =
   /** Put the finalizer on. */
@@ -61,11 +63,20 @@ export function planMachine(world: World): MachineAction {
   // While a preparation is young the previous status stands, so that a start from the cache costs no write.
   if (machine.phase === 'Preparing' && action.type === 'WaitUntil') return action;
   const status = deriveStatus({ ...world, vm });
-  return isSameStatus(vm.status, status) ? action : { type: 'Report', status };
+  if (isSameStatus(vm.status, status)) return action;
+  // A write under way would only delay the one that somebody waits for.
+  const tellAt = quietUntil(machine);
+  return action.type === 'Nothing' && tellAt && world.now < tellAt ? { type: 'WaitUntil', at: tellAt } : { type: 'Report', status };
 }
 
 const isUnderWay = ({ phase }: MachineState): boolean =>
   phase === 'Preparing' || phase === 'Prepared' || phase === 'Unprepared';
+
+/** While a restored guest's agent has yet to answer: when that is told at the latest. */
+function quietUntil(machine: MachineState): Date | undefined {
+  const isAwaited = machine.phase === 'Running' && machine.guest.agent === 'Waiting' && machine.run.startedFrom.type !== 'Boot';
+  return isAwaited ? new Date(machine.run.startedAt.getTime() + QUIET_RESTORE_MS) : undefined;
+}
 
 /** What a machine without a process does next. */
 function planAbsent(world: World, vm: VirtualMachine): MachineAction {
