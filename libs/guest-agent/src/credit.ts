@@ -1,3 +1,9 @@
+/** The agent takes no more than this unconfirmed (docs/guest-agent.md); a guest that grants more is not believed. */
+const MAX_SEND_WINDOW_BYTES = 65_536;
+/** What a frame costs to keep beside its payload, and how many times its window a reader may cost: tiny frames are honest, heaps of them are not. */
+const FRAME_COST_BYTES = 64;
+const COST_WINDOWS = 4;
+
 /** The right to send: how many bytes the other side still takes, and a wait for more. */
 export class SendWindow {
   #bytes: number;
@@ -9,7 +15,7 @@ export class SendWindow {
   }
 
   add(bytes: number): void {
-    this.#bytes += bytes;
+    this.#bytes = Math.min(this.#bytes + bytes, MAX_SEND_WINDOW_BYTES);
     this.#wakeUp();
   }
 
@@ -45,23 +51,29 @@ export class SendWindow {
  */
 export class ReceiveWindow {
   readonly #stepBytes: number;
+  readonly #maxCostBytes: number;
   readonly #grant: (bytes: number) => void;
   #allowedBytes: number;
   #owedBytes = 0;
+  #costBytes = 0;
 
   constructor(windowBytes: number, grant: (bytes: number) => void) {
     this.#stepBytes = windowBytes / 2;
     this.#allowedBytes = windowBytes;
+    this.#maxCostBytes = windowBytes * COST_WINDOWS;
     this.#grant = grant;
   }
 
-  /** Whether these bytes were granted. Who sends more is no agent, and its bytes must not be kept. */
+  /** Whether a frame of these bytes was granted and can be kept. Who sends more is no agent, and its bytes must not be kept. */
   accepts(bytes: number): boolean {
     this.#allowedBytes -= bytes;
-    return this.#allowedBytes >= 0;
+    this.#costBytes += Math.max(bytes, FRAME_COST_BYTES);
+    return this.#allowedBytes >= 0 && this.#costBytes <= this.#maxCostBytes;
   }
 
+  /** A frame that was accepted is kept no longer. */
   consumed(bytes: number): void {
+    this.#costBytes -= Math.max(bytes, FRAME_COST_BYTES);
     this.#owedBytes += bytes;
     if (this.#owedBytes < this.#stepBytes) return;
     this.#allowedBytes += this.#owedBytes;

@@ -128,7 +128,10 @@ export class Execution {
     }
   }
 
-  #consume(stream: 'stdout' | 'stderr', bytes: Uint8Array): void {
+  #consume(stream: 'stdout' | 'stderr', payload: Uint8Array): void {
+    if (payload.length === 0) return;
+    // The payload is part of all that came with it, which must not be kept.
+    const bytes = payload.slice();
     if (!this.#output.accepts(bytes.length)) {
       this.#session.send(HostFrame.Close, this.#channel, new Uint8Array(0));
       return this.#fail(new GuestError(EPROTO));

@@ -8,6 +8,7 @@ const STAT_BYTES = 44;
 const STATS_AT_ONCE = 16;
 /** A listing is one answer in memory; larger folders are for a command. */
 const MAX_NAMES = 50_000;
+const MAX_NAME_BYTES = 8 * 1024 * 1024;
 const EPROTO = 71;
 const EOVERFLOW = 75;
 
@@ -131,7 +132,9 @@ export class GuestFiles {
 
   #onReadFrame(frame: Frame, { chunks, window, end, opened }: FileReading): void {
     const reply = replyOf(frame);
-    if (frame.type === GuestFrame.Out && window.accepts(frame.payload.length)) chunks.push(frame.payload);
+    if (frame.type === GuestFrame.Out && frame.payload.length === 0) return;
+    // The payload is part of all that came with it, which must not be kept.
+    if (frame.type === GuestFrame.Out && window.accepts(frame.payload.length)) chunks.push(frame.payload.slice());
     else if (reply?.errno === 0 && reply.rest.length >= STAT_BYTES) opened(decodeStat(reply.rest));
     else if (reply && reply.errno !== 0) end(new GuestError(reply.errno));
     else if (frame.type === GuestFrame.End) end(decodeErrno(frame.payload) === 0 ? undefined : new GuestError(decodeErrno(frame.payload)));
@@ -144,10 +147,16 @@ export class GuestFiles {
   #names(path: string): Promise<string[]> {
     return new Promise((resolve, reject) => {
       const names: string[] = [];
+      let bytes = 0;
       const channel = this.#session.open({
         onFrame: (frame) => {
-          if (frame.type === GuestFrame.Out) names.push(...decodeNames(frame.payload));
-          const reply = names.length > MAX_NAMES ? { errno: EOVERFLOW } : replyOf(frame);
+          if (frame.type === GuestFrame.Out) {
+            names.push(...decodeNames(frame.payload));
+            bytes += frame.payload.length;
+          }
+          const tooLong = names.length > MAX_NAMES || bytes > MAX_NAME_BYTES;
+          if (tooLong) this.#session.send(HostFrame.Close, channel, new Uint8Array(0));
+          const reply = tooLong ? { errno: EOVERFLOW } : replyOf(frame);
           if (!reply) return;
           this.#session.close(channel);
           if (reply.errno === 0) resolve(names.sort());

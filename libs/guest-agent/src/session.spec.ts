@@ -1,4 +1,5 @@
 import { Execution } from './execution.ts';
+import { GuestFiles } from './files.ts';
 import { encodeFrame, FrameDecoder, FrameFlag, GuestFrame, HostFrame, type Frame } from './frame.ts';
 import { AgentSession } from './session.ts';
 
@@ -65,6 +66,17 @@ it('heaps no greetings up for a guest that takes none', () => {
   port.waitingBytes = 200;
   pass(60_000);
   expect(sent).toHaveLength(1);
+});
+
+it('heaps no greetings up for an agent that says again and again that it is up, and greets it when it listens', () => {
+  const { session, sent, port, pass, answer } = aSession();
+  session.connect();
+  port.waitingBytes = 200;
+  for (let life = 0; life < 1000; life += 1) answer({ type: GuestFrame.Hello, flags: FrameFlag.End, epoch: 0 });
+  expect(sent).toHaveLength(1);
+  port.waitingBytes = 0;
+  pass(50);
+  expect(sent).toHaveLength(2);
 });
 
 it('believes no answer to somebody else’s greeting', () => {
@@ -159,5 +171,51 @@ it('keeps nothing of what was sent without credit, and ends the command', async 
   const { channel = 0 } = sent.at(-1) ?? {};
   for (let chunk = 0; chunk < 10; chunk += 1) answer({ type: GuestFrame.Out, channel, payload: new Uint8Array(32_000) });
   await expect(execution.exited).rejects.toMatchObject({ code: 'EPROTO' });
+  expect(sent.at(-1)).toMatchObject({ type: HostFrame.Close, channel });
+});
+
+it('believes no credit beyond what an agent takes', async () => {
+  const { session, sent, answer, answerHello } = aSession();
+  session.connect();
+  answerHello();
+  const execution = new Execution(session, { command: ['cat'], env: {}, cwd: '', timeoutMs: 0, stdin: true, onOutput: () => undefined });
+  const { channel = 0 } = sent.at(-1) ?? {};
+  answer({ type: GuestFrame.Credit, channel, payload: Uint8Array.of(255, 255, 255, 255) });
+  void execution.write(new Uint8Array(1_000_000));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(sent.filter(({ type }) => type === HostFrame.Data).reduce((sum, { payload }) => sum + payload.length, 0)).toBe(65_536);
+});
+
+it.each([
+  ['takes no notice of empty output', 0, 1_000_000, false],
+  ['keeps the output of a command that prints a few bytes at a time', 16, 16_384, false],
+  ['ends a command that heaps up tiny frames', 1, 16_385, true],
+])('%s', async (_what, bytes, frames, ends) => {
+  const { session, sent, answerHello } = aSession();
+  session.connect();
+  answerHello();
+  const execution = new Execution(session, { command: ['yes'], env: {}, cwd: '', timeoutMs: 0, stdin: false, onOutput: () => new Promise(() => undefined) });
+  const { channel = 0, epoch = 0 } = sent.at(-1) ?? {};
+  const sentBefore = sent.length;
+  const frame = encodeFrame({ type: GuestFrame.Out, flags: 0, epoch, channel, payload: new Uint8Array(bytes) });
+  const many = new Uint8Array(frame.length * 1000);
+  for (let at = 0; at < 1000; at += 1) many.set(frame, at * frame.length);
+  for (let left = frames; left > 0; left -= 1000) session.receive(many.subarray(0, Math.min(left, 1000) * frame.length));
+  expect(sent.length - sentBefore).toBe(ends ? 1 : 0);
+  if (ends) await expect(execution.exited).rejects.toMatchObject({ code: 'EPROTO' });
+  else execution.kill();
+});
+
+it('ends a listing that names more than fits in memory', async () => {
+  const { session, sent, answer, answerHello } = aSession();
+  session.connect();
+  answerHello();
+  const listed = new GuestFiles(session).list('/endless');
+  const { channel = 0 } = sent.at(-1) ?? {};
+  const name = 30_000;
+  const payload = new Uint8Array(3 + name).fill(0x78);
+  payload.set([8, name & 0xff, name >> 8]);
+  for (let frame = 0; frame < 280; frame += 1) answer({ type: GuestFrame.Out, channel, payload });
+  await expect(listed).rejects.toMatchObject({ code: 'EOVERFLOW' });
   expect(sent.at(-1)).toMatchObject({ type: HostFrame.Close, channel });
 });

@@ -175,11 +175,10 @@ export class AgentSession {
   }
 
   #hello(attempt: number): void {
-    const flags = new Uint8Array(4);
-    const fresh = encodeFreshness(this.#options.freshness());
-    // A guest that takes nothing gets one greeting, not a heap of them.
-    if (this.#options.port.waitingBytes === 0 || attempt === 0) {
-      this.send(HostFrame.Hello, 0, Uint8Array.of(...this.#session, ...flags, ...fresh));
+    // A guest that takes nothing gets one greeting, not a heap of them, however often it says that it is up.
+    if (this.#options.port.waitingBytes === 0) {
+      const flags = new Uint8Array(4);
+      this.send(HostFrame.Hello, 0, Uint8Array.of(...this.#session, ...flags, ...encodeFreshness(this.#options.freshness())));
     }
     const afterMs = HELLO_AGAIN_AFTER_MS[attempt] ?? HELLO_AGAIN_AFTER_MS.at(-1) ?? 0;
     this.#timer(afterMs, () => this.#hello(attempt + 1));

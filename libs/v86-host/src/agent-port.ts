@@ -7,6 +7,8 @@ const RECEIVE_QUEUE = 2 * PORT + 2;
 const EVENT_CONSOLE_PORT = 4;
 /** What one receive buffer of Linux's driver holds; v86 drops the rest of a longer message. */
 export const AGENT_PORT_MESSAGE_BYTES = 4096;
+/** More than an agent that keeps to its credit lets wait on all of its channels together. */
+const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 const SPINS_BEFORE_NAP = 64;
 const LONGEST_NAP_MS = 20;
 
@@ -41,8 +43,9 @@ export class AgentPort {
     return this.#waitingBytes;
   }
 
-  /** Sends one message, cut at the size of the guest's buffers. */
+  /** Sends one message, cut at the size of the guest's buffers. A guest that asks for more and more and takes nothing loses it. */
   write(message: Uint8Array): void {
+    if (this.#waitingBytes + message.length > MAX_WAITING_BYTES) return;
     for (let from = 0; from < message.length; from += AGENT_PORT_MESSAGE_BYTES) {
       const part = message.subarray(from, from + AGENT_PORT_MESSAGE_BYTES);
       this.#waiting.push(part);

@@ -4,7 +4,7 @@ import { AgentPort } from './agent-port.ts';
 import { OverlayDisk } from './disk.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { napWhenIdle } from './idle.ts';
-import { JitSwitch } from './jit.ts';
+import { jitWhenBusy } from './jit.ts';
 import { Keyboard } from './keyboard.ts';
 import { Pointer } from './pointer.ts';
 import { Screen } from './screen.ts';
@@ -81,7 +81,6 @@ export class Emulator {
   readonly #emulator: V86Emulator;
   readonly #closables: readonly OverlayDisk[];
   readonly #macAddress: Uint8Array;
-  readonly #jit: JitSwitch;
   #stoppedAt: TimeStamp | undefined;
 
   private constructor(emulator: V86Emulator, screen: Screen, disks: Disks, config: EmulatorConfig) {
@@ -95,7 +94,6 @@ export class Emulator {
     this.agentPort = new AgentPort(emulator, config.agentPortName);
     this.keyboard = new Keyboard(emulator);
     this.pointer = new Pointer(emulator, screen);
-    this.#jit = new JitSwitch(emulator.v86.cpu);
     this.#applyMac();
   }
 
@@ -113,6 +111,7 @@ export class Emulator {
     const { cpu } = emulator.v86;
     screen.attach(cpu);
     napWhenIdle(emulator.v86);
+    jitWhenBusy(cpu);
     emulator.add_listener('cpu-event-halt', () => events.onHalt());
     const control = cpu.io.ports[PM1A_CONTROL_PORT];
     if (config.acpi && control) {
@@ -195,7 +194,6 @@ export class Emulator {
 
   async dispose(): Promise<void> {
     await this.pause();
-    this.#jit.dispose();
     this.agentPort.dispose();
     this.serial.dispose();
     await this.#emulator.destroy();

@@ -11,41 +11,26 @@ const JIT_DISABLED = 0;
  * that runs long: short commands after a restore take half the time and 50 MB less without it, a compute loop an eighth
  * of the time with it.
  */
-export class JitSwitch {
-  readonly #cpu: V86Cpu;
-  readonly #mainLoop: () => number;
-  readonly #timer: NodeJS.Timeout;
-  #busyMs = 0;
-  #busyLooks = 0;
-  #lastLook = performance.now();
-
-  constructor(cpu: V86Cpu) {
-    this.#cpu = cpu;
-    this.#mainLoop = cpu.main_loop.bind(cpu);
-    cpu.set_jit_config(JIT_DISABLED, 1);
-    cpu.main_loop = () => {
-      const begun = performance.now();
-      const nap = this.#mainLoop();
-      this.#busyMs += performance.now() - begun;
-      return nap;
-    };
-    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
-    this.#timer.unref();
-  }
-
-  dispose(): void {
-    clearInterval(this.#timer);
-  }
-
-  #look(): void {
+export function jitWhenBusy(cpu: V86Cpu): void {
+  const mainLoop = cpu.main_loop.bind(cpu);
+  let busyMs = 0;
+  let busyLooks = 0;
+  let lastLook = performance.now();
+  cpu.set_jit_config(JIT_DISABLED, 1);
+  // Looked at as the guest runs: a timer would wake an idle machine four times a second.
+  cpu.main_loop = () => {
+    const begun = performance.now();
+    const nap = mainLoop();
     const now = performance.now();
-    const share = this.#busyMs / (now - this.#lastLook);
-    this.#lastLook = now;
-    this.#busyMs = 0;
-    this.#busyLooks = share >= BUSY_SHARE ? this.#busyLooks + 1 : 0;
-    if (this.#busyLooks < BUSY_LOOKS) return;
-    this.#cpu.set_jit_config(JIT_DISABLED, 0);
-    this.#cpu.main_loop = this.#mainLoop;
-    this.dispose();
-  }
+    busyMs += now - begun;
+    if (now - lastLook < LOOK_EVERY_MS) return nap;
+    busyLooks = busyMs / (now - lastLook) >= BUSY_SHARE ? busyLooks + 1 : 0;
+    busyMs = 0;
+    lastLook = now;
+    if (busyLooks >= BUSY_LOOKS) {
+      cpu.set_jit_config(JIT_DISABLED, 0);
+      cpu.main_loop = mainLoop;
+    }
+    return nap;
+  };
 }
