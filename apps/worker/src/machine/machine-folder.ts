@@ -12,6 +12,15 @@ export const MachineRecord = ImageParts.extend({
 });
 export type MachineRecord = z.output<typeof MachineRecord>;
 
+/** Written into every record, so that a node agent of another version knows one it cannot read. */
+const RECORD_VERSION = 1;
+const StoredRecord = MachineRecord.extend({ version: z.literal(RECORD_VERSION).default(RECORD_VERSION) });
+
+/** There is a record, and this version cannot read it. */
+export class RecordUnreadable extends Error {
+  override readonly name = 'RecordUnreadable';
+}
+
 export const imagePartsOf = ({ artifacts, commandLine, guestAgent, acpi }: MachineRecord): ImageParts => ({
   artifacts,
   commandLine,
@@ -43,15 +52,21 @@ export class MachineFolder {
     await rm(this.path, { recursive: true, force: true });
   }
 
+  /** Throws RecordUnreadable. */
   async record(): Promise<MachineRecord | undefined> {
     const text = await readFile(join(this.path, 'record.json'), 'utf8').catch(() => undefined);
-    return text === undefined ? undefined : MachineRecord.parse(JSON.parse(text));
+    if (text === undefined) return undefined;
+    try {
+      return StoredRecord.parse(JSON.parse(text));
+    } catch (cause) {
+      throw new RecordUnreadable('The machine’s record was written by another version of Corral', { cause });
+    }
   }
 
   async writeRecord(record: MachineRecord): Promise<void> {
     await this.create();
     const temporary = join(this.path, 'record.json.tmp');
-    await writeFile(temporary, JSON.stringify(record), { mode: 0o600 });
+    await writeFile(temporary, JSON.stringify({ version: RECORD_VERSION, ...record }), { mode: 0o600 });
     await rename(temporary, join(this.path, 'record.json'));
   }
 

@@ -84,7 +84,7 @@ async function aMachine(name: string, { suspended = false } = {}): Promise<Machi
     snapshots: { discard: async (digest) => void discarded.push(digest) },
     preparer: {
       prepare: async (_vm, origin, { suspendedPath }) => ({
-        origin,
+        origin: name === 'unreadable-record' ? 'Source' : origin,
         record: { image: 'i', imageDigest: 'd', memoryMiB: 64, ...imageParts },
         artifactPaths: {},
         from: { type: 'Snapshot', directory: suspendedPath },
@@ -120,6 +120,13 @@ describe('A start from the suspended state', () => {
   it.each(['snapshot-corrupt', 'snapshot-incompatible'])('that is useless gives it up, and says so: %s', async (name) => {
     const machine = await started(await aMachine(name, { suspended: true }), 'Suspended');
     await phase(machine, 'Ended');
+    expect([machine.suspended, await machine.folder.hasSuspended()]).toEqual([false, false]);
+    expect(notices.map(({ type, reason }) => [type, reason])).toContainEqual(['Warning', 'SuspendedStateDiscarded']);
+  });
+
+  it('that is of another version becomes a start from the source, and gives it up, and says so', async () => {
+    const machine = await started(await aMachine('unreadable-record', { suspended: true }), 'Suspended');
+    await answers(machine);
     expect([machine.suspended, await machine.folder.hasSuspended()]).toEqual([false, false]);
     expect(notices.map(({ type, reason }) => [type, reason])).toContainEqual(['Warning', 'SuspendedStateDiscarded']);
   });

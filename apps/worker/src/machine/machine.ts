@@ -267,7 +267,11 @@ export class Machine {
       });
       await process.request({ type: 'Start', config, from: preparation.from }, START_DEADLINE_MS);
       this.#endpoint = { incarnation: run.incarnation, socketPath: config.socketPath };
-      if (preparation.origin === 'Suspended') await this.discardSuspended();
+      if (this.suspended) {
+        await this.discardSuspended();
+        if (preparation.origin === 'Source')
+          this.#notice(warning('SuspendedStateDiscarded', 'It was suspended by another version and starts anew'));
+      }
       this.#notice(startNotice(preparation.startedFrom));
       this.#applyIfAccepted({ type: 'Started', at: this.#around.clock.now() });
     } catch (error) {

@@ -17,7 +17,7 @@ import { SnapshotError } from '@corral/memory';
 import { ObjectStoreFailure } from '@corral/object-store';
 import { type StartedFrom, type StartOrigin } from '@corral/vm-lifecycle';
 import { type ArtifactCache } from './artifact-cache.ts';
-import { type MachineFolder, type MachineRecord } from './machine-folder.ts';
+import { type MachineFolder, type MachineRecord, RecordUnreadable } from './machine-folder.ts';
 import { storageReason } from './storage-reason.ts';
 import { type CachedSnapshot, type SnapshotCache } from './snapshot-cache.ts';
 
@@ -72,7 +72,15 @@ export class Preparer {
 
   /** Continues with what lies in the machine's folder, on the very artifacts it began with. */
   async #fromFolder(vm: VirtualMachine, origin: 'Suspended' | 'Disk', folder: MachineFolder): Promise<Preparation> {
-    const record = await folder.record();
+    const record = await folder.record().catch(async (error: unknown) => {
+      if (!(error instanceof RecordUnreadable)) throw error;
+      if (await folder.hasWrittenDisk()) throw unreadable('delete the machine and create it again', error);
+      if (vm.spec?.restartPolicy === 'Never')
+        throw unreadable('set restartPolicy to Always to start it from its source, or delete it', error);
+      return 'Unreadable' as const;
+    });
+    // Nothing of it is left but what it was doing, which a restart may lose.
+    if (record === 'Unreadable') return this.#fromSource(vm, folder);
     // Without the record nobody knows which disk the overlay lies on.
     if (!record)
       throw new Unpreparable('MachineFolderLost', 'The machine’s record on this node is gone', { permanent: true });
@@ -145,11 +153,19 @@ export class Preparer {
     if (!snapshot) throw new Unpreparable('SnapshotNotFound', `VirtualMachineSnapshot "${name}" does not exist`);
     const ready = findCondition(snapshot.status?.conditions, 'Ready');
     const { digest, manifestKey, memoryMiB, image, imageDigest, imageParts } = snapshot.status ?? {};
-    const isWhole = digest && manifestKey && memoryMiB && image !== undefined && imageDigest !== undefined && imageParts;
-    if (ready?.status !== 'True' || !isWhole) {
+    if (ready?.status !== 'True') {
       throw new Unpreparable(
         'SnapshotNotReady',
         `VirtualMachineSnapshot "${name}" is not Ready${ready ? `: ${ready.reason}` : ''}`,
+      );
+    }
+    const isWhole =
+      digest && manifestKey && memoryMiB && image !== undefined && imageDigest !== undefined && imageParts;
+    if (!isWhole) {
+      throw new Unpreparable(
+        'SnapshotIncompatible',
+        `VirtualMachineSnapshot "${name}" was taken by an older version of Corral, which did not keep what it was made of: take another`,
+        { permanent: true },
       );
     }
     if (snapshot.status?.v86Build !== v86Build) {
@@ -194,6 +210,9 @@ export class Preparer {
   }
 }
 
+const unreadable = (remedy: string, cause: RecordUnreadable): Unpreparable =>
+  new Unpreparable('RecordUnreadable', `${cause.message} and cannot be read: ${remedy}`, { permanent: true, cause });
+
 function requireReady({ metadata, status }: VirtualMachineImage): void {
   if (status?.artifacts && status.digest !== undefined) return;
   const ready = findCondition(status?.conditions, 'Ready');
@@ -224,6 +243,7 @@ function memoryMiBOf(quantity: string | undefined): number {
 
 function asUnpreparable(error: unknown): Unpreparable {
   if (error instanceof Unpreparable) return error;
+  if (error instanceof RecordUnreadable) return unreadable('delete the machine and create it again', error);
   if (error instanceof ObjectStoreFailure)
     return new Unpreparable(storageReason(error), error.message, { cause: error });
   if (error instanceof SnapshotError)

@@ -1,0 +1,111 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type KindDefinition,
+  type ObjectClient,
+  type VirtualMachine,
+  type VirtualMachineSpec,
+  virtualMachineImages,
+  virtualMachineSnapshots,
+} from '@corral/contracts';
+import { overlayPath } from '../disk-overlay.ts';
+import { MachineFolder, type MachineRecord } from './machine-folder.ts';
+import { Preparer } from './preparation.ts';
+
+const imageParts = { artifacts: {}, commandLine: 'quiet', guestAgent: true, acpi: false };
+const record: MachineRecord = { image: 'i', imageDigest: 'd', memoryMiB: 64, ...imageParts };
+
+/** An API that has an image, and a snapshot with this status. */
+function clientWith(snapshot: object): ObjectClient {
+  const image = { metadata: { name: 'i' }, spec: { memory: '64Mi' }, status: { artifacts: {}, digest: 'd' } };
+  const get = (kind: KindDefinition): Promise<unknown> => {
+    if (kind.kind === virtualMachineImages.kind) return Promise.resolve(image);
+    return Promise.resolve(
+      kind.kind === virtualMachineSnapshots.kind ? { metadata: { name: 's' }, status: snapshot } : undefined,
+    );
+  };
+  return { get } as unknown as ObjectClient;
+}
+
+let root: string;
+let folder: MachineFolder;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'corral-preparation-'));
+  folder = new MachineFolder(root, 'uid');
+  await folder.create();
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+const aVm = (spec: Partial<VirtualMachineSpec>): VirtualMachine =>
+  ({ metadata: { name: 'demo' }, spec: { source: { image: 'i' }, ...spec } }) as VirtualMachine;
+function preparer(snapshot: object = {}): Preparer {
+  const caches = { ensure: () => Promise.reject(new Error('nothing is to be fetched')) };
+  return new Preparer({
+    client: clientWith(snapshot),
+    artifacts: caches as never,
+    snapshots: caches as never,
+    v86Build: 'build',
+  });
+}
+
+describe('A machine’s record', () => {
+  it('is read as it was written', async () => {
+    await folder.writeRecord(record);
+    expect(await folder.record()).toEqual({ version: 1, ...record });
+  });
+
+  describe.each([
+    ['of another version', JSON.stringify({ ...record, version: 2 })],
+    ['of the time before image parts', JSON.stringify({ image: 'i', imageDigest: 'd', memoryMiB: 64 })],
+    ['that is cut off', '{"image":'],
+  ])('%s', (_title, text) => {
+    beforeEach(async () => {
+      await writeFile(join(folder.path, 'record.json'), text);
+      await mkdir(folder.suspendedPath);
+    });
+
+    it('lets a machine without a disk start from its source', async () => {
+      const prepared = await preparer().prepare(aVm({ restartPolicy: 'OnFailure' }), 'Suspended', folder);
+      expect(prepared).toMatchObject({
+        origin: 'Source',
+        startedFrom: { type: 'Boot', name: 'i' },
+        record: { image: 'i', memoryMiB: 64 },
+      });
+    });
+
+    it('says what to do where the policy or a disk keeps it from starting anew', async () => {
+      const refusal = { reason: 'RecordUnreadable', permanent: true };
+      await expect(preparer().prepare(aVm({ restartPolicy: 'Never' }), 'Suspended', folder)).rejects.toMatchObject({
+        ...refusal,
+        message: expect.stringContaining('set restartPolicy to Always') as unknown,
+      });
+      await writeFile(overlayPath(folder.path), 'written');
+      await expect(preparer().prepare(aVm({}), 'Disk', folder)).rejects.toMatchObject({
+        ...refusal,
+        message: expect.stringContaining('delete the machine and create it again') as unknown,
+      });
+    });
+  });
+});
+
+describe('A snapshot', () => {
+  const status = { digest: 'd', manifestKey: 'k', memoryMiB: 64, image: 'i', imageDigest: 'd', v86Build: 'build' };
+  const from = (conditions: readonly object[]) =>
+    preparer({ ...status, conditions }).prepare(aVm({ source: { snapshot: 's' } }), 'Source', folder);
+
+  it('that is not Ready is waited for', async () => {
+    await expect(from([{ type: 'Ready', status: 'False', reason: 'Uploading' }])).rejects.toMatchObject({
+      reason: 'SnapshotNotReady',
+      permanent: false,
+    });
+  });
+
+  it('of an older version, that does not know what it was made of, is refused for good', async () => {
+    await expect(from([{ type: 'Ready', status: 'True', reason: 'Verified' }])).rejects.toMatchObject({
+      reason: 'SnapshotIncompatible',
+      permanent: true,
+      message: expect.stringContaining('older version') as unknown,
+    });
+  });
+});
