@@ -6,7 +6,7 @@ import { ADMIN_GROUP, NODES_GROUP, type User } from './user.ts';
 
 export const SESSION_LIFETIME_MS = 12 * 60 * 60_000;
 /** A token revoked in another process works at most this long here. */
-const CACHE_MS = 5_000;
+const CACHE_MS = 4_000;
 const MAX_CACHED = 10_000;
 
 type Identity = Pick<User, 'name' | 'groups'>;

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { jest } from '@jest/globals';
 import { virtualMachines } from '@corral/contracts';
@@ -102,6 +103,21 @@ describe('who may do what', () => {
     expect(answer.status).toBe(status);
   });
 
+  it('says one version, whole and in parts', async () => {
+    const { major, minor, gitVersion } = (await (await plain('GET', '/version')).json()) as Record<string, string>;
+    expect(gitVersion).toMatch(new RegExp(`^v${major}\\.${minor}\\.\\d+\\+corral`));
+    expect(Number(minor)).toBeGreaterThan(0);
+  });
+
+  it('takes an empty body for none, though the request names a type for it', async () => {
+    const send = async (path: string, body?: string) => {
+      const headers = { ...as(ADMIN_TOKEN), 'content-type': 'application/json' };
+      return (await fetch(`${api.url}${path}`, { method: 'POST', headers, ...(body === undefined ? {} : { body }) })).status;
+    };
+    for (const path of ['/auth/sign-in-links', '/auth/tickets', `${MACHINE}/tickets`]) expect([path, await send(path)]).toEqual([path, 201]);
+    expect([await send('/auth/sessions'), await send('/auth/sessions', '{'), await send('/auth/sessions', '{"__proto__":{}}')]).toEqual([400, 400, 400]);
+  });
+
   it('says in Kubernetes’s words what is forbidden', async () => {
     const { body } = await api.request('DELETE', MACHINE, undefined, as(NODE_TOKEN));
     expect(body.message).toBe(
@@ -194,6 +210,33 @@ describe('WebSockets', () => {
     expect(await handshake('/live', [], { cookie, origin: api.url })).toContain('"type":"ping"');
     expect(await handshake('/live', [], { cookie, origin: 'http://evil.example' })).toBe(403);
     expect(await handshake('/live', [], { cookie })).toBe(403);
+  });
+
+  /** Sockets opened by a new session; `closed` has the codes they were closed with. */
+  async function openBySession(): Promise<{ cookie: string; sockets: WebSocket[]; closed: number[] }> {
+    const cookie = cookieOf(await plain('POST', '/auth/sessions', {}, { token: ADMIN_TOKEN }));
+    const closed: number[] = [];
+    const sockets = ['/live', `${MACHINE}/serial`].map((path) => new WebSocket(`${api.url.replace('http', 'ws')}${path}`, { headers: { cookie, origin: api.url } }));
+    for (const socket of sockets) socket.on('close', (code) => closed.push(code));
+    await Promise.all(sockets.map((socket) => once(socket, 'open')));
+    return { cookie, sockets, closed };
+  }
+
+  it('end with the session that opened them, and with no other', async () => {
+    const [mine, other] = [await openBySession(), await openBySession()];
+    await plain('DELETE', '/auth/sessions', { cookie: mine.cookie, 'x-corral-console': '1' });
+    await until(() => mine.closed.length === 2, { timeoutMs: 2_000, what: 'the end of the sockets' });
+    expect([mine.closed, other.closed]).toEqual([[1008, 1008], []]);
+    other.sockets.forEach((socket) => socket.close());
+  });
+
+  it('end with a session that was ended in another process, also those that do not listen', async () => {
+    const { sockets, closed } = await openBySession();
+    sockets[0]?.pause();
+    await api.app.get(Database).accessToken.deleteMany({ where: { kind: 'Session' } });
+    await until(() => closed.length === 1, { timeoutMs: 8_000, what: 'the end of the socket' });
+    sockets[0]?.resume();
+    await until(() => closed.length === 2, { timeoutMs: 2_000, what: 'the end of the other' });
   });
 
   it('are refused with an HTTP status before the handshake', async () => {

@@ -6,8 +6,9 @@ import { Problem } from '@corral/contracts';
 import { parseTarget } from '../http/request-target.ts';
 import { AccessTokens } from './access-tokens.ts';
 import { requireAllowed } from './authorization.ts';
+import { SessionSockets } from './session-sockets.ts';
 import { Tickets } from './tickets.ts';
-import type { UpgradeGate } from './upgrade-gate.ts';
+import type { AdmittedUpgrade, UpgradeGate } from './upgrade-gate.ts';
 import { ANONYMOUS, type User } from './user.ts';
 
 export const SESSION_COOKIE = 'corral_session';
@@ -21,6 +22,7 @@ export class RequestGate implements UpgradeGate {
   constructor(
     @Inject(AccessTokens) private readonly tokens: AccessTokens,
     @Inject(Tickets) private readonly tickets: Tickets,
+    @Inject(SessionSockets) private readonly sockets: SessionSockets,
   ) {}
 
   /** Who sends this HTTP request; refuses with 401 or 403 when they may not. */
@@ -35,7 +37,7 @@ export class RequestGate implements UpgradeGate {
     return user;
   }
 
-  async admit(request: IncomingMessage, url: URL): Promise<{ user: User; subprotocols: readonly string[] }> {
+  async admit(request: IncomingMessage, url: URL): Promise<AdmittedUpgrade> {
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim()).filter((name) => name !== '');
     const carried = offered.find((name) => name.startsWith(BEARER_SUBPROTOCOL));
     const bearer = bearerOf(request.headers.authorization) ?? (carried && Buffer.from(carried.slice(BEARER_SUBPROTOCOL.length), 'base64url').toString());
@@ -45,7 +47,14 @@ export class RequestGate implements UpgradeGate {
       throw new Problem('request.forbidden', 'a WebSocket with a session cookie must come from the console itself');
     }
     requireAllowed(user, requestAttributes('GET', url.pathname, (name) => url.searchParams.get(name) ?? undefined));
-    return { user, subprotocols: offered.filter((name) => name !== carried) };
+    const session = user.via === 'Session' ? sessionOf(request.headers) : undefined;
+    return {
+      user,
+      subprotocols: offered.filter((name) => name !== carried),
+      opened: (client) => {
+        if (session !== undefined) this.sockets.add(session, client);
+      },
+    };
   }
 
   async #authenticate(bearer: string | undefined, headers: IncomingHttpHeaders): Promise<User> {

@@ -6,6 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AccessTokens, SESSION_LIFETIME_MS } from './access-tokens.ts';
 import { SESSION_COOKIE, sessionOf } from './request-gate.ts';
+import { SessionSockets } from './session-sockets.ts';
 import { SIGN_IN_LIFETIME_MS, Tickets, WEBSOCKET_LIFETIME_MS } from './tickets.ts';
 import type { User } from './user.ts';
 
@@ -17,6 +18,7 @@ export class SessionsController {
   constructor(
     @Inject(AccessTokens) private readonly tokens: AccessTokens,
     @Inject(Tickets) private readonly tickets: Tickets,
+    @Inject(SessionSockets) private readonly sockets: SessionSockets,
   ) {}
 
   @Post('auth/sessions')
@@ -55,7 +57,10 @@ export class SessionsController {
   @HttpCode(204)
   async signOut(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<void> {
     const secret = sessionOf(request.headers);
-    if (secret !== undefined) await this.tokens.endSession(secret);
+    if (secret !== undefined) {
+      await this.tokens.endSession(secret);
+      this.sockets.end(secret);
+    }
     void reply.header('set-cookie', cookie(request, '', 0));
   }
 

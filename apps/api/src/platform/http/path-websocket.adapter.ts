@@ -57,11 +57,12 @@ export class PathWebSocketAdapter extends AbstractWsAdapter {
     for (const server of this.#servers) {
       const params = server.match(url.pathname);
       if (!params) continue;
-      const { user, subprotocols } = await this.gate.admit(raw, url);
+      const { user, subprotocols, opened } = await this.gate.admit(raw, url);
       const request: UpgradeRequest = { user, params, query: url.searchParams, subprotocols, raw };
       const admitted = await server.admit(request);
       server.handleUpgrade(raw, socket, head, (client) => {
         client.on('error', () => client.terminate());
+        opened(client);
         server.emit('connection', client, request, admitted);
       });
       return;
