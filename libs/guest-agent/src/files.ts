@@ -35,7 +35,10 @@ interface FileRequest {
   readonly flags?: number;
 }
 
-/** Files in the guest, as root sees them. Every failure is the guest's errno, as GuestError. */
+/**
+ * Files in the guest, as root sees them. Every failure of the guest is its errno, as GuestError. What may last long ends
+ * with a signal: it rejects with the signal's reason, and the guest is told to let go.
+ */
 export class GuestFiles {
   readonly #session: AgentSession;
 
@@ -50,10 +53,11 @@ export class GuestFiles {
   }
 
   /** The entries of a directory, without `.` and `..`, by name. What vanishes meanwhile is left out. */
-  async list(path: string): Promise<GuestDirectoryEntry[]> {
-    const names = await this.#names(path);
+  async list(path: string, signal: AbortSignal): Promise<GuestDirectoryEntry[]> {
+    const names = await this.#names(path, signal);
     const entries: GuestDirectoryEntry[] = [];
     for (let from = 0; from < names.length; from += STATS_AT_ONCE) {
+      signal.throwIfAborted();
       const found = await Promise.all(
         names.slice(from, from + STATS_AT_ONCE).map(async (name) => {
           const stat = await this.stat(`${path.replace(/\/$/, '')}/${name}`, { follow: false }).catch(goneIsNothing);
@@ -71,10 +75,12 @@ export class GuestFiles {
   }
 
   /** Opens a file. The body asks the guest for more as it is read; leaving it early closes the file. */
-  read(path: string): Promise<{ readonly stat: GuestFileStat; readonly body: AsyncGenerator<Uint8Array> }> {
+  read(path: string, signal: AbortSignal): Promise<{ readonly stat: GuestFileStat; readonly body: AsyncGenerator<Uint8Array> }> {
     return new Promise((resolve, reject) => {
+      signal.throwIfAborted();
       const chunks = new ChunkQueue();
       const end = (failure?: Error): void => {
+        ignoreSignal();
         this.#session.close(channel);
         if (failure) reject(failure);
         chunks.end(failure);
@@ -83,16 +89,19 @@ export class GuestFiles {
       const window = new ReceiveWindow(READ_WINDOW_BYTES, (bytes) =>
         this.#session.send(HostFrame.Credit, channel, encodeCredit(bytes)),
       );
-      const body = chunks.read(window, () => {
+      const abandon = (failure?: Error): void => {
         this.#session.send(HostFrame.Close, channel, new Uint8Array(0));
-        this.#session.close(channel);
-      });
+        end(failure);
+      };
+      const ignoreSignal = onAbort(signal, abandon);
+      const body = chunks.read(window, abandon);
       this.#session.send(HostFrame.Read, channel, encodeRequest({ path, creditBytes: READ_WINDOW_BYTES }));
     });
   }
 
   /** Replaces a file's content, as fast as the guest takes it; a failing source leaves what was written so far. */
-  async write(path: string, mode: number, source: AsyncIterable<Uint8Array>): Promise<void> {
+  async write(path: string, mode: number, source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     const window = new SendWindow(0);
     const done = Promise.withResolvers<undefined>();
     done.promise.catch(() => undefined);
@@ -111,8 +120,9 @@ export class GuestFiles {
       },
       onLost: fail,
     });
-    this.#session.send(HostFrame.Write, channel, encodeRequest({ path, mode, flags: WriteFlag.Truncate }));
+    const ignoreSignal = onAbort(signal, fail);
     try {
+      this.#session.send(HostFrame.Write, channel, encodeRequest({ path, mode, flags: WriteFlag.Truncate }));
       for await (const chunk of source) {
         for (let from = 0; from < chunk.length; ) {
           const count = await window.take(Math.min(chunk.length - from, MAX_HOST_PAYLOAD_BYTES));
@@ -120,14 +130,16 @@ export class GuestFiles {
           from += count;
         }
       }
+      // Even an empty file is closed only once the guest has opened it.
+      this.#session.send(HostFrame.Data, channel, new Uint8Array(0), FrameFlag.End);
+      await done.promise;
     } catch (error) {
       this.#session.send(HostFrame.Close, channel, new Uint8Array(0));
       this.#session.close(channel);
       throw error;
+    } finally {
+      ignoreSignal();
     }
-    // Even an empty file is closed only once the guest has opened it.
-    this.#session.send(HostFrame.Data, channel, new Uint8Array(0), FrameFlag.End);
-    await done.promise;
   }
 
   #onReadFrame(frame: Frame, { chunks, window, end, opened }: FileReading): void {
@@ -144,26 +156,33 @@ export class GuestFiles {
     }
   }
 
-  #names(path: string): Promise<string[]> {
+  #names(path: string, signal: AbortSignal): Promise<string[]> {
     return new Promise((resolve, reject) => {
+      signal.throwIfAborted();
       const names: string[] = [];
       let bytes = 0;
+      const end = (failure?: Error): void => {
+        ignoreSignal();
+        this.#session.close(channel);
+        if (failure) reject(failure);
+        else resolve(names.sort());
+      };
       const channel = this.#session.open({
         onFrame: (frame) => {
-          if (frame.type === GuestFrame.Out) {
-            names.push(...decodeNames(frame.payload));
-            bytes += frame.payload.length;
-          }
-          const tooLong = names.length > MAX_NAMES || bytes > MAX_NAME_BYTES;
-          if (tooLong) this.#session.send(HostFrame.Close, channel, new Uint8Array(0));
-          const reply = tooLong ? { errno: EOVERFLOW } : replyOf(frame);
-          if (!reply) return;
-          this.#session.close(channel);
-          if (reply.errno === 0) resolve(names.sort());
-          else reject(new GuestError(reply.errno));
+          const reply = replyOf(frame);
+          if (reply) return end(reply.errno === 0 ? undefined : new GuestError(reply.errno));
+          if (frame.type !== GuestFrame.Out) return;
+          names.push(...decodeNames(frame.payload));
+          bytes += frame.payload.length;
+          if (names.length > MAX_NAMES || bytes > MAX_NAME_BYTES) abandon(new GuestError(EOVERFLOW));
         },
-        onLost: reject,
+        onLost: end,
       });
+      const abandon = (failure: Error): void => {
+        this.#session.send(HostFrame.Close, channel, new Uint8Array(0));
+        end(failure);
+      };
+      const ignoreSignal = onAbort(signal, abandon);
       this.#session.send(HostFrame.List, channel, encodeRequest({ path }));
     });
   }
@@ -256,6 +275,13 @@ function decodeNames(bytes: Uint8Array): string[] {
 
 function decodeErrno(payload: Uint8Array): number {
   return payload.length < 4 ? EPROTO : new DataView(payload.buffer, payload.byteOffset).getInt32(0, true);
+}
+
+/** Calls with the reason when the signal is aborted; returns how to stop that. */
+function onAbort(signal: AbortSignal, call: (reason: Error) => void): () => void {
+  const aborted = (): void => call(signal.reason instanceof Error ? signal.reason : new AgentLost(String(signal.reason)));
+  signal.addEventListener('abort', aborted, { once: true });
+  return () => signal.removeEventListener('abort', aborted);
 }
 
 function goneIsNothing(error: unknown): undefined {

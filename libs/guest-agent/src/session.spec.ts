@@ -210,7 +210,7 @@ it('ends a listing that names more than fits in memory', async () => {
   const { session, sent, answer, answerHello } = aSession();
   session.connect();
   answerHello();
-  const listed = new GuestFiles(session).list('/endless');
+  const listed = new GuestFiles(session).list('/endless', new AbortController().signal);
   const { channel = 0 } = sent.at(-1) ?? {};
   const name = 30_000;
   const payload = new Uint8Array(3 + name).fill(0x78);
@@ -218,4 +218,37 @@ it('ends a listing that names more than fits in memory', async () => {
   for (let frame = 0; frame < 280; frame += 1) answer({ type: GuestFrame.Out, channel, payload });
   await expect(listed).rejects.toMatchObject({ code: 'EOVERFLOW' });
   expect(sent.at(-1)).toMatchObject({ type: HostFrame.Close, channel });
+});
+
+it('lets go of file operations that are given up, in the guest as well', async () => {
+  const { session, sent, answerHello } = aSession();
+  session.connect();
+  answerHello();
+  const files = new GuestFiles(session);
+  const abort = new AbortController();
+  const nothing = (async function* (): AsyncGenerator<Uint8Array> {
+    yield await Promise.resolve(new Uint8Array(1));
+  })();
+  const stuck = [files.list('/a', abort.signal), files.read('/b', abort.signal), files.write('/c', 0o644, nothing, abort.signal)];
+  await new Promise((resolve) => setImmediate(resolve));
+  const opened = new Set(sent.map(({ channel }) => channel).filter((channel) => channel > 0));
+  expect(opened.size).toBe(3);
+  abort.abort(new Error('enough'));
+  for (const each of stuck) await expect(each).rejects.toThrow('enough');
+  expect(new Set(sent.filter(({ type }) => type === HostFrame.Close).map(({ channel }) => channel))).toEqual(opened);
+});
+
+it('gives up what an agent that falls silent does not finish, and takes new requests when it is back', async () => {
+  const { session, sent, pass, answer, answerHello } = aSession();
+  session.connect();
+  answerHello();
+  const options = { command: ['sleep'], env: {}, cwd: '', timeoutMs: 0, stdin: false, onOutput: () => undefined };
+  const stuck = Array.from({ length: 56 }, () => new Execution(session, options));
+  expect(() => new Execution(session, options)).toThrow('under way');
+  pass(60_000);
+  for (const { exited } of stuck) await expect(exited).rejects.toThrow('silent');
+  expect(sent.filter(({ type }) => type === HostFrame.Close).length).toBeGreaterThanOrEqual(56);
+  answer({ type: GuestFrame.Pong, channel: 1 });
+  expect(session.available).toBe(true);
+  expect(() => new Execution(session, options)).not.toThrow();
 });

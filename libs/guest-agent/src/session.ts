@@ -125,6 +125,7 @@ export class AgentSession {
       });
       const cancel = this.#options.timers.after(deadlineMs, () => {
         finish();
+        this.send(HostFrame.Close, channel, new Uint8Array(0));
         reject(new AgentLost(`the guest agent did not answer within ${deadlineMs / 1000} s`));
       });
       const finish = (): void => {
@@ -209,6 +210,9 @@ export class AgentSession {
       this.#silentForMs = this.#heard ? 0 : this.#silentForMs + PROBE_EVERY_MS;
       if (this.#silentForMs > SILENT_AFTER_MS && !this.#silent) {
         this.#silent = true;
+        // Should it come back, it must not go on with what nobody waits for any more.
+        for (const channel of this.#channels.keys()) this.send(HostFrame.Close, channel, new Uint8Array(0));
+        this.#abandon('the guest agent has fallen silent');
         this.#options.events.onSilent();
       }
       const tooMuchWaits = this.#options.port.waitingBytes > 0 && this.#silent;

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { Problem, toKubeTime, type FileEntry, type FileList } from '@corral/contracts';
-import { GuestError, type AgentSession, type GuestFiles, type GuestFileStat } from '@corral/guest-agent';
+import { AgentLost, GuestError, type AgentSession, type GuestFiles, type GuestFileStat } from '@corral/guest-agent';
 import { runCommand } from './exec.run.ts';
 import { respondJson, SUCCESS } from './respond.ts';
 
@@ -11,6 +11,8 @@ const DIRECTORY = 0o040000;
 const SYMBOLIC_LINK = 0o120000;
 const PERMISSION_BITS = 0o7777;
 const DEFAULT_MODE = 0o644;
+/** A guest or a client that gets nothing done this long is given up: others want the channel. */
+const STALLED_AFTER_MS = 60_000;
 
 /** Reads, writes, lists, describes and removes files in the guest; `query` is the request's. */
 export async function serveFiles(
@@ -22,14 +24,17 @@ export async function serveFiles(
   const path = query.get('path') ?? '';
   if (!path.startsWith('/')) throw new Problem('request.malformed', 'path must be an absolute path in the guest');
   if (path.includes('\0')) throw new Problem('request.malformed', 'path must not contain NUL');
+  const patience = new Patience(response);
   try {
     switch (request.method) {
       case 'GET':
-        return await answerGet(agent.files, response, path, query);
+        return await answerGet(agent.files, response, patience, path, query);
       case 'PUT': {
         const mode = parseMode(query.get('mode'));
-        await agent.files.write(path, mode ?? DEFAULT_MODE, request as AsyncIterable<Uint8Array>);
-        if (mode !== undefined) await setMode(agent, path, mode);
+        // A client that sends nothing is not waited for either; the answer, if the guest was at fault, is out by then.
+        patience.signal.addEventListener('abort', () => setImmediate(() => request.destroy()));
+        await agent.files.write(path, mode ?? DEFAULT_MODE, patience.watch(request as AsyncIterable<Uint8Array>), patience.signal);
+        if (mode !== undefined) await setMode(agent, path, mode, patience.signal);
         return respondJson(response, 200, entryOf(path, await agent.files.stat(path)));
       }
       case 'DELETE':
@@ -40,24 +45,61 @@ export async function serveFiles(
     }
   } catch (error) {
     throw error instanceof GuestError ? refusal(path, error) : error;
+  } finally {
+    patience.end();
   }
 }
 
-async function answerGet(files: GuestFiles, response: ServerResponse, path: string, query: URLSearchParams): Promise<void> {
+/** Ends what a client has left, and what has stalled. */
+class Patience {
+  readonly #abort = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  readonly #response: ServerResponse;
+  readonly #left = (): void => this.#abort.abort(new AgentLost('the client has left'));
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+    this.#timer = setTimeout(() => this.#abort.abort(new AgentLost(`nothing came or went for ${STALLED_AFTER_MS / 1000} s`)), STALLED_AFTER_MS);
+    response.once('close', this.#left);
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** The same bytes; each chunk that is taken is progress. */
+  async *watch(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of chunks) {
+      this.#timer.refresh();
+      yield chunk;
+    }
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#response.removeListener('close', this.#left);
+  }
+}
+
+async function answerGet(files: GuestFiles, response: ServerResponse, patience: Patience, path: string, query: URLSearchParams): Promise<void> {
   if (query.get('list') === 'true') {
-    const entries = await files.list(path);
+    const entries = await files.list(path, patience.signal);
     const parent = path.replace(/\/+$/, '');
     const list: FileList = { path, entries: entries.map(({ name, stat }) => entryOf(`${parent}/${name}`, stat)) };
     return respondJson(response, 200, list);
   }
   if (query.get('stat') === 'true') return respondJson(response, 200, entryOf(path, await files.stat(path, { follow: false })));
-  const { stat, body } = await files.read(path);
+  const { stat, body } = await files.read(path, patience.signal).catch((error: unknown) => {
+    // The agent opens regular files only (docs/guest-agent.md): nothing else ends where a body has to.
+    if (error instanceof GuestError && error.code === 'EINVAL') throw new Problem('guest.file-refused', `${path} is not a regular file`, { cause: error });
+    throw error;
+  });
   response.writeHead(200, {
     'content-type': 'application/octet-stream',
     // Files of /proc and /sys say 0 and have content.
     ...(stat.sizeBytes > 0 ? { 'content-length': stat.sizeBytes } : {}),
   });
-  await pipeline(stat.sizeBytes > 0 ? exactly(body, stat.sizeBytes) : body, response);
+  await pipeline(patience.watch(stat.sizeBytes > 0 ? exactly(body, stat.sizeBytes) : body), response);
 }
 
 /** A file may grow or shrink while it is read; a body must have the length that was announced. */
@@ -72,11 +114,16 @@ async function* exactly(body: AsyncIterable<Uint8Array>, sizeBytes: number): Asy
 }
 
 /** The mode of a new file is set as it is made; one that was there keeps its own, which is not what was asked for. */
-async function setMode(agent: { readonly session: AgentSession; readonly files: GuestFiles }, path: string, mode: number): Promise<void> {
+async function setMode(
+  agent: { readonly session: AgentSession; readonly files: GuestFiles },
+  path: string,
+  mode: number,
+  signal: AbortSignal,
+): Promise<void> {
   const stat = await agent.files.stat(path);
   if ((stat.mode & PERMISSION_BITS) === mode) return;
   const command = ['chmod', mode.toString(8), path];
-  const { exitCode, stderr } = await runCommand(agent, { command, stdin: '', env: {}, cwd: '/', timeoutSeconds: 10 }, new AbortController().signal);
+  const { exitCode, stderr } = await runCommand(agent, { command, stdin: '', env: {}, cwd: '/', timeoutSeconds: 10 }, signal);
   if (exitCode !== 0) throw new Problem('guest.file-refused', `${path}: the mode could not be set: ${stderr.trim()}`);
 }
 
