@@ -28,6 +28,16 @@ describe('snapshots', () => {
     }, `${name}: ${is.toString()}`);
   const put = (key: string) => store.putStream(key, Readable.from([Buffer.from('bytes')]));
 
+  /** Labels it, whoever else writes to it meanwhile. */
+  async function edited(name: string): Promise<void> {
+    const response = await stack.fetch(`/apis/corral.dev/v1/namespaces/default/virtualmachinesnapshots/${name}`, {
+      method: 'PATCH',
+      headers: { 'content-type': 'application/merge-patch+json' },
+      body: '{"metadata":{"labels":{"edited":"yes"}}}',
+    });
+    expect(response.status).toBe(200);
+  }
+
   async function running(name: string): Promise<string> {
     await stack.admin.create(virtualMachines, aVm(name));
     return eventually(async () => {
@@ -46,9 +56,15 @@ describe('snapshots', () => {
     expect(await ready('demo-1', () => true)).toMatchObject({ status: 'False', reason: 'Taking' });
   });
 
-  it('fail with a reason when there is no machine, or it does not run', async () => {
-    await take('of-nothing', 'nothing');
-    await ready('of-nothing', ({ status, reason }) => status === 'False' && reason === 'VirtualMachineNotFound');
+  it('of a machine that does not exist are refused, and stay writable when it goes later', async () => {
+    await expect(take('of-nothing', 'nothing')).rejects.toMatchObject({ code: 'object.invalid', details: { causes: [{ field: 'spec.virtualMachine', reason: 'FieldValueNotFound' }] } });
+    await stack.admin.create(virtualMachines, aVm('brief', { powerState: 'Stopped' }));
+    await take('of-brief', 'brief');
+    await stack.admin.delete(virtualMachines, 'default', 'brief');
+    await edited('of-brief');
+  });
+
+  it('fail with a reason when their machine does not run', async () => {
     await stack.admin.create(virtualMachines, aVm('asleep', { powerState: 'Stopped' }));
     await take('of-asleep', 'asleep');
     await ready('of-asleep', ({ status, reason }) => status === 'False' && reason === 'VirtualMachineNotRunning');
@@ -58,7 +74,7 @@ describe('snapshots', () => {
   it('cannot be the source of a machine once they failed, are of another memory, or do not exist', async () => {
     const from = (name: string, snapshot: string, memory?: string) =>
       stack.admin.create(virtualMachines, aVm(name, { source: { snapshot }, ...(memory === undefined ? {} : { memory }) }));
-    await expect(from('a', 'of-nothing')).rejects.toMatchObject({ code: 'object.invalid', details: { causes: [{ field: 'spec.source.snapshot', reason: 'FieldValueInvalid' }] } });
+    await expect(from('a', 'of-asleep')).rejects.toMatchObject({ code: 'object.invalid', details: { causes: [{ field: 'spec.source.snapshot', reason: 'FieldValueInvalid' }] } });
     await expect(from('a', 'never')).rejects.toMatchObject({ code: 'object.invalid', details: { causes: [{ field: 'spec.source.snapshot', reason: 'FieldValueNotFound' }] } });
 
     const snapshot = await get('demo-1');
