@@ -245,6 +245,8 @@ describe('gateways', () => {
     it('can be deleted, and are named by absolute paths', async () => {
       plane.http.set('DELETE files', (_request, response, url) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ gone: url.searchParams.get('path') })));
       expect(await (await stack.fetch(`${MACHINE}/files?path=/tmp/x`, { method: 'DELETE' })).json()).toEqual({ gone: '/tmp/x' });
+      const typed = await stack.fetch(`${MACHINE}/files?path=/tmp/y`, { method: 'DELETE', headers: { 'content-type': 'application/json' } });
+      expect(await typed.json()).toEqual({ gone: '/tmp/y' });
       for (const query of ['', '?path=', '?path=relative']) expect((await stack.fetch(`${MACHINE}/files${query}`)).status).toBe(400);
     });
   });

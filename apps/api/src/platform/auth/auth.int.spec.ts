@@ -103,21 +103,6 @@ describe('who may do what', () => {
     expect(answer.status).toBe(status);
   });
 
-  it('says one version, whole and in parts', async () => {
-    const { major, minor, gitVersion } = (await (await plain('GET', '/version')).json()) as Record<string, string>;
-    expect(gitVersion).toMatch(new RegExp(`^v${major}\\.${minor}\\.\\d+\\+corral`));
-    expect(Number(minor)).toBeGreaterThan(0);
-  });
-
-  it('takes an empty body for none, though the request names a type for it', async () => {
-    const send = async (path: string, body?: string) => {
-      const headers = { ...as(ADMIN_TOKEN), 'content-type': 'application/json' };
-      return (await fetch(`${api.url}${path}`, { method: 'POST', headers, ...(body === undefined ? {} : { body }) })).status;
-    };
-    for (const path of ['/auth/sign-in-links', '/auth/tickets', `${MACHINE}/tickets`]) expect([path, await send(path)]).toEqual([path, 201]);
-    expect([await send('/auth/sessions'), await send('/auth/sessions', '{'), await send('/auth/sessions', '{"__proto__":{}}')]).toEqual([400, 400, 400]);
-  });
-
   it('says in Kubernetes’s words what is forbidden', async () => {
     const { body } = await api.request('DELETE', MACHINE, undefined, as(NODE_TOKEN));
     expect(body.message).toBe(

@@ -69,6 +69,12 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
   const metrics = app.get(RequestMetrics);
 
   fastify.decorateRequest('user');
+  // Clients that name a type for every request send it with an empty body too.
+  const parseJson = fastify.getDefaultJsonParser('error', 'error');
+  app.useBodyParser('application/json', {}, (request, body, done) => {
+    if (body.length === 0) done(null, undefined);
+    else void parseJson(request as FastifyRequest, body.toString('utf8'), done);
+  });
   // Uploads: the body stays a stream. Types read whole have parsers of their own.
   fastify.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
 

@@ -5,6 +5,7 @@ import { RequestMetrics } from './request-metrics.ts';
 
 /** What Corral calls itself where kubectl asks for Kubernetes's version: within one minor of the kubectl most people run, which warns beyond that. */
 export const GIT_VERSION = 'v1.33.0+corral.0.1.0';
+const [, major = '', minor = ''] = /^v(\d+)\.(\d+)\./.exec(GIT_VERSION) ?? [];
 
 /** Whether the server lives and can serve, and what it is. */
 @Controller()
@@ -35,8 +36,8 @@ export class HealthController {
   @Get('version')
   version() {
     return {
-      major: '1',
-      minor: '35',
+      major,
+      minor,
       gitVersion: GIT_VERSION,
       gitCommit: '',
       gitTreeState: 'clean',
