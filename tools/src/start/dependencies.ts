@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { findProgram, startObjectStore, startPostgres, startRedis } from '@corral/embedded';
+import { startObjectStore, startPostgres, startRedis } from '@corral/embedded';
 import { ObjectStore, ObjectStoreFailure } from '@corral/object-store';
 import { Redis } from 'ioredis';
 import pg from 'pg';
@@ -188,16 +188,4 @@ function codeOf(error: unknown): string {
 function addressOf(url: string): string {
   const { hostname, port } = new URL(url);
   return port === '' ? hostname : `${hostname}:${port}`;
-}
-
-/** What a fresh machine may lack, with the line that installs it. */
-export function checkSystem(): void {
-  const packages = Object.entries({ setpriv: 'util-linux', sh: 'dash' }).filter(
-    ([program]) => findProgram(program) === undefined,
-  );
-  if (packages.length === 0) return;
-  const names = packages.map(([, name]) => name).join(' ');
-  throw new LaunchFailure(
-    `Programs are missing. Install them with: ${process.getuid?.() === 0 ? '' : 'sudo '}apt-get install -y ${names}`,
-  );
 }

@@ -49,14 +49,14 @@ export async function ensureDefaultImage(
     signal,
   );
   if (exitCode === 0) {
-    const { artifacts, kernelFlavor } = await readBuiltImage(currentFile(home, DEFAULT_IMAGE));
+    const { artifacts, kernelFlavor } = await readBuiltImage(builtImageFile(home, DEFAULT_IMAGE));
     const bytes = Object.values(artifacts).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     const state = built ? `built in ${seconds(performance.now() - started)}` : 'up to date';
     terminal.done(name, `${DEFAULT_IMAGE}, ${(bytes / 2 ** 20).toFixed(1)} MiB, ${kernelFlavor} kernel, ${state}`);
     return;
   }
   if (signal.aborted) throw signal.reason;
-  if (!existsSync(currentFile(home, DEFAULT_IMAGE)))
+  if (!existsSync(builtImageFile(home, DEFAULT_IMAGE)))
     throw new LaunchFailure(`The image ${DEFAULT_IMAGE} could not be built:\n${errors}`);
   terminal.idle(name);
   terminal.warn(
@@ -74,7 +74,7 @@ export async function registerImages(
   const images: BuiltImage[] = [];
   const folder = join(home, 'images');
   for (const name of existsSync(folder) ? readdirSync(folder).sort() : []) {
-    const file = currentFile(home, name);
+    const file = builtImageFile(home, name);
     if (!existsSync(file)) continue;
     try {
       const image = await readBuiltImage(file);
@@ -90,7 +90,8 @@ export async function registerImages(
   return images;
 }
 
-const currentFile = (home: string, name: string): string => join(home, 'images', name, 'current.json');
+/** Describes the image as it was last built; there once it was. */
+export const builtImageFile = (home: string, name: string): string => join(home, 'images', name, 'current.json');
 
 function parseProgress(line: string): z.output<typeof ProgressLine> | undefined {
   try {

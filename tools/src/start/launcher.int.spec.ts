@@ -1,6 +1,15 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -187,6 +196,48 @@ describe('npm start, where something is wrong', () => {
     const empty = { CORRAL_HOST: '', S3_REGION: '', S3_BUCKET: '', DATABASE_URL: '', REDIS_URL: 'redis://127.0.0.1:1' };
     expect(await refused({ CORRAL_HOME: home, CORRAL_PORT: String(await getPort()), ...empty })).toContain(
       'REDIS_URL: Redis at 127.0.0.1:1',
+    );
+  });
+
+  describe('on a bare Debian', () => {
+    let programs: string;
+    const environment = async () => ({
+      CORRAL_HOME: home,
+      CORRAL_PORT: String(await getPort()),
+      PATH: programs,
+      REDIS_URL: 'redis://127.0.0.1:1',
+    });
+    beforeEach(() => {
+      programs = mkdtempSync(join(tmpdir(), 'corral-programs-'));
+      for (const [name, path] of Object.entries({ sh: '/bin/sh', setpriv: '/usr/bin/setpriv' }))
+        symlinkSync(path, join(programs, name));
+    });
+    afterEach(() => rmSync(programs, { recursive: true, force: true }));
+
+    it('says which line installs what is missing', async () => {
+      const sudo = process.getuid?.() === 0 ? '' : 'sudo ';
+      expect(await refused(await environment())).toContain(
+        `Programs are missing. Install them with: ${sudo}apt-get install -y xz-utils`,
+      );
+    });
+
+    // Only root may install, and the machine's own apt-get is not ours to run in a test.
+    (process.getuid?.() === 0 ? it : it.skip)(
+      'installs it as root, after fetching the lists, and goes on',
+      async () => {
+        const lists = join(programs, 'lists');
+        const aptGet = `#!/bin/sh
+case "$*" in
+  "-q update") : > ${lists} ;;
+  "-q install -y --no-install-recommends xz-utils")
+    [ -e ${lists} ] || exit 100
+    echo '#!/bin/sh' > ${join(programs, 'xz')} && /bin/chmod +x ${join(programs, 'xz')} ;;
+esac`;
+        writeFileSync(join(programs, 'apt-get'), aptGet, { mode: 0o755 });
+        const output = await refused(await environment());
+        expect(output).toContain('Installing xz-utils, which this machine lacks, with apt-get');
+        expect(output).toContain('REDIS_URL: Redis at 127.0.0.1:1');
+      },
     );
   });
 

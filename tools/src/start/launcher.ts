@@ -8,13 +8,14 @@ import { showBanner } from './banner.ts';
 import { buildIfStale } from './build.ts';
 import { logTail, rotateLog, runChild, startChild, type Running } from './child.ts';
 import type { LauncherConfig } from './config.ts';
-import { checkDependencies, checkSystem, openDependencies, type Dependencies } from './dependencies.ts';
+import { checkDependencies, openDependencies, type Dependencies } from './dependencies.ts';
 import { DEFAULT_IMAGE, ensureDefaultImage, registerImages } from './images.ts';
 import { kubeconfig } from './kubeconfig.ts';
 import { LaunchFailure } from './launch-failure.ts';
 import { untilBaked, untilNodeReady, untilServing } from './readiness.ts';
 import { loadSecrets, writePrivately, type Secrets } from './secrets.ts';
 import type { Supervisor } from './supervisor.ts';
+import { prepareSystem } from './system.ts';
 
 const API_STOP_TIMEOUT_MS = 20_000;
 /** A worker suspends its machines to disk before it goes. */
@@ -36,7 +37,7 @@ export async function launch(launching: Launch): Promise<void> {
   const started = performance.now();
   const logs = join(config.home, 'logs');
   mkdirSync(logs, { recursive: true });
-  checkSystem();
+  await prepareSystem(config.home, environment, terminal, supervisor.stopping);
   await checkPort(config);
   await checkDependencies(config);
   const secrets = loadSecrets(config.home);
