@@ -3,6 +3,7 @@ import { apiVersionOf, type KindDefinition } from '@corral/contracts';
 /** Discovery documents, plain and aggregated. Source: Kubernetes API concepts, "Discovery". */
 
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'] as const;
+const verbsOf = (kind: KindDefinition): readonly string[] => (kind.undeletable ? VERBS.filter((verb) => verb !== 'deletecollection') : VERBS);
 const STATUS_VERBS = ['get', 'patch', 'update'] as const;
 
 /** A subresource served beside the generic ones, such as `exec`. */
@@ -39,7 +40,7 @@ export function aggregatedDiscovery(kinds: readonly KindDefinition[], subresourc
           responseKind: { group: kind.group, version: kind.version, kind: kind.kind },
           scope: kind.scope,
           singularResource: kind.singular,
-          verbs: VERBS,
+          verbs: verbsOf(kind),
           ...(kind.shortNames.length > 0 ? { shortNames: kind.shortNames } : {}),
           ...(kind.categories.length > 0 ? { categories: kind.categories } : {}),
           subresources: subresourcesOf(kind, subresources).map(({ name, verbs }) => ({
@@ -89,7 +90,7 @@ export function apiResourceList(kinds: readonly KindDefinition[], subresources: 
         singularName: kind.singular,
         namespaced: kind.scope === 'Namespaced',
         kind: kind.kind,
-        verbs: VERBS,
+        verbs: verbsOf(kind),
         ...(kind.shortNames.length > 0 ? { shortNames: kind.shortNames } : {}),
         ...(kind.categories.length > 0 ? { categories: kind.categories } : {}),
       },

@@ -38,6 +38,8 @@ export interface KindDefinition<Spec = unknown, Status = unknown> {
   readonly columns: readonly TableColumn<KubeObject<Spec, Status>>[];
   /** Field selectors beside metadata.name and metadata.namespace: path → the value as a string. */
   readonly selectableFields: Readonly<Record<string, (object: KubeObject<Spec, Status>) => string>>;
+  /** Names that may never be deleted, because the server itself lives in them. A kind with any has no deletecollection. */
+  readonly undeletable?: readonly string[];
   /** Rules zod cannot say, among them those that compare with the previous object. Pure. */
   validate?(object: KubeObject<Spec, Status>, previous: KubeObject<Spec, Status> | undefined): readonly FieldProblem[];
 }

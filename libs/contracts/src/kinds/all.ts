@@ -8,6 +8,3 @@ import { virtualMachines } from './virtual-machine.ts';
 export const KINDS = [
   namespaces, nodes, events, leases, virtualMachines, virtualMachineSnapshots, virtualMachineImages,
 ] as unknown as readonly KindDefinition[];
-
-/** Namespaces that exist from the first start. */
-export const SYSTEM_NAMESPACES = ['default', 'kube-system', 'kube-node-lease', 'corral-system'] as const;

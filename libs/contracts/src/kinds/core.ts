@@ -5,6 +5,9 @@ import { describeBytes, parseBytes } from '../quantity.ts';
 
 /** The Kubernetes kinds Corral serves as they are. Sources: k8s.io/api core/v1, coordination/v1. */
 
+/** Namespaces that exist from the first start. */
+export const SYSTEM_NAMESPACES = ['default', 'kube-system', 'kube-node-lease', 'corral-system'] as const;
+
 export const NamespaceSpec = z.strictObject({ finalizers: z.array(z.string()).default(['kubernetes']) });
 export const NamespaceStatus = z.object({ phase: z.enum(['Active', 'Terminating']).optional(), conditions: z.array(Condition).optional() });
 export type NamespaceSpec = z.output<typeof NamespaceSpec>;
@@ -17,6 +20,7 @@ export const namespaces: KindDefinition<NamespaceSpec, NamespaceStatus> = {
   body: z.strictObject({ spec: NamespaceSpec.default({ finalizers: ['kubernetes'] }) }),
   status: NamespaceStatus,
   columns: [{ name: 'Status', type: 'string', description: 'Active or Terminating.', value: (namespace) => namespace.status?.phase ?? 'Active' }],
+  undeletable: SYSTEM_NAMESPACES,
   selectableFields: { 'status.phase': (namespace) => namespace.status?.phase ?? '' },
 };
 

@@ -6,7 +6,7 @@ import {
   objectConflict, objectExists, objectInvalid, objectNotFound, planDeletion, Selection, successor, withoutRepeats,
   type Candidate, type Decoded, type DeleteOptions, type FieldValidation, type ListRequest, type Patch,
 } from '@corral/api-machinery';
-import { Problem, type FieldProblem, type KindDefinition, type KubeObject, type ObjectClient } from '@corral/contracts';
+import { Problem, qualifiedResource, type FieldProblem, type KindDefinition, type KubeObject, type ObjectClient } from '@corral/contracts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PostgresStore } from '../../platform/database/postgres-store.ts';
 import { Admission, type AdmissionOperation } from '../../platform/objects/admission.ts';
@@ -165,6 +165,11 @@ export class Resources {
   }
 
   async delete(kind: KindDefinition, address: ObjectAddress, options: DeleteOptions): Promise<DeletionResult> {
+    if (kind.undeletable?.includes(address.name)) {
+      throw new Problem('request.forbidden', `${qualifiedResource(kind)} "${address.name}" is forbidden: this ${kind.singular} may not be deleted`, {
+        details: { name: address.name, group: kind.group, kind: kind.plural },
+      });
+    }
     for (let attempt = 1; ; attempt += 1) {
       const current = await this.get(kind, address);
       requirePreconditions(kind, current, options);
@@ -183,6 +188,7 @@ export class Resources {
 
   /** Deletes what a list with the same request would show; answers what was deleted. */
   async deleteCollection(kind: KindDefinition, namespace: string | undefined, request: ListRequest, options: DeleteOptions): Promise<ListPage> {
+    if (kind.undeletable) throw new Problem('method.not-allowed', `the server does not allow this method on the requested resource: delete ${kind.plural} one by one`);
     const page = await this.list(kind, namespace, request);
     for (const { metadata } of page.objects) {
       const address = { namespace: metadata.namespace, name: metadata.name };

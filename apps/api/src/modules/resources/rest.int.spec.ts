@@ -128,6 +128,14 @@ describe('create', () => {
     expect([answer.status, answer.body.reason, answer.body.message]).toEqual([415, 'UnsupportedMediaType', expect.stringContaining('application/json, application/yaml')]);
   });
 
+  it('never deletes the namespaces it lives in, nor all namespaces at once', async () => {
+    for (const name of ['default', 'kube-system', 'kube-node-lease', 'corral-system']) {
+      expect(await api.request('DELETE', `/api/v1/namespaces/${name}`)).toMatchObject({ status: 403, body: { reason: 'Forbidden' } });
+    }
+    expect(await api.request('DELETE', '/api/v1/namespaces')).toMatchObject({ status: 405, body: { reason: 'MethodNotAllowed' } });
+    expect((await api.request('GET', '/api/v1/namespaces/default')).body).toMatchObject({ metadata: { name: 'default' } });
+  });
+
   it('refuses a missing namespace with 404 and one being deleted with 403', async () => {
     const path = MACHINES.replace('default', 'going');
     expect((await api.request('POST', path, machine())).status).toBe(404);
