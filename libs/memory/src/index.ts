@@ -1,5 +1,5 @@
 /** The snapshot format (docs/snapshot-format.md): packs of 4 KiB pieces, the manifest, and a directory that holds both. */
-export { decodeManifest, encodeManifest, incompatibility, MANIFEST_FILE, SNAPSHOT_FORMAT_VERSION, SnapshotMachine, SnapshotManifest } from './manifest.ts';
+export { decodeManifest, encodeManifest, filesOf, incompatibility, MANIFEST_FILE, MAX_SERIAL_BYTES, SNAPSHOT_FORMAT_VERSION, SnapshotMachine, SnapshotManifest } from './manifest.ts';
 export { encodePack, PackReader, PIECE_BYTES, type PackSource, type Piece, type PieceRun } from './pack.ts';
 export { expandSnapshot, openSnapshot, VERIFIED_FILE, writeSnapshot, type OpenedSnapshot, type PagePlace, type SnapshotContent, type WrittenSnapshot } from './snapshot.directory.ts';
 export { SnapshotError, type SnapshotErrorReason } from './snapshot.error.ts';

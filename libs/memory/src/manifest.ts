@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { SnapshotError } from './snapshot.error.ts';
 
 export const SNAPSHOT_FORMAT_VERSION = 1;
+/** What a viewer of the serial line is shown of the time before it came, at most. */
+export const MAX_SERIAL_BYTES = 256 * 1024;
 export const MANIFEST_FILE = 'manifest.json';
 
 const SnapshotFileEntry = z.object({
@@ -34,9 +36,16 @@ export const SnapshotManifest = z.object({
     devices: SnapshotFileEntry,
     /** Absent for a machine without a disk. */
     disk: SnapshotFileEntry.extend({ pieces: z.number().int().nonnegative() }).optional(),
+    /** Absent where the guest had said nothing on its serial line, and in snapshots from before it was kept. */
+    serial: SnapshotFileEntry.extend({ sizeBytes: z.number().int().nonnegative().max(MAX_SERIAL_BYTES) }).optional(),
   }),
 });
 export type SnapshotManifest = z.output<typeof SnapshotManifest>;
+
+/** Every file but the manifest. */
+export function filesOf({ files: { memory, devices, disk, serial } }: SnapshotManifest): SnapshotFileEntry[] {
+  return [memory, devices, ...(disk ? [disk] : []), ...(serial ? [serial] : [])];
+}
 
 export function encodeManifest(manifest: SnapshotManifest): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify(manifest, undefined, 2)}\n`);

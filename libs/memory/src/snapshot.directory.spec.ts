@@ -25,6 +25,7 @@ function write(add = 0) {
     pages: [1, 2, 700].map((number) => ({ number, bytes: new Uint8Array(PIECE_BYTES).fill(number + add) })),
     devices: Uint8Array.of(1, 2, 3),
     clusters: [{ number: 9, bytes: new Uint8Array(PIECE_BYTES).fill(9) }],
+    serial: new TextEncoder().encode('login: '),
   });
 }
 
@@ -48,8 +49,9 @@ async function content() {
     const clusters: number[] = [];
     for await (const { numbers } of snapshot.clusters()) clusters.push(...numbers);
     const devices = await snapshot.devices();
+    const serial = new TextDecoder().decode(await snapshot.serial());
     await snapshot.verified;
-    return { manifest: snapshot.manifest, pages, clusters, devices: Uint8Array.from(devices) };
+    return { manifest: snapshot.manifest, pages, clusters, devices: Uint8Array.from(devices), serial };
   } finally {
     await snapshot.close();
   }
@@ -57,25 +59,39 @@ async function content() {
 
 it('reads what was written', async () => {
   const { files, manifest } = await write();
-  expect(files.map(({ name }) => name)).toEqual(['memory.pack', 'devices.bin', 'disk.pack', 'manifest.json']);
+  expect(files.map(({ name }) => name)).toEqual(['memory.pack', 'devices.bin', 'disk.pack', 'serial.bin', 'manifest.json']);
   expect(files.at(-1)).toEqual(manifest);
   const read = await content();
   expect(read.manifest.machine).toEqual(machine);
   expect(read.devices).toEqual(Uint8Array.of(1, 2, 3));
   expect([...read.pages].map(([number, bytes]) => [number, bytes[0]])).toEqual([[1, 1], [2, 2], [700, 700 & 0xff]]);
   expect(read.clusters).toEqual([9]);
+  expect(read.serial).toBe('login: ');
 });
 
-it.each(['memory.pack', 'devices.bin', 'disk.pack'])('tells of one flipped bit in %s', async (name) => {
+it.each(['memory.pack', 'devices.bin', 'disk.pack', 'serial.bin'])('tells of one flipped bit in %s', async (name) => {
   await write();
   await flipBit(name);
   await expect(content()).rejects.toMatchObject({ reason: 'SnapshotCorrupt' });
 });
 
-it.each(['memory.pack', 'devices.bin', 'disk.pack'])('tells of a missing end of %s', async (name) => {
+it.each(['memory.pack', 'devices.bin', 'disk.pack', 'serial.bin'])('tells of a missing end of %s', async (name) => {
   await write();
   await truncate(join(directory, name), 1);
   await expect(openSnapshot(directory)).rejects.toMatchObject({ reason: 'SnapshotCorrupt' });
+});
+
+it('has neither a serial file nor a past where nothing was said', async () => {
+  const { files } = await writeSnapshot(directory, { machine, createdAt: new Date(0), pages: [], devices: Uint8Array.of(1), serial: new Uint8Array(0) });
+  expect(files.map(({ name }) => name)).toEqual(['memory.pack', 'devices.bin', 'manifest.json']);
+  expect((await content()).serial).toBe('');
+});
+
+it('refuses pages beyond the machine’s memory', async () => {
+  const page = (machine.memoryMiB * 1024 * 1024) / PIECE_BYTES;
+  await writeSnapshot(directory, { machine, createdAt: new Date(0), pages: [{ number: page, bytes: new Uint8Array(PIECE_BYTES) }], devices: Uint8Array.of(1) });
+  await expect(content()).rejects.toMatchObject({ reason: 'SnapshotCorrupt', message: 'memory.pack holds page 32768; 128Mi have 32768' });
+  await expect(expandSnapshot(directory)).rejects.toMatchObject({ reason: 'SnapshotCorrupt' });
 });
 
 it('tells of a missing file', async () => {
@@ -93,9 +109,9 @@ it('tells of a manifest that is none, and of one of another version', async () =
 
 it('computes digests again only where the marker does not name this manifest', async () => {
   const { manifest } = await write();
-  // The last bit of the index: only the file's digest tells.
+  // The lowest bit of the last page number: only the file's digest tells.
   const pack = await readFile(join(directory, 'memory.pack'));
-  pack[pack.length - 33] = (pack[pack.length - 33] ?? 0) ^ 1;
+  pack[pack.length - 36] = (pack[pack.length - 36] ?? 0) ^ 1;
   await writeFile(join(directory, 'memory.pack'), pack);
   await writeFile(join(directory, VERIFIED_FILE), 'another');
   await expect(content()).rejects.toMatchObject({ reason: 'SnapshotCorrupt' });
@@ -122,7 +138,7 @@ it('expands nothing that is damaged', async () => {
 it('does not take the expanded form of another snapshot for this one’s', async () => {
   await write();
   await expandSnapshot(directory);
-  for (const name of ['memory.pack', 'devices.bin', 'disk.pack', 'manifest.json']) await rm(join(directory, name));
+  for (const name of ['memory.pack', 'devices.bin', 'disk.pack', 'serial.bin', 'manifest.json']) await rm(join(directory, name));
   await write(8);
   const { pages } = await content();
   expect(pages.get(1)?.[0]).toBe(9);

@@ -7,6 +7,7 @@ import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
 import {
   decodeManifest,
   encodeManifest,
+  filesOf,
   MANIFEST_FILE,
   SNAPSHOT_FORMAT_VERSION,
   type SnapshotFileEntry,
@@ -19,6 +20,7 @@ import { SnapshotError } from './snapshot.error.ts';
 const MEMORY_FILE = 'memory.pack';
 const DISK_FILE = 'disk.pack';
 const DEVICES_FILE = 'devices.bin';
+const SERIAL_FILE = 'serial.bin';
 /** Holds the SHA-256 of the manifest whose files were verified in this directory already, as they were fetched. */
 export const VERIFIED_FILE = 'verified';
 /** What a node that uses a snapshot again and again keeps beside it: see expandSnapshot. */
@@ -41,6 +43,8 @@ export interface SnapshotContent {
   readonly devices: Uint8Array;
   /** Absent for a machine without a disk. */
   readonly clusters?: Iterable<Piece>;
+  /** The last that the guest said on its serial line, at most MAX_SERIAL_BYTES. */
+  readonly serial?: Uint8Array;
 }
 
 export interface WrittenSnapshot {
@@ -51,21 +55,22 @@ export interface WrittenSnapshot {
 
 /** Writes a complete snapshot into an existing, empty directory, the manifest last; everything is on disk when it resolves. */
 export async function writeSnapshot(directory: string, content: SnapshotContent): Promise<WrittenSnapshot> {
-  const { machine, createdAt, pages, devices, clusters } = content;
+  const { machine, createdAt, pages, devices, clusters, serial } = content;
   const memory = await writePack(directory, MEMORY_FILE, pages);
   const disk = clusters && (await writePack(directory, DISK_FILE, clusters));
   const params = { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 };
   const deviceFile = await writeFile(directory, DEVICES_FILE, [await compress(devices, { params })]);
+  const serialFile = serial && serial.length > 0 ? await writeFile(directory, SERIAL_FILE, [serial]) : undefined;
   const manifest: SnapshotManifest = {
     formatVersion: SNAPSHOT_FORMAT_VERSION,
     createdAt: createdAt.toISOString(),
     machine,
     base: null,
     parent: null,
-    files: { memory, devices: deviceFile, ...(disk ? { disk } : {}) },
+    files: { memory, devices: deviceFile, ...(disk ? { disk } : {}), ...(serialFile ? { serial: serialFile } : {}) },
   };
   const manifestFile = await writeFile(directory, MANIFEST_FILE, [encodeManifest(manifest)]);
-  const files = [memory, deviceFile, ...(disk ? [disk] : []), manifestFile].map(({ name, sha256, sizeBytes }) => ({ name, sha256, sizeBytes }));
+  const files = [...filesOf(manifest), manifestFile].map(({ name, sha256, sizeBytes }) => ({ name, sha256, sizeBytes }));
   return { files, manifest: manifestFile };
 }
 
@@ -80,6 +85,8 @@ export interface OpenedSnapshot {
   readMemory(place: PagePlace): Promise<void>;
   devices(): Promise<Uint8Array<ArrayBuffer>>;
   clusters(): AsyncGenerator<PieceRun>;
+  /** What the guest had said lately on its serial line. */
+  serial(): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -103,6 +110,7 @@ export async function openSnapshot(directory: string): Promise<OpenedSnapshot> {
       readMemory: (place) => (expanded ? files.readExpandedMemory(place) : files.readPackedMemory(place)),
       devices: () => (expanded ? files.expandedDevices() : files.packedDevices()),
       clusters: () => files.clusters(),
+      serial: () => files.serial(),
       close: async () => {
         await verified.catch(() => undefined);
         await files.close();
@@ -166,7 +174,7 @@ class SnapshotFiles {
 
   /** Opens every file and compares its size. */
   async open(): Promise<void> {
-    for (const { name, sizeBytes } of this.#entries()) {
+    for (const { name, sizeBytes } of filesOf(this.#manifest)) {
       const handle = await open(join(this.#directory, name)).catch((error: unknown) => {
         throw unreadable(name, error);
       });
@@ -178,7 +186,7 @@ class SnapshotFiles {
 
   async verify(): Promise<void> {
     const chunk = Buffer.allocUnsafe(HASH_CHUNK_BYTES);
-    for (const entry of this.#entries()) {
+    for (const entry of filesOf(this.#manifest)) {
       const handle = this.#handle(entry.name);
       const hash = createHash('sha256');
       for (let at = 0; at < entry.sizeBytes; ) {
@@ -194,7 +202,7 @@ class SnapshotFiles {
   }
 
   async readPackedMemory(place: PagePlace): Promise<void> {
-    const pack = await this.#pack(this.#manifest.files.memory);
+    const pack = await this.#memoryPack();
     for await (const { numbers, bytes } of pack.runs()) {
       for (const run of contiguous(numbers)) {
         place(run.number, run.count).set(bytes.subarray(run.at * PIECE_BYTES, (run.at + run.count) * PIECE_BYTES));
@@ -204,7 +212,7 @@ class SnapshotFiles {
 
   /** Straight from the host's page cache into the guest's RAM; synchronous, because that memory may move in between. */
   async readExpandedMemory(place: PagePlace): Promise<void> {
-    const pack = await this.#pack(this.#manifest.files.memory);
+    const pack = await this.#memoryPack();
     const file = await open(join(this.#directory, EXPANDED_FOLDER, EXPANDED_MEMORY));
     try {
       for (const run of contiguous(pack.numbers)) {
@@ -218,7 +226,7 @@ class SnapshotFiles {
   }
 
   async writeExpandedMemory(path: string): Promise<void> {
-    const pack = await this.#pack(this.#manifest.files.memory);
+    const pack = await this.#memoryPack();
     const file = await open(path, 'wx');
     try {
       for await (const { bytes } of pack.runs()) await file.write(bytes);
@@ -247,15 +255,25 @@ class SnapshotFiles {
     if (disk) yield* (await this.#pack(disk)).runs();
   }
 
+  async serial(): Promise<Uint8Array> {
+    const { serial } = this.#manifest.files;
+    return serial ? readAt(this.#handle(serial.name), 0, serial.sizeBytes) : new Uint8Array(0);
+  }
+
   async close(): Promise<void> {
     const handles = [...this.#handles.values()];
     this.#handles.clear();
     await Promise.all(handles.map((handle) => handle.close()));
   }
 
-  #entries(): SnapshotFileEntry[] {
-    const { memory, devices, disk } = this.#manifest.files;
-    return [memory, devices, ...(disk ? [disk] : [])];
+  /** Its pages are the machine's: `place` need not look. */
+  async #memoryPack(): Promise<PackReader> {
+    const { files, machine } = this.#manifest;
+    const pack = await this.#pack(files.memory);
+    const pages = (machine.memoryMiB * 1024 * 1024) / PIECE_BYTES;
+    const beyond = pack.numbers.find((number) => number >= pages);
+    if (beyond === undefined) return pack;
+    throw new SnapshotError('SnapshotCorrupt', `${files.memory.name} holds page ${beyond}; ${machine.memoryMiB}Mi have ${pages}`);
   }
 
   async #pack(entry: SnapshotFileEntry & { readonly pieces: number }): Promise<PackReader> {

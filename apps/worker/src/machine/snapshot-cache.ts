@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
-import { decodeManifest, expandSnapshot, MANIFEST_FILE, type SnapshotManifest, VERIFIED_FILE } from '@corral/memory';
+import { decodeManifest, expandSnapshot, filesOf, MANIFEST_FILE, type SnapshotManifest, VERIFIED_FILE } from '@corral/memory';
 import { type ObjectStore } from '@corral/object-store';
 import { prune, touch } from './cache-pruning.ts';
 import { SingleFlight } from './single-flight.ts';
@@ -84,9 +84,8 @@ export class SnapshotCache {
         signal,
       );
       const manifest = decodeManifest(await readFile(join(temporary, MANIFEST_FILE)));
-      const { memory, devices, disk } = manifest.files;
       await Promise.all(
-        [memory, devices, ...(disk ? [disk] : [])].map((file) =>
+        filesOf(manifest).map((file) =>
           store.downloadFile(
             posix.join(posix.dirname(manifestKey), file.name),
             join(temporary, file.name),

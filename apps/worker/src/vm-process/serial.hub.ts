@@ -1,11 +1,10 @@
+import { MAX_SERIAL_BYTES } from '@corral/memory';
 import { Scrollback } from './scrollback.ts';
-
-const SCROLLBACK_BYTES = 256 * 1024;
 
 /** The serial line, shared: what the guest said lately, for any number of viewers, and what they type. */
 export class SerialHub {
   readonly write: (bytes: Uint8Array) => Promise<void>;
-  readonly #scrollback = new Scrollback(SCROLLBACK_BYTES);
+  readonly #scrollback = new Scrollback(MAX_SERIAL_BYTES);
   readonly #viewers = new Set<() => void>();
 
   constructor(write: (bytes: Uint8Array) => Promise<void>) {
@@ -14,6 +13,11 @@ export class SerialHub {
 
   get end(): number {
     return this.#scrollback.end;
+  }
+
+  /** All that is still there of what was said: what a snapshot keeps, so that a machine from it has a past to show. */
+  get tail(): Uint8Array {
+    return this.#scrollback.since(0).bytes;
   }
 
   append(bytes: Uint8Array): void {

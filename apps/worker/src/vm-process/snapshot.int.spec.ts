@@ -30,6 +30,10 @@ beforeAll(async () => {
   await source.until('AgentAnswered');
   await source.exec('(n=0; while :; do n=$((n+1)); echo $n > /tmp/count; usleep 50000; done) > /dev/null 2>&1 & echo kept > /tmp/kept');
   await eventually('the counter counts', async () => (await count(source)) > 3);
+  const line = await source.socket('/serial');
+  line.send(Buffer.from('echo typed-$((6*7))\n'));
+  await eventually('the shell on the serial line answered', () => line.text().includes('typed-42'));
+  line.terminate();
   folder = await source.emptyFolder('snapshot');
   const reply = await source.send({ type: 'Snapshot', directory: folder });
   if (!reply.ok || !reply.snapshot) throw new Error(JSON.stringify(reply));
@@ -72,7 +76,7 @@ it('stops the guest for a moment only, and the guest goes on', async () => {
 });
 
 it('names every file by size and digest, the manifest among them', async () => {
-  expect(taken.files.map(({ name }) => name)).toEqual(['memory.pack', 'devices.bin', 'manifest.json']);
+  expect(taken.files.map(({ name }) => name)).toEqual(['memory.pack', 'devices.bin', 'serial.bin', 'manifest.json']);
   for (const { name, sha256, sizeBytes } of taken.files) {
     const bytes = await readFile(join(folder, name));
     expect([bytes.length, createHash('sha256').update(bytes).digest('hex')]).toEqual([sizeBytes, sha256]);
@@ -99,6 +103,16 @@ it('continues in other processes where it was: processes, files, and none is the
   await Promise.all([first.dispose(), second.dispose()]);
 });
 
+it('shows on the serial line of a restored machine what was said there before, and goes on', async () => {
+  const vm = await restored({ uid: 'talker' });
+  const line = await vm.socket('/serial?replay=65536');
+  await eventually('the past came', () => line.text().includes('typed-42'));
+  line.send(Buffer.from('echo again-$((6*7))\n'));
+  await eventually('the shell answered', () => line.text().includes('again-42'));
+  line.terminate();
+  await vm.dispose();
+});
+
 it('can be taken of a machine that came from one, and of one that is paused', async () => {
   const vm = await restored({ uid: 'third' });
   await vm.exec('echo third > /tmp/kept');
@@ -119,7 +133,7 @@ it('boots again by itself when a restored guest restarts', async () => {
   await vm.dispose();
 });
 
-it.each(['memory.pack', 'devices.bin'])('refuses one flipped bit in %s', async (file) => {
+it.each(['memory.pack', 'devices.bin', 'serial.bin'])('refuses one flipped bit in %s', async (file) => {
   const directory = await damaged(file, (bytes) => {
     const middle = bytes.length >> 1;
     bytes[middle] = (bytes[middle] ?? 0) ^ 4;

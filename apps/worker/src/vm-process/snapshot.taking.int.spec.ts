@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { guestImages } from '@corral/testing';
 import { Emulator } from '@corral/v86-host';
+import { SerialHub } from './serial.hub.ts';
 import { takeSnapshot } from './snapshot.taking.ts';
 
 it('lets the guest run on when its state could not be copied, unless it was paused', async () => {
@@ -20,12 +21,13 @@ it('lets the guest run on when its state could not be copied, unless it was paus
     { onHalt: () => undefined, onReboot: () => undefined },
     { boot: true },
   );
+  const serial = new SerialHub((bytes) => emulator.serial.write(bytes));
   try {
     emulator.run();
     const frozen = emulator.disk?.freeze();
-    await expect(takeSnapshot(emulator, () => true)).rejects.toThrow('frozen');
+    await expect(takeSnapshot(emulator, serial, () => true)).rejects.toThrow('frozen');
     expect(emulator.running).toBe(true);
-    await expect(takeSnapshot(emulator, () => false)).rejects.toThrow('frozen');
+    await expect(takeSnapshot(emulator, serial, () => false)).rejects.toThrow('frozen');
     expect(emulator.running).toBe(false);
     frozen?.release();
   } finally {

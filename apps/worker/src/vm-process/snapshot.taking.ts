@@ -1,6 +1,7 @@
 import type { SnapshotTaken } from '@corral/contracts';
 import { PIECE_BYTES, writeSnapshot, type Piece, type SnapshotMachine } from '@corral/memory';
 import type { CopiedPages, Emulator } from '@corral/v86-host';
+import type { SerialHub } from './serial.hub.ts';
 
 /** A machine's state at one moment, held in this process until it is written. */
 export interface CopiedState {
@@ -8,9 +9,9 @@ export interface CopiedState {
 }
 
 /** Stops the guest, copies what it is, and lets it run on. The disk is not copied: it keeps old clusters while it is frozen. */
-export async function takeSnapshot(emulator: Emulator, mayRun: () => boolean): Promise<CopiedState> {
+export async function takeSnapshot(emulator: Emulator, serial: SerialHub, mayRun: () => boolean): Promise<CopiedState> {
   const begun = performance.now();
-  const { createdAt, pages, devices, clusters } = await copyOf(emulator, mayRun);
+  const { createdAt, pages, devices, said, clusters } = await copyOf(emulator, serial, mayRun);
   const pauseMs = Math.ceil(performance.now() - begun);
   return {
     async write(directory, machine) {
@@ -20,6 +21,7 @@ export async function takeSnapshot(emulator: Emulator, mayRun: () => boolean): P
           createdAt,
           pages: piecesOf(pages),
           devices,
+          serial: said,
           ...(clusters ? { clusters: clusters.clusters() } : {}),
         });
         return { pauseMs, ...written };
@@ -30,11 +32,17 @@ export async function takeSnapshot(emulator: Emulator, mayRun: () => boolean): P
   };
 }
 
-async function copyOf(emulator: Emulator, mayRun: () => boolean) {
+async function copyOf(emulator: Emulator, serial: SerialHub, mayRun: () => boolean) {
   await emulator.pause();
   try {
-    // The disk last: only what has been copied wholly is written, and lets go of it.
-    return { createdAt: new Date(), pages: emulator.memory.copyNonZeroPages(), devices: emulator.saveDevices(), clusters: emulator.disk?.freeze() };
+    return {
+      createdAt: new Date(),
+      pages: emulator.memory.copyNonZeroPages(),
+      devices: emulator.saveDevices(),
+      said: serial.tail,
+      // The disk last: only what has been copied wholly is written, and lets go of it.
+      clusters: emulator.disk?.freeze(),
+    };
   } finally {
     if (mayRun()) emulator.run();
   }

@@ -78,7 +78,7 @@ export class Vm {
     const machine = await this.#machine();
     const written = this.#written.then(async () => {
       const { writing } = await this.#inTurn(async () => {
-        const copied = await takeSnapshot(this.emulator(), () => !this.#paused && !this.#panicked);
+        const copied = await takeSnapshot(this.emulator(), this.serial, () => !this.#paused && !this.#panicked);
         // Wrapped: the turn ends with the copying.
         return { writing: this.#write(copied, directory, machine) };
       });
@@ -143,9 +143,11 @@ export class Vm {
       emulator.memory.clear();
       await snapshot.readMemory((number, count) => emulator.memory.place(number, count));
       for await (const run of snapshot.clusters()) emulator.disk?.writeClusters(run);
+      const said = await snapshot.serial();
       await snapshot.verified;
       emulator.restoreDevices(devices);
       await replaceOverlay(machineFolder);
+      this.serial.append(said);
       this.#adopt(emulator);
     } finally {
       await snapshot.close();
