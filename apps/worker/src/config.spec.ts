@@ -28,6 +28,8 @@ describe('WorkerConfig', () => {
     ['CORRAL_NODE_TOKEN', ''],
     ['CORRAL_NODE_NAME', 'Not A Name'],
     ['CORRAL_DATA_PLANE_PORT', '70000'],
+    ['CORRAL_DATA_PLANE_PORT', '0x'],
+    ['REDIS_URL', 'redis://'],
     ['CORRAL_DATA_PLANE_SECRET', 'short'],
     ['CORRAL_POOL_SIZE', 'many'],
     ['REDIS_URL', 'http://127.0.0.1'],
@@ -38,5 +40,6 @@ describe('WorkerConfig', () => {
     const parsed = WorkerConfig.safeParse({ ...ENVIRONMENT, [name]: value });
     const line = parsed.error ? configProblem(parsed.error) : 'accepted';
     expect(line).toMatch(new RegExp(`^${name}: [^\\n]+$`));
+    if (/PORT|URL|ENDPOINT/.test(name)) expect(line).toMatch(/^\w+: must be an? /);
   });
 });

@@ -1,8 +1,13 @@
 import { ObjectStoreConfig } from '@corral/object-store';
 import { z } from 'zod';
 
-const Port = z.coerce.number().int().min(0).max(65_535);
-const Url = z.url({ protocol: /^https?$/ });
+const PORT = 'must be a port number, from 0 to 65535';
+const Port = z
+  .string()
+  .regex(/^\d{1,5}$/, PORT)
+  .transform(Number)
+  .refine((port) => port <= 65_535, PORT);
+const Url = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' });
 
 /** Settings of a node agent, by the names of their environment variables. */
 const Environment = z.object({
@@ -28,7 +33,9 @@ const Environment = z.object({
   CORRAL_SNAPSHOT_CACHE_MIB: z.coerce.number().int().min(1).default(10_240),
   CORRAL_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   CORRAL_EXIT_ON_STDIN_EOF: z.enum(['0', '1']).default('0'),
-  REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
+  REDIS_URL: z
+    .url({ protocol: /^rediss?$/, hostname: /./, error: 'must be a redis:// or rediss:// URL that names a host' })
+    .optional(),
 });
 
 const AgentConfig = Environment.transform((env) => ({

@@ -15,6 +15,11 @@ it('has defaults for what need not be said', () => {
   expect(ApiConfig.parse(good)).toMatchObject({ host: '127.0.0.1', port: 8086, exitOnStdinEof: false, s3: { region: 'us-east-1', bucket: 'corral' } });
 });
 
+it('takes an empty variable for one that is not set', () => {
+  const empty = { CORRAL_HOST: '', CORRAL_PORT: '', S3_REGION: '', S3_BUCKET: '' };
+  expect(ApiConfig.parse({ ...good, ...empty })).toEqual(ApiConfig.parse(good));
+});
+
 it.each([
   ['DATABASE_URL', 'mysql://127.0.0.1/corral'],
   ['DATABASE_URL', 'nonsense'],
@@ -23,9 +28,14 @@ it.each([
   ['S3_ENDPOINT', 'ftp://127.0.0.1'],
   ['CORRAL_PORT', '70000'],
   ['CORRAL_PORT', 'http'],
+  ['CORRAL_PORT', '0x'],
+  ['CORRAL_PORT', '1e3'],
+  ['DATABASE_URL', 'postgres://'],
+  ['REDIS_URL', 'redis://'],
   ['CORRAL_ADMIN_TOKEN', 'short'],
   ['CORRAL_EXIT_ON_STDIN_EOF', 'yes'],
 ])('names %s when it is %s', (name, value) => {
   const parsed = ApiConfig.safeParse({ ...good, [name]: value });
   expect(parsed.error?.issues.map(({ path }) => path[0])).toEqual([name]);
+  if (/PORT|URL/.test(name)) expect(parsed.error?.issues[0]?.message).toMatch(/^must be an? /);
 });

@@ -1,21 +1,30 @@
 import { z } from 'zod';
 import { isNetwork } from '../http/address-policy.ts';
 
-const port = z.coerce.number().int().min(0).max(65_535);
+/** An empty variable is one that is not set. */
+const unset = (value: unknown): unknown => (value === '' ? undefined : value);
+const withDefault = (value: string) => z.preprocess(unset, z.string().default(value));
+const PORT = 'must be a port number, from 0 to 65535';
+const port = z
+  .string()
+  .regex(/^\d{1,5}$/, PORT)
+  .transform(Number)
+  .refine((number) => number <= 65_535, PORT);
+const HOST = /./;
 const secret = z.string().min(16, 'must have at least 16 characters');
 
 /** Settings of the API server, read once at start. */
 export const ApiConfig = z
   .object({
-    DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// URL' }),
-    REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must be a redis:// URL' }),
+    DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, hostname: HOST, error: 'must be a postgresql:// URL that names a host' }),
+    REDIS_URL: z.url({ protocol: /^rediss?$/, hostname: HOST, error: 'must be a redis:// or rediss:// URL that names a host' }),
     S3_ENDPOINT: z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' }),
-    S3_REGION: z.string().default('us-east-1'),
-    S3_BUCKET: z.string().default('corral'),
+    S3_REGION: withDefault('us-east-1'),
+    S3_BUCKET: withDefault('corral'),
     S3_ACCESS_KEY_ID: z.string().min(1),
     S3_SECRET_ACCESS_KEY: z.string().min(1),
-    CORRAL_HOST: z.string().default('127.0.0.1'),
-    CORRAL_PORT: port.default(8086),
+    CORRAL_HOST: withDefault('127.0.0.1'),
+    CORRAL_PORT: z.preprocess(unset, port.default(8086)),
     CORRAL_ADMIN_TOKEN: secret,
     CORRAL_NODE_TOKEN: secret,
     CORRAL_DATA_PLANE_SECRET: secret,
