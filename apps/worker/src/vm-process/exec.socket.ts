@@ -18,12 +18,17 @@ const NORMAL_CLOSURE = 1000;
 export interface ExecSocketRequest {
   readonly command: readonly string[];
   readonly stdin: boolean;
+  /** Output that is not wanted is read and dropped. */
+  readonly stdout: boolean;
+  readonly stderr: boolean;
   readonly tty: boolean;
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Parses the query of `GET /exec`. Throws a Problem. */
+const STREAM_FLAGS = ['stdin', 'stdout', 'stderr', 'tty'] as const;
+
+/** Parses the query of `GET /exec`. Who names no stream gets both outputs; who names any gets what was named, as in Kubernetes. Throws a Problem. */
 export function parseExecQuery(query: URLSearchParams): ExecSocketRequest {
   const command = query.getAll('command');
   if (command.length === 0) throw new Problem('request.malformed', 'you must specify at least 1 command parameter');
@@ -33,7 +38,9 @@ export function parseExecQuery(query: URLSearchParams): ExecSocketRequest {
     return [pair.slice(0, equals), pair.slice(equals + 1)] as const;
   });
   const flag = (name: string): boolean => ['true', '1'].includes(query.get(name) ?? '');
-  return { command, stdin: flag('stdin'), tty: flag('tty'), cwd: query.get('cwd') ?? '', env: Object.fromEntries(env) };
+  const namesNone = STREAM_FLAGS.every((name) => !query.has(name));
+  const [stdout, stderr] = [namesNone || flag('stdout'), namesNone || flag('stderr')];
+  return { command, stdin: flag('stdin'), stdout, stderr, tty: flag('tty'), cwd: query.get('cwd') ?? '', env: Object.fromEntries(env) };
 }
 
 /** Carries one command over a WebSocket until it ends or the socket goes away, which kills it. */
@@ -51,6 +58,9 @@ export function serveExecSocket(vm: Vm, socket: WebSocket, request: ExecSocketRe
 
 async function runOverSocket(vm: Vm, socket: WebSocket, request: ExecSocketRequest): Promise<object> {
   const agent = vm.agent();
+  const show = async (stream: 'stdout' | 'stderr', bytes: Uint8Array): Promise<void> => {
+    if (request[stream]) await sendFully(socket, message(stream === 'stdout' ? Channel.Stdout : Channel.Stderr, bytes));
+  };
   const execution = startExecution(agent.session, {
     command: request.command,
     env: request.env,
@@ -59,7 +69,7 @@ async function runOverSocket(vm: Vm, socket: WebSocket, request: ExecSocketReque
     stdin: request.stdin,
     ...(request.tty ? { terminal: DEFAULT_TERMINAL } : {}),
     // More is asked of the guest only when this viewer has taken what there is.
-    onOutput: (stream, bytes) => sendFully(socket, message(stream === 'stdout' ? Channel.Stdout : Channel.Stderr, bytes)),
+    onOutput: show,
   });
   carryInput(socket, execution, request.stdin);
   socket.once('close', () => execution.kill());
@@ -67,7 +77,7 @@ async function runOverSocket(vm: Vm, socket: WebSocket, request: ExecSocketReque
     await execution.started;
   } catch (error) {
     const failure = await startFailure(agent.files, request, error);
-    await sendFully(socket, message(request.tty ? Channel.Stdout : Channel.Stderr, Buffer.from(failure.message)));
+    await show(request.tty ? 'stdout' : 'stderr', Buffer.from(failure.message));
     return exitStatus(failure.exitCode);
   }
   return exitStatus((await execution.exited).exitCode);

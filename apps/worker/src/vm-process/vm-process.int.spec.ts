@@ -175,6 +175,19 @@ describe('a running machine', () => {
     expect(JSON.parse(socket.channel(3))).toMatchObject({ reason: 'NonZeroExitCode', details: { causes: [{ reason: 'ExitCode', message: '7' }] } });
   });
 
+  it.each([
+    ['', 'out\n', 'err\n'],
+    ['&stdout=true', 'out\n', ''],
+    ['&stderr=true', '', 'err\n'],
+    ['&stdout=true&stderr=true', 'out\n', 'err\n'],
+    ['&stdin=true', '', ''],
+  ])('sends the streams that were asked for: “%s”', async (flags, stdout, stderr) => {
+    const socket = await vm.socket(`/exec?command=sh&command=-c&command=${encodeURIComponent('echo out; echo err >&2')}${flags}`, V5);
+    expect(await socket.closed).toBe(1000);
+    expect([socket.channel(1), socket.channel(2)]).toEqual([stdout, stderr]);
+    expect(JSON.parse(socket.channel(3))).toMatchObject({ status: 'Success' });
+  });
+
   it('gives a terminal of the size that was asked for', async () => {
     const socket = await vm.socket('/exec?command=sh&stdin=true&stdout=true&tty=true', V5);
     socket.send(message(4, '{"Width":123,"Height":45}'));
