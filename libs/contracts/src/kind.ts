@@ -42,6 +42,8 @@ export interface KindDefinition<Spec = unknown, Status = unknown> {
   readonly undeletable?: readonly string[];
   /** Rules zod cannot say, among them those that compare with the previous object. Pure. */
   validate?(object: KubeObject<Spec, Status>, previous: KubeObject<Spec, Status> | undefined): readonly FieldProblem[];
+  /** What is accepted, but whoever writes it should know: sent with every write as a Warning header. Pure. */
+  warnings?(object: KubeObject<Spec, Status>): readonly string[];
 }
 
 /** `corral.dev/v1`, or `v1` for the core group. */

@@ -105,6 +105,7 @@ export const virtualMachines: KindDefinition<VirtualMachineSpec, VirtualMachineS
     'spec.source.snapshot': (vm) => vm.spec?.source.snapshot ?? '',
     'status.phase': (vm) => vm.status?.phase ?? '',
   },
+  warnings: (vm) => (vm.spec?.residentMemory === undefined ? [] : ['spec.residentMemory is recorded but not enforced by this version']),
   validate(vm, previous) {
     const problems: FieldProblem[] = [];
     const { source, memory } = vm.spec ?? { source: {} };

@@ -165,7 +165,11 @@ function patchOf(kind: KindDefinition, { body, headers }: FastifyRequest<{ Body:
 
 function writeOptions(request: FastifyRequest, reply: FastifyReply): WriteOptions {
   const query = queryOf(request);
+  // A write that is tried again warns again.
+  const said = new Set<string>();
   const warn = (text: string): void => {
+    if (said.has(text)) return;
+    said.add(text);
     // One header per warning, as RFC 7234 §5.5 writes them; Node keeps repeated values apart.
     const quoted = text.replaceAll(/[\\"]/g, '\\$&').replaceAll(/[^\x20-\x7e]/g, '?');
     reply.raw.appendHeader('warning', `299 - "${quoted}"`);

@@ -237,7 +237,9 @@ export class Resources {
         if (candidate.complete || error instanceof Problem) throw error;
       }
     }
-    return accept(kind, { ...candidate, object, problems }, options);
+    const accepted = accept(kind, { ...candidate, object, problems }, options);
+    for (const warning of kind.warnings?.(accepted) ?? []) options.warn?.(warning);
+    return accepted;
   }
 }
 
