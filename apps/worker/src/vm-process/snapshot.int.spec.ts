@@ -1,14 +1,17 @@
 import { jest } from '@jest/globals';
-import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MachineConfig, SnapshotTaken } from '@corral/contracts';
+import { openSnapshot, PIECE_BYTES } from '@corral/memory';
 import { guestImages } from '@corral/testing';
+import { overlayPath } from '../disk-overlay.ts';
 import { eventually, ForkedVm } from './forked-vm.testing.ts';
 
 jest.setTimeout(240_000);
 afterAll(() => ForkedVm.disposeAll());
 
+const OVERLAY_CLUSTERS = 32_768;
 type Config = Omit<MachineConfig, 'directory' | 'socketPath'>;
 let config: Config;
 let source: ForkedVm;
@@ -130,6 +133,37 @@ it('boots again by itself when a restored guest restarts', async () => {
   void vm.exec('reboot').catch(() => undefined);
   await vm.until('AgentAnswered', before + 1);
   await expect(vm.exec('cat /tmp/kept')).resolves.toMatchObject({ exitCode: 1 });
+  await vm.dispose();
+});
+
+it('is whole when the guest restarts while its disk is still being written', async () => {
+  const disk = join(await source.emptyFolder('disk'), 'disk.img');
+  await writeFile(disk, '');
+  await truncate(disk, OVERLAY_CLUSTERS * PIECE_BYTES);
+  const vm = await ForkedVm.fork({ ...config, uid: 'sixth', artifacts: { ...config.artifacts, disk } });
+  // As if the guest had written all of its disk: enough to take longer than a restart.
+  const content = randomBytes(OVERLAY_CLUSTERS * PIECE_BYTES);
+  const overlay = overlayPath(vm.config.directory);
+  await writeFile(overlay, content);
+  await writeFile(`${overlay}.index`, Uint32Array.from({ length: OVERLAY_CLUSTERS }, (_, number) => number));
+  await vm.start({ type: 'Boot' });
+  await vm.until('AgentAnswered');
+  const directory = await vm.emptyFolder('snapshot');
+  const reply = vm.send({ type: 'Snapshot', directory });
+  await eventually('the memory is written', async () => (await readdir(directory)).includes('disk.pack'));
+  const before = vm.told.length;
+  void vm.exec('echo b > /proc/sysrq-trigger').catch(() => undefined);
+  expect(await reply).toMatchObject({ ok: true });
+  expect(vm.told.slice(before).map(({ type }) => type)).not.toContain('GuestRebooted');
+  await vm.until('GuestRebooted', before);
+  const opened = await openSnapshot(directory);
+  let clusters = 0;
+  for await (const { numbers, bytes } of opened.clusters()) {
+    expect(content.subarray(clusters * PIECE_BYTES, (clusters + numbers.length) * PIECE_BYTES).equals(bytes)).toBe(true);
+    clusters += numbers.length;
+  }
+  await opened.close();
+  expect(clusters).toBe(OVERLAY_CLUSTERS);
   await vm.dispose();
 });
 
