@@ -71,7 +71,7 @@ describe('snapshots', () => {
     expect((await get('of-asleep'))?.status?.completedAt).toBeDefined();
   });
 
-  it('cannot be the source of a machine once they failed, are of another memory, or do not exist', async () => {
+  it('cannot be the source of a machine once they failed, are of another memory or an older version, or do not exist', async () => {
     const from = (name: string, snapshot: string, memory?: string) =>
       stack.admin.create(virtualMachines, aVm(name, { source: { snapshot }, ...(memory === undefined ? {} : { memory }) }));
     await expect(from('a', 'of-asleep')).rejects.toMatchObject({ code: 'object.invalid', details: { causes: [{ field: 'spec.source.snapshot', reason: 'FieldValueInvalid' }] } });
@@ -79,10 +79,11 @@ describe('snapshots', () => {
 
     const snapshot = await get('demo-1');
     if (!snapshot) throw new Error('demo-1 is gone');
-    await stack.agent.replaceStatus(virtualMachineSnapshots, {
-      ...snapshot,
-      status: { ...snapshot.status, memoryMiB: 192, v86Build: 'build-1', conditions: [{ type: 'Ready', status: 'True', reason: 'Verified', message: '', lastTransitionTime: snapshot.metadata.creationTimestamp }] },
-    });
+    const conditions: Condition[] = [{ type: 'Ready', status: 'True', reason: 'Verified', message: '', lastTransitionTime: snapshot.metadata.creationTimestamp }];
+    const ofAnOlderVersion = await stack.agent.replaceStatus(virtualMachineSnapshots, { ...snapshot, status: { ...snapshot.status, memoryMiB: 192, v86Build: 'build-1', conditions } });
+    await expect(from('a', 'demo-1')).rejects.toMatchObject({ code: 'object.invalid', details: { causes: [{ field: 'spec.source.snapshot', message: expect.stringContaining('older version') as unknown }] } });
+    const imageParts = { artifacts: {}, commandLine: '', guestAgent: false, acpi: false };
+    await stack.agent.replaceStatus(virtualMachineSnapshots, { ...ofAnOlderVersion, status: { ...ofAnOlderVersion.status, imageParts } });
     await expect(from('a', 'demo-1', '128Mi')).rejects.toMatchObject({ code: 'object.invalid', details: { causes: [{ field: 'spec.memory', reason: 'FieldValueInvalid' }] } });
     // Without a wish of its own it gets the snapshot's.
     expect((await from('copy', 'demo-1')).spec?.memory).toBe('192Mi');

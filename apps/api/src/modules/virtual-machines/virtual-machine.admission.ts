@@ -121,6 +121,9 @@ function snapshotRule(snapshot: VirtualMachineSnapshot): { readonly problem?: Fi
   if (ready?.status === 'False' && snapshot.status?.completedAt !== undefined) {
     return { problem: invalid('spec.source.snapshot', `VirtualMachineSnapshot "${name}" failed: ${ready.reason}: ${ready.message}`) };
   }
+  if (ready?.status === 'True' && snapshot.status?.imageParts === undefined) {
+    return { problem: invalid('spec.source.snapshot', `VirtualMachineSnapshot "${name}" was taken by an older version of Corral, which did not keep what it was made of: take another`) };
+  }
   return { rule: { defaultMiB: snapshot.status?.memoryMiB, minimumMiB: 0, exactly: true } };
 }
 
