@@ -79,6 +79,15 @@ it('heaps no greetings up for an agent that says again and again that it is up, 
   expect(sent).toHaveLength(2);
 });
 
+it('tells a guest that was paused before it answered the time anew', () => {
+  const { session, sent, port } = aSession();
+  session.connect();
+  port.waitingBytes = 200;
+  session.suspend();
+  session.resume();
+  expect(sent.map(({ type }) => type)).toEqual([HostFrame.Hello, HostFrame.Hello]);
+});
+
 it('believes no answer to somebody else’s greeting', () => {
   const { session, events, answer } = aSession();
   session.connect();

@@ -57,6 +57,7 @@ export class AgentSession {
   #nextChannel = 1;
   #connected = false;
   #silent = false;
+  #suspended = false;
   #heard = false;
   #silentForMs = 0;
   #cancelTimer: (() => void) | undefined;
@@ -74,6 +75,7 @@ export class AgentSession {
   connect(): void {
     this.#abandon('the conversation with the guest agent began anew');
     this.#connected = false;
+    this.#suspended = false;
     this.#session = this.#options.randomBytes(8);
     // Epoch 0 is the agent's own, before any session.
     this.#epoch = (this.#session[0] ?? 0) | ((this.#session[1] ?? 0) << 8) || 1;
@@ -82,6 +84,7 @@ export class AgentSession {
 
   /** Stops probing, as while the guest is paused. */
   suspend(): void {
+    this.#suspended = true;
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
   }
@@ -89,7 +92,13 @@ export class AgentSession {
   /** Takes up probing, and tells the guest what time it is. */
   resume(): void {
     this.#silentForMs = 0;
-    if (!this.#connected) return this.#hello(0);
+    const wasSuspended = this.#suspended;
+    this.#suspended = false;
+    if (!this.#connected) {
+      // The greeting that waits tells the time from before.
+      if (wasSuspended && this.#options.port.waitingBytes > 0) this.#greet();
+      return this.#hello(0);
+    }
     this.request(HostFrame.Fresh, encodeFreshness({ epochMilliseconds: this.#options.freshness().epochMilliseconds })).catch(
       () => undefined,
     );
@@ -177,12 +186,14 @@ export class AgentSession {
 
   #hello(attempt: number): void {
     // A guest that takes nothing gets one greeting, not a heap of them, however often it says that it is up.
-    if (this.#options.port.waitingBytes === 0) {
-      const flags = new Uint8Array(4);
-      this.send(HostFrame.Hello, 0, Uint8Array.of(...this.#session, ...flags, ...encodeFreshness(this.#options.freshness())));
-    }
+    if (this.#options.port.waitingBytes === 0) this.#greet();
     const afterMs = HELLO_AGAIN_AFTER_MS[attempt] ?? HELLO_AGAIN_AFTER_MS.at(-1) ?? 0;
     this.#timer(afterMs, () => this.#hello(attempt + 1));
+  }
+
+  #greet(): void {
+    const flags = new Uint8Array(4);
+    this.send(HostFrame.Hello, 0, Uint8Array.of(...this.#session, ...flags, ...encodeFreshness(this.#options.freshness())));
   }
 
   #onFrame(frame: Frame): void {
