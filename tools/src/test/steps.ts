@@ -56,7 +56,7 @@ export function stepsOf(root: string): readonly Step[] {
     {
       name: 'e2e',
       title: 'End-to-end tests',
-      args: [...jest('e2e', '1'), '--runInBand'],
+      args: jest('e2e', '1'),
       timeoutMs: 15 * MINUTE_MS,
       counts: 'Jest',
     },

@@ -73,7 +73,8 @@ export class SnapshotCache {
   ): Promise<CachedSnapshot> {
     const { store } = this.#options;
     const temporary = `${directory}.tmp`;
-    const signal = AbortSignal.timeout(DOWNLOAD_DEADLINE_MS);
+    const failed = new AbortController();
+    const signal = AbortSignal.any([AbortSignal.timeout(DOWNLOAD_DEADLINE_MS), failed.signal]);
     await rm(temporary, { recursive: true, force: true });
     await mkdir(temporary, { recursive: true, mode: 0o700 });
     try {
@@ -84,16 +85,15 @@ export class SnapshotCache {
         signal,
       );
       const manifest = decodeManifest(await readFile(join(temporary, MANIFEST_FILE)));
-      await Promise.all(
-        filesOf(manifest).map((file) =>
-          store.downloadFile(
-            posix.join(posix.dirname(manifestKey), file.name),
-            join(temporary, file.name),
-            file,
-            signal,
-          ),
-        ),
+      const downloads = filesOf(manifest).map((file) =>
+        store.downloadFile(posix.join(posix.dirname(manifestKey), file.name), join(temporary, file.name), file, signal),
       );
+      await Promise.all(downloads).catch(async (error: unknown) => {
+        // One failure is the end of all; and none may still write when the folder is removed.
+        failed.abort(error);
+        await Promise.allSettled(downloads);
+        throw error;
+      });
       await writeFile(join(temporary, VERIFIED_FILE), digest, { mode: 0o400 });
       await rename(temporary, directory);
       return { directory, manifest };
