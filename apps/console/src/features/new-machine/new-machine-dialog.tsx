@@ -29,6 +29,14 @@ import { ImageCards, SnapshotCards } from './source-cards.tsx';
 import { useDryRun } from './use-dry-run.ts';
 
 const MEMORY_STOPS = [32, 64, 128, 256, 512, 1024, 2047] as const;
+/** Of the images machines can start from, the one that asks for least: what a newcomer is offered first. */
+function quickest(images: readonly VirtualMachineImage[]): VirtualMachineImage | undefined {
+  const bytesOf = ({ spec }: VirtualMachineImage): number => parseBytes(spec?.memory ?? '128Mi') ?? Infinity;
+  return images
+    .filter(({ status }) => findCondition(status?.conditions, 'Ready')?.status === 'True')
+    .sort((a, b) => bytesOf(a) - bytesOf(b))[0];
+}
+
 const LAST_IMAGE_KEY = 'corral.last-image';
 const MIB = 2 ** 20;
 
@@ -58,10 +66,7 @@ export function NewMachineDialog(): ReactElement {
   const machines = useCollection<VirtualMachine>(apiPath(MACHINES, namespace)).items;
   const snapshots = useCollection<VirtualMachineSnapshot>(apiPath(SNAPSHOTS, namespace)).items;
   const sorted = [...images].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
-  const image =
-    sorted.find(({ metadata }) => metadata.name === chosenImage) ??
-    sorted.find(({ status }) => findCondition(status?.conditions, 'Ready')?.status === 'True') ??
-    sorted[0];
+  const image = sorted.find(({ metadata }) => metadata.name === chosenImage) ?? quickest(sorted) ?? sorted[0];
   const snapshot = snapshots.find(({ metadata }) => metadata.name === chosenSnapshot);
 
   const taken = new Set(machines.map(({ metadata }) => metadata.name));
