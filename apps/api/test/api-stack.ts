@@ -64,6 +64,7 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
     CORRAL_ADMIN_TOKEN: ADMIN_TOKEN,
     CORRAL_NODE_TOKEN: NODE_TOKEN,
     CORRAL_DATA_PLANE_SECRET: DATA_PLANE_SECRET,
+    CORRAL_BAKE_SETTLE_SECONDS: '0',
     ...env,
   });
   const app = await createApplication(config);

@@ -86,6 +86,7 @@ export async function startApi(options: { consoleDir?: string; imports?: Dynamic
     consoleDir: options.consoleDir,
     tlsDir: join(home, 'tls'),
     imageFetch: { allowPrivate: true, allowed: [] },
+    bakeSettleMs: 0,
     logLevel: 'error',
     exitOnStdinEof: false,
   };

@@ -24,7 +24,7 @@ const aSnapshot = (name: string, status: VirtualMachineSnapshot['status'] = {}, 
 const taken = { conditions: [ready('True', 'Verified')], digest: 'm', manifestKey: 'k', sizeBytes: 5, completedAt: time(0) };
 
 const plan = (with_: Partial<BakeObservation> = {}): BakePlan | undefined =>
-  planBake({ image: anImage(), nodes: [aNode('n1', 'b1')], machines: [], snapshots: [], now: new Date(T0), ...with_ });
+  planBake({ image: anImage(), nodes: [aNode('n1', 'b1')], machines: [], snapshots: [], settleMs: 0, now: new Date(T0), ...with_ });
 const steps = (with_: Partial<BakeObservation> = {}) => plan(with_)?.steps;
 /** The name of the one bake that an image wants. */
 const nameFor = (with_: Partial<BakeObservation> = {}): string => plan(with_)?.missing[0]?.name ?? '';
@@ -38,6 +38,8 @@ describe('planBake', () => {
   it.each<[string, Partial<BakeObservation>, object[]]>([
     ['waits while the machine boots', { machines: [aMachine(name)], now: new Date(T0 + 1000) }, [{ type: 'Wait', delayMs: BAKE_DEADLINE_MS - 1000 }]],
     ['takes the snapshot once the guest agent answered', { machines: [aMachine(name, { conditions: [ready('True', 'AgentAnswered')] })] }, [{ type: 'TakeSnapshot', machine: name }]],
+    ['lets the guest finish its start-up first', { settleMs: 12_000, now: new Date(T0 + 2000), machines: [aMachine(name, { conditions: [ready('True', 'AgentAnswered')] })] }, [{ type: 'Wait', delayMs: 10_000 }]],
+    ['takes the snapshot when that time is over', { settleMs: 12_000, now: new Date(T0 + 12_000), machines: [aMachine(name, { conditions: [ready('True', 'AgentAnswered')] })] }, [{ type: 'TakeSnapshot', machine: name }]],
     ['waits while the snapshot is taken', { machines: [aMachine(name, { conditions: [ready('True')] })], snapshots: [aSnapshot(name, { conditions: [ready('False', 'Taking')] })] }, []],
     ['lets the machine go once the snapshot is there', { machines: [aMachine(name)], snapshots: [aSnapshot(name, taken)] }, [{ type: 'DeleteMachine', name }]],
     ['rests when everything is there', { snapshots: [aSnapshot(name, taken)] }, []],

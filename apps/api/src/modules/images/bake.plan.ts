@@ -26,6 +26,8 @@ export interface BakeObservation {
   /** The machines and snapshots that earlier steps of baking made. */
   readonly machines: readonly VirtualMachine[];
   readonly snapshots: readonly VirtualMachineSnapshot[];
+  /** How long after Ready the guest is left alone before it is kept. */
+  readonly settleMs: number;
   readonly now: Date;
 }
 
@@ -104,7 +106,7 @@ function cleanUp(machine: VirtualMachine | undefined): BakeStep[] {
   return machine && machine.metadata.deletionTimestamp === undefined ? [{ type: 'DeleteMachine', name: machine.metadata.name }] : [];
 }
 
-function planOne(bake: WantedBake, machine: VirtualMachine | undefined, snapshot: VirtualMachineSnapshot | undefined, { nodes, now }: BakeObservation): BakeStep[] {
+function planOne(bake: WantedBake, machine: VirtualMachine | undefined, snapshot: VirtualMachineSnapshot | undefined, { nodes, settleMs, now }: BakeObservation): BakeStep[] {
   // What an earlier attempt left has to be gone before the next: its name is the same.
   if (machine?.metadata.deletionTimestamp !== undefined || snapshot?.metadata.deletionTimestamp !== undefined) return [];
   if (snapshot) {
@@ -117,7 +119,11 @@ function planOne(bake: WantedBake, machine: VirtualMachine | undefined, snapshot
 
   const end = machine.status?.lastTermination;
   if (end) return [{ type: 'Fail', bake, attempt: machine.metadata.uid, message: `The machine ended: ${end.reason}: ${end.message}` }];
-  if (findCondition(machine.status?.conditions, 'Ready')?.status === 'True') return [{ type: 'TakeSnapshot', bake, machine: machine.metadata.name }];
+  const ready = findCondition(machine.status?.conditions, 'Ready');
+  if (ready?.status === 'True') {
+    const restlessMs = Date.parse(ready.lastTransitionTime) + settleMs - now.getTime();
+    return restlessMs > 0 ? [{ type: 'Wait', delayMs: restlessMs }] : [{ type: 'TakeSnapshot', bake, machine: machine.metadata.name }];
+  }
   const leftMs = Date.parse(machine.metadata.creationTimestamp) + BAKE_DEADLINE_MS - now.getTime();
   if (leftMs > 0) return [{ type: 'Wait', delayMs: leftMs }];
   const scheduled = findCondition(machine.status?.conditions, 'Scheduled');

@@ -16,6 +16,7 @@ import {
   type VirtualMachineImage,
 } from '@corral/contracts';
 import { Backoff, EventRecorder, systemTimers, type ReconcileResult } from '@corral/reconcile';
+import { API_CONFIG, type ApiConfig } from '../../platform/config/api-config.ts';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { Informers } from '../controllers/informers.ts';
 import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
@@ -44,6 +45,7 @@ export class BakeReconciler implements Reconciler {
     @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
     @Inject(Informers) private readonly informers: Informers,
     @Inject(EventRecorder) private readonly events: EventRecorder,
+    @Inject(API_CONFIG) private readonly config: ApiConfig,
     @Inject(Reconcilers) reconcilers: Reconcilers,
   ) {
     const ownerKeys = (object: Parameters<typeof imageOwnerOf>[0] | undefined): ObjectKey[] => {
@@ -70,7 +72,7 @@ export class BakeReconciler implements Reconciler {
     const isOwned = (object: Parameters<typeof imageOwnerOf>[0]): boolean => imageOwnerOf(object)?.uid === image.metadata.uid;
     const machines = this.informers.of(virtualMachines).list().filter(isOwned);
     const snapshots = this.informers.of(virtualMachineSnapshots).list().filter(isOwned);
-    const plan = planBake({ image, nodes: this.informers.of(nodes).list(), machines, snapshots, now: systemClock.now() });
+    const plan = planBake({ image, nodes: this.informers.of(nodes).list(), machines, snapshots, settleMs: this.config.bakeSettleMs, now: systemClock.now() });
     if (!plan) return DONE;
 
     let waitMs = Infinity;

@@ -39,6 +39,8 @@ export const ApiConfig = z
       .default('')
       .transform((list) => list.split(',').map((item) => item.trim()).filter((item) => item !== ''))
       .refine((list) => list.every(isNetwork), 'must be addresses or networks such as 10.1.0.0/16, separated by commas'),
+    /** How long a freshly booted guest may finish its start-up before its golden snapshot is taken: what is not done then, every machine does again. */
+    CORRAL_BAKE_SETTLE_SECONDS: z.coerce.number('must be a number of seconds').min(0).max(300).default(12),
     CORRAL_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
     CORRAL_EXIT_ON_STDIN_EOF: z.enum(['0', '1']).default('0'),
   })
@@ -60,6 +62,7 @@ export const ApiConfig = z
     consoleDir: env.CORRAL_CONSOLE_DIR,
     tlsDir: env.CORRAL_TLS_DIR,
     imageFetch: { allowPrivate: env.CORRAL_IMAGE_FETCH_ALLOW_PRIVATE === '1', allowed: env.CORRAL_IMAGE_FETCH_NETWORKS },
+    bakeSettleMs: env.CORRAL_BAKE_SETTLE_SECONDS * 1000,
     logLevel: env.CORRAL_LOG_LEVEL,
     exitOnStdinEof: env.CORRAL_EXIT_ON_STDIN_EOF === '1',
   }));
