@@ -25,7 +25,7 @@ const Environment = z.object({
   /** Where gateways reach this node, when it is not simply host and port. */
   CORRAL_DATA_PLANE_URL: Url.optional(),
   CORRAL_FIRMWARE_DIR: z.string().min(1),
-  CORRAL_POOL_SIZE: z.coerce.number().int().min(0).max(64).default(1),
+  CORRAL_POOL_SIZE: z.coerce.number().int().min(0).max(64).default(2),
   CORRAL_MACHINES_MAX: z.coerce.number().int().min(1).max(10_000).default(250),
   /** Kept from guests for the agent and the rest of the host. */
   CORRAL_RESERVED_MEMORY_MIB: z.coerce.number().int().min(0).default(512),

@@ -16,7 +16,7 @@ export interface ProcessPoolOptions {
 
 const START_DEADLINE_MS = 30_000;
 /** The next process warms itself up, which must not slow the first commands of the machine that took the last one. */
-const REFILL_AFTER_TAKE_MS = 1_000;
+const REFILL_AFTER_TAKE_MS = 300;
 /** A program that cannot start must not be started in a tight loop. */
 const REFILL_AFTER_FAILURE_MS = 2_000;
 
