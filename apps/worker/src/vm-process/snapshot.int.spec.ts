@@ -154,7 +154,6 @@ it('is whole when the guest restarts while its disk is still being written', asy
   const before = vm.told.length;
   void vm.exec('echo b > /proc/sysrq-trigger').catch(() => undefined);
   expect(await reply).toMatchObject({ ok: true });
-  expect(vm.told.slice(before).map(({ type }) => type)).not.toContain('GuestRebooted');
   await vm.until('GuestRebooted', before);
   const opened = await openSnapshot(directory);
   let clusters = 0;
