@@ -29,6 +29,12 @@ export interface StoredPage {
   readonly remaining: number;
 }
 
+/** One of the writes of a transaction; refusals as those of the single writes. */
+export type Write =
+  | { readonly type: 'Create'; readonly kind: KindDefinition; readonly object: KubeObject }
+  | { readonly type: 'Update'; readonly kind: KindDefinition; readonly current: KubeObject; readonly next: KubeObject }
+  | { readonly type: 'Remove'; readonly kind: KindDefinition; readonly current: KubeObject; readonly final: KubeObject };
+
 /** Where objects live. Versions are one increasing sequence over all kinds and become visible in order. */
 export interface Store {
   get(kind: KindDefinition, namespace: string | undefined, name: string): Promise<KubeObject | undefined>;
@@ -40,6 +46,8 @@ export interface Store {
   update(kind: KindDefinition, current: KubeObject, next: KubeObject): Promise<KubeObject>;
   /** Removes `current`; `final` is what watchers see of it. Refusals as update. */
   remove(kind: KindDefinition, current: KubeObject, final: KubeObject): Promise<KubeObject>;
+  /** All of them, in order, each with a version of its own, or none: then refuses as the first that cannot be done. */
+  transact(writes: readonly Write[]): Promise<readonly KubeObject[]>;
   currentVersion(): Promise<number>;
   /** Changes after a version, oldest first. Refuses with `version.expired` when some are forgotten. */
   changesAfter(version: number, limit: number, resource?: string): Promise<readonly Change[]>;

@@ -3,6 +3,7 @@ import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER, planCollection, type Change } f
 import { KINDS, Problem, qualifiedResource, type KindDefinition, type KubeObject } from '@corral/contracts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ChangeFeed } from '../../platform/database/change-feed.ts';
+import { CONTROLLER, CONTROLLER_FIELD_MANAGER } from '../../platform/auth/user.ts';
 import { PostgresStore, type ObjectLocation } from '../../platform/database/postgres-store.ts';
 import { Resources } from './resources.service.ts';
 
@@ -124,7 +125,7 @@ export class GarbageCollector implements OnApplicationBootstrap, BeforeApplicati
 
   async #update(kind: KindDefinition, object: KubeObject, metadata: KubeObject['metadata']): Promise<void> {
     const { namespace, name } = object.metadata;
-    await this.resources.replace(kind, { namespace, name }, { value: { ...object, metadata }, duplicates: [] }, { dryRun: false });
+    await this.resources.replace(kind, { namespace, name }, { value: { ...object, metadata }, duplicates: [] }, { user: CONTROLLER, fieldManager: CONTROLLER_FIELD_MANAGER, dryRun: false });
   }
 }
 

@@ -1,5 +1,6 @@
 import { apiVersionOf, Problem, type KindDefinition, type KubeObject, type ObjectClient, type WatchEvent } from '@corral/contracts';
 import { Selection, type Decoded } from '@corral/api-machinery';
+import { CONTROLLER, CONTROLLER_FIELD_MANAGER } from '../../platform/auth/user.ts';
 import type { Resources } from './resources.service.ts';
 import type { Watches } from './watches.ts';
 
@@ -8,7 +9,7 @@ const BOOKMARK_EVERY_MS = 30_000;
 /** The ObjectClient contract inside this process. Its objects have the types of their kinds because every write was parsed. */
 export function objectClientOf(resources: Resources, watches: Watches): ObjectClient {
   const everything = { labelSelector: undefined, fieldSelector: undefined, limit: undefined, continueToken: undefined, resourceVersion: undefined, match: undefined };
-  const options = { dryRun: false, fieldValidation: 'Strict' } as const;
+  const options = { user: CONTROLLER, fieldManager: CONTROLLER_FIELD_MANAGER, dryRun: false, fieldValidation: 'Strict' } as const;
 
   const client = {
     get: (kind: KindDefinition, namespace: string | undefined, name: string) => orUndefined(resources.get(kind, { namespace, name })),

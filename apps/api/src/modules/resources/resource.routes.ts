@@ -174,8 +174,18 @@ function writeOptions(request: FastifyRequest, reply: FastifyReply): WriteOption
     const quoted = text.replaceAll(/[\\"]/g, '\\$&').replaceAll(/[^\x20-\x7e]/g, '?');
     reply.raw.appendHeader('warning', `299 - "${quoted}"`);
   };
-  return { dryRun: readDryRun(query('dryRun')), fieldValidation: readFieldValidation(query('fieldValidation')), warn };
+  return {
+    user: request.user,
+    fieldManager: query('fieldManager') || fieldManagerOf(request.headers['user-agent']),
+    dryRun: readDryRun(query('dryRun')),
+    fieldValidation: readFieldValidation(query('fieldValidation')),
+    warn,
+  };
 }
+
+/** Source: k8s.io/apiserver/pkg/endpoints/handlers, managerOrUserAgent. */
+const fieldManagerOf = (userAgent = 'unknown'): string => (userAgent.split('/', 1)[0] || 'unknown').slice(0, MAX_FIELD_MANAGER);
+const MAX_FIELD_MANAGER = 128;
 
 function readDryRun(text: string | undefined): boolean {
   if (text === undefined || text === '') return false;

@@ -9,7 +9,8 @@ import {
 import { Problem, qualifiedResource, type FieldProblem, type KindDefinition, type KubeObject, type ObjectClient } from '@corral/contracts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PostgresStore } from '../../platform/database/postgres-store.ts';
-import { Admission, type AdmissionOperation } from '../../platform/objects/admission.ts';
+import type { Identity } from '../../platform/auth/user.ts';
+import { Admission, type AdmissionRequest } from '../../platform/objects/admission.ts';
 import { ContinueTokens } from './continue-tokens.ts';
 import { objectClientOf } from './local-object-client.ts';
 import { Watches } from './watches.ts';
@@ -21,6 +22,9 @@ export interface ObjectAddress {
 }
 
 export interface WriteOptions {
+  readonly user: Identity;
+  /** Who owns the fields written, in managedFields. */
+  readonly fieldManager: string;
   readonly dryRun: boolean;
   /** Absent: the kind's own default. */
   readonly fieldValidation?: FieldValidation | undefined;
@@ -223,15 +227,16 @@ export class Resources {
   }
 
   /** Defaults and checks that look at other objects; refuses with everything that is wrong at once. */
-  async #admit(kind: KindDefinition, candidate: Candidate, previous: KubeObject | undefined, operation: AdmissionOperation, options: WriteOptions): Promise<KubeObject> {
+  async #admit(kind: KindDefinition, candidate: Candidate, previous: KubeObject | undefined, operation: AdmissionRequest['operation'], options: WriteOptions): Promise<KubeObject> {
     let { object } = candidate;
+    const request: AdmissionRequest = { operation, user: options.user, isDryRun: options.dryRun, objects: this.#objects };
     if (candidate.complete) {
-      for (const fill of this.admission.defaultersOf(kind)) object = await fill(object, previous, operation, this.#objects);
+      for (const fill of this.admission.defaultersOf(kind)) object = await fill(object, previous, request);
     }
     const problems: FieldProblem[] = [...candidate.problems];
     for (const check of this.admission.checksOf(kind)) {
       try {
-        problems.push(...withoutRepeats(await check(object, previous, operation, this.#objects), problems));
+        problems.push(...withoutRepeats(await check(object, previous, request), problems));
       } catch (error) {
         // A check may trip over a field that was cut out because it is bad; that field is reported already.
         if (candidate.complete || error instanceof Problem) throw error;

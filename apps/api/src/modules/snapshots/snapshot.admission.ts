@@ -9,7 +9,7 @@ export class SnapshotAdmission {
   constructor(@Inject(Admission) admission: Admission) {
     admission.default(virtualMachineSnapshots, (snapshot, previous) => Promise.resolve(previous ? snapshot : withFinalizer(snapshot, SNAPSHOT_DATA_FINALIZER)));
     // The machine may go later, and its snapshot stays.
-    admission.check(virtualMachineSnapshots, (snapshot, previous, _operation, objects) => (previous ? Promise.resolve([]) : machineProblems(snapshot, objects)));
+    admission.check(virtualMachineSnapshots, (snapshot, previous, { objects }) => (previous ? Promise.resolve([]) : machineProblems(snapshot, objects)));
   }
 }
 

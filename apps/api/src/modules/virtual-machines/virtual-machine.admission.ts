@@ -32,9 +32,9 @@ interface MemoryRule {
 @Injectable()
 export class VirtualMachineAdmission {
   constructor(@Inject(Admission) admission: Admission) {
-    admission.default(virtualMachines, (vm, previous, _operation, objects) => (previous ? Promise.resolve(withKept(vm, previous)) : withDefaultMemory(vm, objects)));
+    admission.default(virtualMachines, (vm, previous, { objects }) => (previous ? Promise.resolve(withKept(vm, previous)) : withDefaultMemory(vm, objects)));
     admission.default(virtualMachines, (vm, previous) => Promise.resolve(previous?.spec?.nodeName === undefined ? withBinding(vm) : vm));
-    admission.check(virtualMachines, async (vm, previous, _operation, objects) => [
+    admission.check(virtualMachines, async (vm, previous, { objects }) => [
       ...(previous ? [] : await sourceProblems(vm, objects)),
       ...(await nodeProblems(vm, previous, objects)),
       ...residentMemoryProblems(vm, previous),

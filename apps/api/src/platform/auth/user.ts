@@ -1,13 +1,22 @@
-/** Who is asking. Source: k8s.io/apiserver/pkg/authentication/user, Info. */
-export interface User {
+/** Who somebody is. Source: k8s.io/apiserver/pkg/authentication/user, Info. */
+export interface Identity {
   readonly name: string;
   readonly groups: readonly string[];
+  readonly uid?: string;
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Who is asking. */
+export interface User extends Identity {
   /** How they proved it: a cookie needs protection from cross-site requests, a bearer token does not. */
   readonly via: 'Token' | 'Session' | 'Ticket' | 'Nothing';
 }
 
 export const ANONYMOUS: User = { name: 'system:anonymous', groups: ['system:unauthenticated'], via: 'Nothing' };
 export const ADMIN_GROUP = 'system:masters';
+/** What this process does of its own accord, and the field manager of its writes. */
+export const CONTROLLER: Identity = { name: 'system:corral-controllers', groups: [ADMIN_GROUP] };
+export const CONTROLLER_FIELD_MANAGER = 'corral-controllers';
 export const NODES_GROUP = 'system:nodes';
 
 declare module 'fastify' {

@@ -1,8 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import {
   namespaceNotFound, namespaceTerminating, objectConflict, objectExists, objectNotFound, versionExpired, versionNotReached,
-  type Change, type Store, type StoredPage, type StoreQuery,
+  type Change, type Store, type StoredPage, type StoreQuery, type Write,
 } from '@corral/api-machinery';
+import { assertNever } from '@corral/base';
 import { Problem, qualifiedResource, type KindDefinition, type KubeObject } from '@corral/contracts';
 import { z } from 'zod';
 import { Database } from './database.ts';
@@ -39,6 +40,9 @@ const ObjectLocation = z.object({ resource: z.string(), namespace: z.string(), n
 export type ObjectLocation = z.output<typeof ObjectLocation>;
 const Abandoned = ObjectLocation.extend({ absent: z.array(z.string()) });
 export type Abandoned = z.output<typeof Abandoned>;
+
+/** The database, or a transaction under way in it. */
+type Connection = Pick<Database, '$queryRaw'>;
 
 /** The Store in PostgreSQL: each call is one statement, so one round trip and one snapshot. */
 @Injectable()
@@ -100,44 +104,60 @@ export class PostgresStore implements Store {
         WHERE c.previous IS NOT NULL AND coalesce((c.previous #> '{metadata,labels}')::jsonb, '{}') @> ${labels}::jsonb`;
   }
 
-  async create(kind: KindDefinition, object: KubeObject): Promise<KubeObject> {
-    const { namespace = '', name, uid } = object.metadata;
-    const { outcome, version } = await this.#write(kind, object, undefined, object, undefined);
+  create(kind: KindDefinition, object: KubeObject): Promise<KubeObject> {
+    return this.#write({ type: 'Create', kind, object }, this.database);
+  }
+
+  update(kind: KindDefinition, current: KubeObject, next: KubeObject): Promise<KubeObject> {
+    return this.#write({ type: 'Update', kind, current, next }, this.database);
+  }
+
+  remove(kind: KindDefinition, current: KubeObject, final: KubeObject): Promise<KubeObject> {
+    return this.#write({ type: 'Remove', kind, current, final }, this.database);
+  }
+
+  transact(writes: readonly Write[]): Promise<readonly KubeObject[]> {
+    const changed = writes.flatMap((write) => (write.type === 'Create' ? [] : [write.current.metadata.uid]));
+    return this.database.$transaction(async (transaction) => {
+      // Rows before the lock of all writes, in one order: as single writers do, so that nobody waits in a circle.
+      await this.#query(Prisma.sql`SELECT FROM objects o WHERE o.uid = ANY (${changed}::uuid[]) ORDER BY o.uid FOR UPDATE`, transaction);
+      const written: KubeObject[] = [];
+      for (const write of writes) written.push(await this.#write(write, transaction));
+      return written;
+    });
+  }
+
+  async #write(write: Write, connection: Connection): Promise<KubeObject> {
+    const { kind } = write;
+    const current = write.type === 'Create' ? undefined : write.current;
+    const result = write.type === 'Create' ? write.object : write.type === 'Update' ? write.next : write.final;
+    const isRemoval = write.type === 'Remove';
+    const { namespace, name, uid } = (current ?? result).metadata;
+    const rows = await this.#query(
+      Prisma.sql`
+        SELECT outcome, version::text FROM corral_write(
+          ${qualifiedResource(kind)}, ${namespaceOf(kind, namespace)}, ${name}, ${uid}::uuid,
+          ${current ? Number(current.metadata.resourceVersion) : null}::bigint,
+          ${logged(isRemoval ? undefined : result)}::json, ${logged(isRemoval ? result : undefined)}::json, ${logged(current)}::json)`,
+      connection,
+    );
+    const [{ outcome, version }] = WriteResult.parse(rows);
     switch (outcome) {
       case 'Written':
-        return withVersion(object, version);
+        return withVersion(result, version);
+      case 'Exists':
+        throw objectExists(kind, name);
       case 'NamespaceMissing':
-        throw namespaceNotFound(namespace);
+        throw namespaceNotFound(namespace ?? '');
       case 'NamespaceTerminating':
-        throw namespaceTerminating(kind, namespace, name);
+        throw namespaceTerminating(kind, namespace ?? '', name);
+      case 'Missing':
+        throw objectNotFound(kind, name);
+      case 'Stale':
+        throw objectConflict(kind, name);
       default:
-        throw outcome === 'Exists' ? objectExists(kind, name) : new Error(`create of ${uid} ended as ${outcome}`);
+        return assertNever(outcome, 'outcome of a write');
     }
-  }
-
-  async update(kind: KindDefinition, current: KubeObject, next: KubeObject): Promise<KubeObject> {
-    return withVersion(next, await this.#replace(kind, current, next, undefined));
-  }
-
-  async remove(kind: KindDefinition, current: KubeObject, final: KubeObject): Promise<KubeObject> {
-    return withVersion(final, await this.#replace(kind, current, undefined, final));
-  }
-
-  async #replace(kind: KindDefinition, current: KubeObject, next: KubeObject | undefined, final: KubeObject | undefined): Promise<string | null> {
-    const { outcome, version } = await this.#write(kind, current, current, next, final);
-    if (outcome === 'Written') return version;
-    if (outcome === 'Missing') throw objectNotFound(kind, current.metadata.name);
-    throw objectConflict(kind, current.metadata.name);
-  }
-
-  async #write(kind: KindDefinition, key: KubeObject, current: KubeObject | undefined, next: KubeObject | undefined, final: KubeObject | undefined) {
-    const { namespace, name, uid } = key.metadata;
-    const rows = await this.#query(Prisma.sql`
-      SELECT outcome, version::text FROM corral_write(
-        ${qualifiedResource(kind)}, ${namespaceOf(kind, namespace)}, ${name}, ${uid}::uuid,
-        ${current ? Number(current.metadata.resourceVersion) : null}::bigint,
-        ${logged(next)}::json, ${logged(final)}::json, ${logged(current)}::json)`);
-    return WriteResult.parse(rows)[0];
   }
 
   async currentVersion(): Promise<number> {
@@ -189,9 +209,9 @@ export class PostgresStore implements Store {
     return z.tuple([z.object({ forgotten: z.coerce.number() })]).parse(rows)[0].forgotten;
   }
 
-  async #query(sql: Prisma.Sql): Promise<unknown> {
+  async #query(sql: Prisma.Sql, connection: Connection = this.database): Promise<unknown> {
     try {
-      return await this.database.$queryRaw<unknown>(sql);
+      return await connection.$queryRaw<unknown>(sql);
     } catch (cause) {
       throw isUnavailable(cause) ? new Problem('dependency.unavailable', 'the database cannot be reached; try again', { cause, details: { retryAfterSeconds: 1 } }) : cause;
     }

@@ -1,8 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import type { FieldProblem, KindDefinition, KubeObject, ObjectClient } from '@corral/contracts';
 import { qualifiedResource } from '@corral/contracts';
+import type { Identity } from '../auth/user.ts';
 
-export type AdmissionOperation = 'Create' | 'Update';
+/** What an admission rule may know of the request beside the object. */
+export interface AdmissionRequest {
+  readonly operation: 'Create' | 'Update';
+  /** Who writes; controllers of this process write as CONTROLLER. */
+  readonly user: Identity;
+  /** A dry run runs every rule too: a rule must write nothing then. */
+  readonly isDryRun: boolean;
+  /** The API with full rights, for looking at other objects. */
+  readonly objects: ObjectClient;
+}
 
 /**
  * Looks at an object in the light of other objects and names every field that is wrong with it. Runs after schema and
@@ -12,8 +22,7 @@ export type AdmissionOperation = 'Create' | 'Update';
 export type AdmissionCheck<Spec, Status> = (
   object: KubeObject<Spec, Status>,
   previous: KubeObject<Spec, Status> | undefined,
-  operation: AdmissionOperation,
-  objects: ObjectClient,
+  request: AdmissionRequest,
 ) => Promise<readonly FieldProblem[]>;
 
 /**
@@ -23,8 +32,7 @@ export type AdmissionCheck<Spec, Status> = (
 export type AdmissionDefaulter<Spec, Status> = (
   object: KubeObject<Spec, Status>,
   previous: KubeObject<Spec, Status> | undefined,
-  operation: AdmissionOperation,
-  objects: ObjectClient,
+  request: AdmissionRequest,
 ) => Promise<KubeObject<Spec, Status>>;
 
 /** Where a feature module says what its kind needs beside its schema. Call from a provider's constructor or onModuleInit. */
