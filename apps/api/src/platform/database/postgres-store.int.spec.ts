@@ -1,5 +1,5 @@
 import { candidateForCreate } from '@corral/api-machinery';
-import { leases, type KubeObject } from '@corral/contracts';
+import { leases, type KindDefinition, type KubeObject } from '@corral/contracts';
 import { startApi, type ApiFixture } from '../../testing/api-fixture.ts';
 
 let api: ApiFixture;
@@ -8,7 +8,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => api.stop());
 
-const kind = leases as Parameters<ApiFixture['store']['create']>[0];
+const kind = leases as unknown as KindDefinition;
 
 function lease(name: string, uid: string): KubeObject {
   const value = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name }, spec: {} };
