@@ -1,4 +1,4 @@
-import { isDnsLabel, isDnsSubdomain, isQualifiedName, labelProblems, type FieldProblem, type KindDefinition, type ObjectMeta } from '@corral/contracts';
+import { isDnsLabel, isDnsSubdomain, isPathSegment, isQualifiedName, labelProblems, type FieldProblem, type KindDefinition, type ObjectMeta } from '@corral/contracts';
 
 /** Rules of metadata. Source: k8s.io/apimachinery/pkg/api/validation, ValidateObjectMeta. */
 
@@ -8,7 +8,9 @@ const STANDARD_FINALIZERS = ['orphan', 'foregroundDeletion', 'kubernetes'];
 const NAME_MESSAGES = {
   DnsLabel: `a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', start and end with an alphanumeric character, and have at most 63 characters`,
   DnsSubdomain: `a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', start and end with an alphanumeric character, and have at most 253 characters`,
+  PathSegment: `may not be '.' or '..', nor contain '/' or '%'`,
 } as const;
+const NAME_RULES = { DnsLabel: isDnsLabel, DnsSubdomain: isDnsSubdomain, PathSegment: isPathSegment } as const;
 
 export type NewMetadata = Partial<ObjectMeta>;
 
@@ -31,7 +33,7 @@ export function metadataUpdateProblems(next: NewMetadata, current: ObjectMeta): 
 }
 
 function nameProblems(kind: KindDefinition, { name, generateName }: NewMetadata): FieldProblem[] {
-  const isValid = kind.nameRule === 'DnsLabel' ? isDnsLabel : isDnsSubdomain;
+  const isValid = NAME_RULES[kind.nameRule];
   const message = NAME_MESSAGES[kind.nameRule];
   if (name) return isValid(name) ? [] : [{ field: 'metadata.name', reason: 'FieldValueInvalid', message }];
   if (!generateName) return [{ field: 'metadata.name', reason: 'FieldValueRequired', message: 'name or generateName is required' }];

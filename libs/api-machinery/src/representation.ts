@@ -93,7 +93,7 @@ function tableOf(
     metadata,
     columnDefinitions: withColumns ? columnsOf(kind) : [],
     rows: objects.map((object) => ({
-      cells: [object.metadata.name, ...kind.columns.map((column) => column.value(object, now)), ageText(object.metadata.creationTimestamp, now)],
+      cells: [object.metadata.name, ...kind.columns.map((column) => column.value(object, now)), ...(kind.hasOwnAge ? [] : [ageText(object.metadata.creationTimestamp, now)])],
       ...(includeObject === 'None' ? {} : { object: includeObject === 'Object' ? object : partialMetadata(object) }),
     })),
   };
@@ -103,6 +103,6 @@ function columnsOf(kind: KindDefinition): unknown[] {
   return [
     { name: 'Name', type: 'string', format: 'name', description: 'Name of the object, unique in its namespace and kind.', priority: 0 },
     ...kind.columns.map(({ name, type, format, description, priority }) => ({ name, type, format: format ?? '', description, priority: priority ?? 0 })),
-    { name: 'Age', type: 'string', format: '', description: 'Time since it was created.', priority: 0 },
+    ...(kind.hasOwnAge ? [] : [{ name: 'Age', type: 'string', format: '', description: 'Time since it was created.', priority: 0 }]),
   ];
 }

@@ -27,7 +27,8 @@ export interface KindDefinition<Spec = unknown, Status = unknown> {
   readonly shortNames: readonly string[];
   readonly categories: readonly string[];
   readonly scope: 'Namespaced' | 'Cluster';
-  readonly nameRule: 'DnsLabel' | 'DnsSubdomain';
+  /** `PathSegment`: whatever fits between two slashes, such as `system:node`. */
+  readonly nameRule: 'DnsLabel' | 'DnsSubdomain' | 'PathSegment';
   /** Built-in kinds take strategic merge patches and unconditional PUTs; custom kinds do not (Kubernetes does the same). */
   readonly builtIn: boolean;
   /** Top-level fields beside apiVersion, kind, metadata and status: usually only `spec`. */
@@ -36,6 +37,8 @@ export interface KindDefinition<Spec = unknown, Status = unknown> {
   readonly status?: z.ZodType<Status>;
   /** Columns after Name and before Age; the machinery adds those two. */
   readonly columns: readonly TableColumn<KubeObject<Spec, Status>>[];
+  /** Its columns say how old an object is: the machinery adds no Age. */
+  readonly hasOwnAge?: boolean;
   /** Field selectors beside metadata.name and metadata.namespace: path → the value as a string. */
   readonly selectableFields: Readonly<Record<string, (object: KubeObject<Spec, Status>) => string>>;
   /** Names that may never be deleted, because the server itself lives in them. A kind with any has no deletecollection. */

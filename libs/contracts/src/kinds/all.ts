@@ -1,4 +1,5 @@
 import type { KindDefinition } from '../kind.ts';
+import { clusterRoleBindings, clusterRoles, roleBindings, roles } from './access-control.ts';
 import { events, leases, namespaces, nodes } from './core.ts';
 import { virtualMachineImages } from './virtual-machine-image.ts';
 import { virtualMachineSnapshots } from './virtual-machine-snapshot.ts';
@@ -6,5 +7,5 @@ import { virtualMachines } from './virtual-machine.ts';
 
 /** Every kind the API serves, in the order discovery lists them. */
 export const KINDS = [
-  namespaces, nodes, events, leases, virtualMachines, virtualMachineSnapshots, virtualMachineImages,
+  namespaces, nodes, events, leases, roles, roleBindings, clusterRoles, clusterRoleBindings, virtualMachines, virtualMachineSnapshots, virtualMachineImages,
 ] as unknown as readonly KindDefinition[];

@@ -10,6 +10,9 @@ export const isDnsLabel = (text: string): boolean => text.length <= 63 && LABEL.
 export const isDnsSubdomain = (text: string): boolean =>
   text.length <= 253 && text.split('.').every((part) => LABEL.test(part));
 
+/** What fits between two slashes of a path. Source: k8s.io/apimachinery/pkg/api/validation/path, IsValidPathSegmentName. */
+export const isPathSegment = (text: string): boolean => text !== '' && text !== '.' && text !== '..' && !/[/%]/.test(text);
+
 const QUALIFIED_PART = /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
 const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
 
