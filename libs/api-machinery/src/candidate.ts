@@ -95,12 +95,13 @@ export function candidateForStatus(kind: KindDefinition, { value, duplicates }: 
 
 function judge(
   kind: KindDefinition,
-  object: KubeObject,
+  read: KubeObject,
   previous: KubeObject | undefined,
   incoming: Incoming,
   found: readonly FieldProblem[],
   sent: unknown,
 ): Candidate {
+  const object = incoming.complete ? (kind.normalize?.(read) ?? read) : read;
   const problems = [...found, ...incoming.problems, ...ruleProblems(kind, object, previous, incoming)];
   return { object, decoding: incoming.decoding, problems, complete: incoming.complete, sent };
 }

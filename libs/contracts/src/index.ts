@@ -11,6 +11,8 @@ export * from './kinds/virtual-machine-image.ts';
 export * from './kinds/core.ts';
 export * from './kinds/label-selector.ts';
 export * from './kinds/access-control.ts';
+export * from './kinds/service-account.ts';
+export * from './kinds/secret.ts';
 export * from './kinds/all.ts';
 export * from './object-client.ts';
 export * from './vm-process.ts';

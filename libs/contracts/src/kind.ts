@@ -43,6 +43,8 @@ export interface KindDefinition<Spec = unknown, Status = unknown> {
   readonly selectableFields: Readonly<Record<string, (object: KubeObject<Spec, Status>) => string>>;
   /** Names that may never be deleted, because the server itself lives in them. A kind with any has no deletecollection. */
   readonly undeletable?: readonly string[];
+  /** The form that is stored and given back, of what was sent and fits the schema. Pure. */
+  normalize?(object: KubeObject<Spec, Status>): KubeObject<Spec, Status>;
   /** Rules zod cannot say, among them those that compare with the previous object. Pure. */
   validate?(object: KubeObject<Spec, Status>, previous: KubeObject<Spec, Status> | undefined): readonly FieldProblem[];
   /** What is accepted, but whoever writes it should know: sent with every write as a Warning header. Pure. */

@@ -1,11 +1,16 @@
 import type { KindDefinition } from '../kind.ts';
 import { clusterRoleBindings, clusterRoles, roleBindings, roles } from './access-control.ts';
 import { events, leases, namespaces, nodes } from './core.ts';
+import { secrets } from './secret.ts';
+import { serviceAccounts } from './service-account.ts';
 import { virtualMachineImages } from './virtual-machine-image.ts';
 import { virtualMachineSnapshots } from './virtual-machine-snapshot.ts';
 import { virtualMachines } from './virtual-machine.ts';
 
 /** Every kind the API serves, in the order discovery lists them. */
 export const KINDS = [
-  namespaces, nodes, events, leases, roles, roleBindings, clusterRoles, clusterRoleBindings, virtualMachines, virtualMachineSnapshots, virtualMachineImages,
+  namespaces, nodes, events, leases,
+  serviceAccounts, secrets,
+  roles, roleBindings, clusterRoles, clusterRoleBindings,
+  virtualMachines, virtualMachineSnapshots, virtualMachineImages,
 ] as unknown as readonly KindDefinition[];

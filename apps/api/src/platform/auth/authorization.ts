@@ -61,6 +61,6 @@ const NODE_WRITES: Readonly<Record<string, readonly string[]>> = {
 };
 
 function isAllowedToNodes({ verb, resource, subresource }: { verb: string; resource: string; subresource: string }): boolean {
-  if (READ.includes(verb)) return subresource === '' || subresource === 'status' || subresource === 'wait';
+  if (READ.includes(verb)) return resource !== 'secrets' && (subresource === '' || subresource === 'status' || subresource === 'wait');
   return NODE_WRITES[subresource === '' ? resource : `${resource}/${subresource}`]?.includes(verb) ?? false;
 }
