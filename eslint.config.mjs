@@ -51,6 +51,7 @@ export default ts.config(
     ignores: [
       '**/dist/**',
       '**/generated/**',
+      'libs/client/src/openapi/**',
       '.nx/**',
       '.corral*/**',
       'node_modules/**',

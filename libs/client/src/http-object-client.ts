@@ -10,39 +10,20 @@ import {
   Problem,
   type WatchEvent,
 } from '@corral/contracts';
+import { asProblem, Connection, type ConnectionOptions } from './connection.ts';
 import { parseNdjson } from './ndjson.ts';
 import { problemOf } from './status-problem.ts';
 
-export interface HttpObjectClientOptions {
-  /** Where the API answers, e.g. `http://127.0.0.1:8086`. */
-  readonly baseUrl: string;
-  readonly token: string;
-  /** How long one request may take; watches live longer. */
-  readonly deadlineMs?: number;
-}
-
-interface HttpRequest {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  readonly path: string;
-  readonly query?: Readonly<Record<string, string | undefined>>;
-  readonly body?: unknown;
-}
-
-const DEFAULT_DEADLINE_MS = 15_000;
 /** The server is asked to end a watch after this; a connection that lives much longer is dead and nobody told. */
 const WATCH_SECONDS = 240;
 const WATCH_DEADLINE_MS = (WATCH_SECONDS + 30) * 1_000;
 
-/** The API over HTTP. What cannot be reached, or is not answered in time, is `dependency.unavailable`. */
+/** The API over HTTP, for parts of Corral that share its kinds. What cannot be reached, or is not answered in time, is `dependency.unavailable`. */
 export class HttpObjectClient implements ObjectClient {
-  readonly #baseUrl: string;
-  readonly #token: string;
-  readonly #deadlineMs: number;
+  readonly #connection: Connection;
 
-  constructor({ baseUrl, token, deadlineMs = DEFAULT_DEADLINE_MS }: HttpObjectClientOptions) {
-    this.#baseUrl = baseUrl.replace(/\/+$/, '');
-    this.#token = token;
-    this.#deadlineMs = deadlineMs;
+  constructor(connection: Connection | ConnectionOptions) {
+    this.#connection = connection instanceof Connection ? connection : new Connection(connection);
   }
 
   async get<Spec, Status>(
@@ -51,7 +32,7 @@ export class HttpObjectClient implements ObjectClient {
     name: string,
   ): Promise<KubeObject<Spec, Status> | undefined> {
     try {
-      return await this.#call<KubeObject<Spec, Status>>({ method: 'GET', path: apiPath(kind, namespace, name) });
+      return await this.#connection.json<KubeObject<Spec, Status>>({ method: 'GET', path: apiPath(kind, namespace, name) });
     } catch (error) {
       if (error instanceof Problem && error.code === 'object.not-found') return undefined;
       throw error;
@@ -62,7 +43,7 @@ export class HttpObjectClient implements ObjectClient {
     kind: KindDefinition<Spec, Status>,
     options: ListOptions = {},
   ): Promise<ObjectList<KubeObject<Spec, Status>>> {
-    const list = await this.#call<{
+    const list = await this.#connection.json<{
       readonly items: readonly KubeObject<Spec, Status>[];
       readonly metadata: { readonly resourceVersion: string };
     }>({
@@ -76,14 +57,14 @@ export class HttpObjectClient implements ObjectClient {
   }
 
   create<Spec, Status>(kind: KindDefinition<Spec, Status>, object: NewObject<Spec>): Promise<KubeObject<Spec, Status>> {
-    return this.#call({ method: 'POST', path: apiPath(kind, object.metadata.namespace), body: typed(kind, object) });
+    return this.#connection.json({ method: 'POST', path: apiPath(kind, object.metadata.namespace), body: typed(kind, object) });
   }
 
   replace<Spec, Status>(
     kind: KindDefinition<Spec, Status>,
     object: KubeObject<Spec, Status>,
   ): Promise<KubeObject<Spec, Status>> {
-    return this.#call({
+    return this.#connection.json({
       method: 'PUT',
       path: apiPath(kind, object.metadata.namespace, object.metadata.name),
       body: typed(kind, object),
@@ -94,7 +75,7 @@ export class HttpObjectClient implements ObjectClient {
     kind: KindDefinition<Spec, Status>,
     object: KubeObject<Spec, Status>,
   ): Promise<KubeObject<Spec, Status>> {
-    return this.#call({
+    return this.#connection.json({
       method: 'PUT',
       path: apiPath(kind, object.metadata.namespace, object.metadata.name, 'status'),
       body: typed(kind, object),
@@ -109,7 +90,7 @@ export class HttpObjectClient implements ObjectClient {
   ): Promise<void> {
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', ...(preconditions ? { preconditions } : {}) };
     try {
-      await this.#call({ method: 'DELETE', path: apiPath(kind, namespace, name), body });
+      await this.#connection.json({ method: 'DELETE', path: apiPath(kind, namespace, name), body });
     } catch (error) {
       if (!(error instanceof Problem && error.code === 'object.not-found')) throw error;
     }
@@ -122,7 +103,7 @@ export class HttpObjectClient implements ObjectClient {
     const connection = new AbortController();
     const signal = AbortSignal.any([options.signal, connection.signal, AbortSignal.timeout(WATCH_DEADLINE_MS)]);
     try {
-      const response = await this.#open(
+      const response = await this.#connection.open(
         {
           method: 'GET',
           path: apiPath(kind, options.namespace),
@@ -152,33 +133,6 @@ export class HttpObjectClient implements ObjectClient {
       connection.abort();
     }
   }
-
-  async #call<T>(request: HttpRequest): Promise<T> {
-    try {
-      const response = await this.#open(request, AbortSignal.timeout(this.#deadlineMs));
-      return (await response.json()) as T;
-    } catch (error) {
-      throw asProblem(error);
-    }
-  }
-
-  async #open({ method, path, query, body }: HttpRequest, signal: AbortSignal): Promise<Response> {
-    const url = new URL(this.#baseUrl + path);
-    for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined) url.searchParams.set(name, value);
-    const response = await fetch(url, {
-      method,
-      signal,
-      redirect: 'error',
-      headers: {
-        authorization: `Bearer ${this.#token}`,
-        accept: 'application/json',
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    if (response.ok) return response;
-    throw problemOf(response.status, await response.json().catch(() => undefined));
-  }
 }
 
 const typed = (kind: Pick<KindDefinition, 'group' | 'version' | 'kind'>, object: object): object => ({
@@ -191,10 +145,3 @@ const selectors = ({ labelSelector, fieldSelector }: ListOptions): Record<string
   labelSelector,
   fieldSelector,
 });
-
-function asProblem(error: unknown): Problem {
-  if (error instanceof Problem) return error;
-  return new Problem('dependency.unavailable', 'The Corral API could not be reached, or did not answer in time', {
-    cause: error,
-  });
-}

@@ -11,7 +11,8 @@ import {
   type VirtualMachineImage,
 } from '@corral/contracts';
 import { z } from 'zod';
-import { HttpObjectClient, type HttpObjectClientOptions } from './http-object-client.ts';
+import type { ConnectionOptions } from './connection.ts';
+import { HttpObjectClient } from './http-object-client.ts';
 import { problemOf } from './status-problem.ts';
 
 const UPLOAD_DEADLINE_MS = 30 * 60_000;
@@ -45,7 +46,7 @@ export async function readBuiltImage(currentFile: string): Promise<BuiltImage> {
  * Brings a built image into the API: uploads the artifacts it lacks, then creates its VirtualMachineImage, or replaces its
  * spec when another build was registered before. What someone changed by hand stays until the next build.
  */
-export async function registerImage(image: BuiltImage, api: HttpObjectClientOptions): Promise<VirtualMachineImage> {
+export async function registerImage(image: BuiltImage, api: ConnectionOptions): Promise<VirtualMachineImage> {
   for (const artifact of Object.values(image.artifacts)) {
     if (!(await isStored(artifact.sha256, api))) await upload(join(image.directory, artifact.file), artifact, api);
   }
@@ -86,7 +87,7 @@ function specOf(image: BuiltImage): VirtualMachineImageSpec {
 
 const artifactsPath = `/apis/${virtualMachineImages.group}/${virtualMachineImages.version}/artifacts`;
 
-async function isStored(sha256: string, { baseUrl, token }: HttpObjectClientOptions): Promise<boolean> {
+async function isStored(sha256: string, { baseUrl, token }: ConnectionOptions): Promise<boolean> {
   const response = await fetch(`${baseUrl}${artifactsPath}/${sha256}`, {
     method: 'HEAD',
     headers: { authorization: `Bearer ${token}` },
@@ -100,7 +101,7 @@ async function isStored(sha256: string, { baseUrl, token }: HttpObjectClientOpti
 async function upload(
   file: string,
   { sha256, sizeBytes }: { readonly sha256: string; readonly sizeBytes: number },
-  { baseUrl, token }: HttpObjectClientOptions,
+  { baseUrl, token }: ConnectionOptions,
 ): Promise<void> {
   const response = await fetch(`${baseUrl}${artifactsPath}?sha256=${sha256}`, {
     method: 'POST',

@@ -1,0 +1,19 @@
+// Written by `npm run client` from the OpenAPI document; edit the schemas of libs/contracts instead.
+import type { Resource } from '../resource.ts';
+import type { components } from './schemas.ts';
+
+export type Namespace = components['schemas']['io.k8s.api.core.v1.Namespace'];
+export type Node = components['schemas']['io.k8s.api.core.v1.Node'];
+export type Event = components['schemas']['io.k8s.api.core.v1.Event'];
+export type Lease = components['schemas']['io.k8s.api.coordination.v1.Lease'];
+export type VirtualMachine = components['schemas']['dev.corral.v1.VirtualMachine'];
+export type VirtualMachineSnapshot = components['schemas']['dev.corral.v1.VirtualMachineSnapshot'];
+export type VirtualMachineImage = components['schemas']['dev.corral.v1.VirtualMachineImage'];
+
+export const namespaces: Resource<Namespace> = { group: '', version: 'v1', kind: 'Namespace', plural: 'namespaces', scope: 'Cluster', hasStatus: true };
+export const nodes: Resource<Node> = { group: '', version: 'v1', kind: 'Node', plural: 'nodes', scope: 'Cluster', hasStatus: true };
+export const events: Resource<Event> = { group: '', version: 'v1', kind: 'Event', plural: 'events', scope: 'Namespaced', hasStatus: false };
+export const leases: Resource<Lease> = { group: 'coordination.k8s.io', version: 'v1', kind: 'Lease', plural: 'leases', scope: 'Namespaced', hasStatus: false };
+export const virtualMachines: Resource<VirtualMachine> = { group: 'corral.dev', version: 'v1', kind: 'VirtualMachine', plural: 'virtualmachines', scope: 'Namespaced', hasStatus: true };
+export const virtualMachineSnapshots: Resource<VirtualMachineSnapshot> = { group: 'corral.dev', version: 'v1', kind: 'VirtualMachineSnapshot', plural: 'virtualmachinesnapshots', scope: 'Namespaced', hasStatus: true };
+export const virtualMachineImages: Resource<VirtualMachineImage> = { group: 'corral.dev', version: 'v1', kind: 'VirtualMachineImage', plural: 'virtualmachineimages', scope: 'Cluster', hasStatus: true };

@@ -1,0 +1,616 @@
+// Written by `npm run client` from the OpenAPI document; edit the schemas of libs/contracts instead.
+export type paths = Record<string, never>;
+export type webhooks = Record<string, never>;
+export type components = {
+    schemas: {
+        /** @description ObjectMeta is metadata that all persisted resources must have. */
+        readonly "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta": {
+            /** @description Unique within a namespace and kind. */
+            readonly name?: string;
+            /** @description Prefix of a name the server makes up. */
+            readonly generateName?: string;
+            /** @description The namespace the object lives in. */
+            readonly namespace?: string;
+            /** @description Unique in time and space. */
+            readonly uid?: string;
+            /** @description Changes with every write; sent back, it guards against lost updates. */
+            readonly resourceVersion?: string;
+            /**
+             * Format: int64
+             * @description One higher with every change of the desired state.
+             */
+            readonly generation?: number;
+            /**
+             * Format: date-time
+             * @description When the server created it.
+             */
+            readonly creationTimestamp?: string;
+            /**
+             * Format: date-time
+             * @description When its deletion was asked for.
+             */
+            readonly deletionTimestamp?: string;
+            /**
+             * Format: int64
+             * @description Always 0.
+             */
+            readonly deletionGracePeriodSeconds?: number;
+            /** @description Keys and values to select by. */
+            readonly labels?: {
+                readonly [key: string]: string;
+            };
+            /** @description Keys and values that say more. */
+            readonly annotations?: {
+                readonly [key: string]: string;
+            };
+            /** @description What must be done before the object may go. */
+            readonly finalizers?: readonly string[];
+            /** @description Objects it depends on. */
+            readonly ownerReferences?: readonly {
+                /** @description Of the owner. */
+                readonly apiVersion: string;
+                /** @description Of the owner. */
+                readonly kind: string;
+                /** @description Of the owner. */
+                readonly name: string;
+                /** @description Of the owner. */
+                readonly uid: string;
+                readonly controller?: boolean;
+                readonly blockOwnerDeletion?: boolean;
+            }[];
+            /** @description Who manages which field. */
+            readonly managedFields?: readonly Record<string, never>[];
+        };
+        readonly "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta": {
+            /** @description Version of the list. */
+            readonly resourceVersion?: string;
+            /** @description Token of the next page. */
+            readonly continue?: string;
+            /** Format: int64 */
+            readonly remainingItemCount?: number;
+        };
+        /** @description Status is a return value for calls that do not return other objects. */
+        readonly "io.k8s.apimachinery.pkg.apis.meta.v1.Status": {
+            readonly apiVersion?: string;
+            readonly kind?: string;
+            /** @description Success or Failure. */
+            readonly status?: string;
+            /** @description For people. */
+            readonly message?: string;
+            /** @description For programs. */
+            readonly reason?: string;
+            /** Format: int32 */
+            readonly code?: number;
+            readonly details?: Record<string, never>;
+        };
+        readonly "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions": {
+            readonly apiVersion?: string;
+            readonly kind?: string;
+            /** Format: int64 */
+            readonly gracePeriodSeconds?: number;
+            /** @description Background, Foreground or Orphan. */
+            readonly propagationPolicy?: string;
+            readonly dryRun?: readonly string[];
+            readonly preconditions?: {
+                readonly uid?: string;
+                readonly resourceVersion?: string;
+            };
+        };
+        /** @description Namespace is a kind of v1. */
+        readonly "io.k8s.api.core.v1.Namespace": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            /**
+             * @default {
+             *       "finalizers": [
+             *         "kubernetes"
+             *       ]
+             *     }
+             */
+            readonly spec?: {
+                /**
+                 * @default [
+                 *       "kubernetes"
+                 *     ]
+                 */
+                readonly finalizers?: readonly string[];
+            };
+            /** @description What is observed. Written by the system. */
+            readonly status?: {
+                /** @enum {string} */
+                readonly phase?: "Active" | "Terminating";
+                readonly conditions?: readonly {
+                    readonly type: string;
+                    /** @enum {string} */
+                    readonly status: "True" | "False" | "Unknown";
+                    readonly reason: string;
+                    /** @default  */
+                    readonly message?: string;
+                    readonly lastTransitionTime: string;
+                    readonly observedGeneration?: number;
+                }[];
+            };
+        };
+        /** @description A list of Namespace. */
+        readonly "io.k8s.api.core.v1.NamespaceList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["io.k8s.api.core.v1.Namespace"][];
+        };
+        /** @description Node is a kind of v1. */
+        readonly "io.k8s.api.core.v1.Node": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            /** @default {} */
+            readonly spec?: {
+                readonly unschedulable?: boolean;
+                readonly taints?: readonly {
+                    readonly key: string;
+                    readonly value?: string;
+                    /** @enum {string} */
+                    readonly effect: "NoSchedule" | "PreferNoSchedule" | "NoExecute";
+                    readonly timeAdded?: string;
+                }[];
+                readonly podCIDR?: string;
+                readonly providerID?: string;
+            };
+            /** @description What is observed. Written by the system. */
+            readonly status?: {
+                readonly capacity?: {
+                    readonly [key: string]: string;
+                };
+                readonly allocatable?: {
+                    readonly [key: string]: string;
+                };
+                readonly conditions?: readonly {
+                    readonly type: string;
+                    /** @enum {string} */
+                    readonly status: "True" | "False" | "Unknown";
+                    readonly reason: string;
+                    /** @default  */
+                    readonly message?: string;
+                    readonly lastTransitionTime: string;
+                    readonly observedGeneration?: number;
+                    readonly lastHeartbeatTime?: string;
+                }[];
+                readonly addresses?: readonly {
+                    readonly type: string;
+                    readonly address: string;
+                }[];
+                readonly nodeInfo?: {
+                    readonly architecture: string;
+                    readonly bootID: string;
+                    readonly containerRuntimeVersion: string;
+                    readonly kernelVersion: string;
+                    readonly kubeProxyVersion: string;
+                    readonly kubeletVersion: string;
+                    readonly machineID: string;
+                    readonly operatingSystem: string;
+                    readonly osImage: string;
+                    readonly systemUUID: string;
+                };
+                readonly corral?: {
+                    readonly dataPlaneUrl: string;
+                    readonly v86Build: string;
+                    /** @enum {string} */
+                    readonly memoryMode: "Copy" | "Shared" | "Paged";
+                    readonly machines?: number;
+                    readonly images?: readonly string[];
+                };
+            };
+        };
+        /** @description A list of Node. */
+        readonly "io.k8s.api.core.v1.NodeList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["io.k8s.api.core.v1.Node"][];
+        };
+        /** @description Event is a kind of v1. */
+        readonly "io.k8s.api.core.v1.Event": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            readonly involvedObject: {
+                readonly kind?: string;
+                readonly namespace?: string;
+                readonly name?: string;
+                readonly uid?: string;
+                readonly apiVersion?: string;
+                readonly resourceVersion?: string;
+                readonly fieldPath?: string;
+            };
+            readonly reason?: string;
+            readonly message?: string;
+            /** @default Normal */
+            readonly type?: string;
+            readonly source?: {
+                readonly component?: string;
+                readonly host?: string;
+            };
+            readonly firstTimestamp?: string | null;
+            readonly lastTimestamp?: string | null;
+            readonly eventTime?: string | null;
+            readonly count?: number;
+            readonly action?: string;
+            readonly related?: {
+                readonly kind?: string;
+                readonly namespace?: string;
+                readonly name?: string;
+                readonly uid?: string;
+                readonly apiVersion?: string;
+                readonly resourceVersion?: string;
+                readonly fieldPath?: string;
+            };
+            readonly reportingComponent?: string;
+            readonly reportingInstance?: string;
+            readonly series?: {
+                readonly count?: number;
+                readonly lastObservedTime?: string | null;
+            };
+        };
+        /** @description A list of Event. */
+        readonly "io.k8s.api.core.v1.EventList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["io.k8s.api.core.v1.Event"][];
+        };
+        /** @description Lease is a kind of coordination.k8s.io/v1. */
+        readonly "io.k8s.api.coordination.v1.Lease": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            /** @default {} */
+            readonly spec?: {
+                readonly holderIdentity?: string;
+                readonly leaseDurationSeconds?: number;
+                readonly acquireTime?: string;
+                readonly renewTime?: string;
+                readonly leaseTransitions?: number;
+            };
+        };
+        /** @description A list of Lease. */
+        readonly "io.k8s.api.coordination.v1.LeaseList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["io.k8s.api.coordination.v1.Lease"][];
+        };
+        /** @description VirtualMachine is a kind of corral.dev/v1. */
+        readonly "dev.corral.v1.VirtualMachine": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            readonly spec: {
+                /** @description Where the machine comes from: exactly one of image or snapshot. */
+                readonly source: {
+                    /** @description Name of a VirtualMachineImage to start from. */
+                    readonly image?: string;
+                    /** @description Name of a VirtualMachineSnapshot in this namespace to continue from. */
+                    readonly snapshot?: string;
+                };
+                /** @description Guest RAM. Defaults to the image’s or the snapshot’s; at most 2047Mi. */
+                readonly memory?: string;
+                /** @description Budget of guest RAM held on the node before cold pages are swapped: from 16Mi to memory. Takes effect with the paged memory mode; until then it is only recorded. */
+                readonly residentMemory?: string;
+                /**
+                 * @description What the machine should be doing.
+                 * @default Running
+                 * @enum {string}
+                 */
+                readonly powerState?: "Running" | "Paused" | "Stopped";
+                /**
+                 * @description When to start again after it ended.
+                 * @default Always
+                 * @enum {string}
+                 */
+                readonly restartPolicy?: "Always" | "OnFailure" | "Never";
+                /**
+                 * @description Golden resumes the image’s golden snapshot where one fits; Cold always boots from the BIOS.
+                 * @default Golden
+                 * @enum {string}
+                 */
+                readonly bootPolicy?: "Golden" | "Cold";
+                /**
+                 * @description Labels a node must carry.
+                 * @default {}
+                 */
+                readonly nodeSelector?: {
+                    readonly [key: string]: string;
+                };
+                /** @description The node it is bound to. Written by the scheduler. */
+                readonly nodeName?: string;
+            };
+            /** @description What is observed. Written by the system. */
+            readonly status?: {
+                /** @enum {string} */
+                readonly phase?: "Pending" | "Scheduled" | "Starting" | "Running" | "Paused" | "Hibernated" | "Stopping" | "Stopped" | "Failed" | "Terminating";
+                readonly nodeName?: string;
+                readonly incarnation?: number;
+                readonly observedGeneration?: number;
+                readonly conditions?: readonly {
+                    readonly type: string;
+                    /** @enum {string} */
+                    readonly status: "True" | "False" | "Unknown";
+                    readonly reason: string;
+                    /** @default  */
+                    readonly message?: string;
+                    readonly lastTransitionTime: string;
+                    readonly observedGeneration?: number;
+                }[];
+                readonly memoryMiB?: number;
+                readonly residentBytes?: number;
+                readonly v86Build?: string;
+                readonly startedFrom?: {
+                    /** @enum {string} */
+                    readonly type: "Boot" | "GoldenSnapshot" | "Snapshot" | "Suspended";
+                    readonly name: string;
+                    readonly digest?: string;
+                };
+                readonly imageParts?: {
+                    readonly artifacts: {
+                        readonly [key: string]: {
+                            readonly key: string;
+                            readonly sha256: string;
+                            readonly sizeBytes: number;
+                        };
+                    };
+                    readonly commandLine: string;
+                    readonly guestAgent: boolean;
+                    readonly acpi: boolean;
+                };
+                readonly startedAt?: string;
+                readonly startMilliseconds?: number;
+                readonly restartCount?: number;
+                readonly nextStartTime?: string;
+                readonly lastTermination?: {
+                    /** @enum {string} */
+                    readonly reason: "Stopped" | "GuestPoweredOff" | "GuestPanicked" | "ProcessExited" | "EmulatorFailed" | "StartFailed" | "NodeStopped" | "NodeLost";
+                    /** @default  */
+                    readonly message?: string;
+                    readonly exitCode?: number;
+                    readonly signal?: string;
+                    readonly incarnation: number;
+                    readonly finishedAt: string;
+                };
+            };
+        };
+        /** @description A list of VirtualMachine. */
+        readonly "dev.corral.v1.VirtualMachineList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["dev.corral.v1.VirtualMachine"][];
+        };
+        /** @description VirtualMachineSnapshot is a kind of corral.dev/v1. */
+        readonly "dev.corral.v1.VirtualMachineSnapshot": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            readonly spec: {
+                /** @description The machine, in this namespace, to take a snapshot of. */
+                readonly virtualMachine: string;
+                /** @description The node that takes it. Written by the snapshot controller. */
+                readonly nodeName?: string;
+            };
+            /** @description What is observed. Written by the system. */
+            readonly status?: {
+                readonly observedGeneration?: number;
+                readonly conditions?: readonly {
+                    readonly type: string;
+                    /** @enum {string} */
+                    readonly status: "True" | "False" | "Unknown";
+                    readonly reason: string;
+                    /** @default  */
+                    readonly message?: string;
+                    readonly lastTransitionTime: string;
+                    readonly observedGeneration?: number;
+                }[];
+                readonly parent?: string;
+                readonly virtualMachineUid?: string;
+                readonly incarnation?: number;
+                readonly digest?: string;
+                readonly manifestKey?: string;
+                readonly sizeBytes?: number;
+                readonly pauseMilliseconds?: number;
+                readonly memoryMiB?: number;
+                readonly v86Build?: string;
+                readonly imageDigest?: string;
+                readonly image?: string;
+                readonly imageParts?: {
+                    readonly artifacts: {
+                        readonly [key: string]: {
+                            readonly key: string;
+                            readonly sha256: string;
+                            readonly sizeBytes: number;
+                        };
+                    };
+                    readonly commandLine: string;
+                    readonly guestAgent: boolean;
+                    readonly acpi: boolean;
+                };
+                readonly uploadedBytes?: number;
+                readonly totalBytes?: number;
+                readonly completedAt?: string;
+            };
+        };
+        /** @description A list of VirtualMachineSnapshot. */
+        readonly "dev.corral.v1.VirtualMachineSnapshotList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["dev.corral.v1.VirtualMachineSnapshot"][];
+        };
+        /** @description VirtualMachineImage is a kind of corral.dev/v1. */
+        readonly "dev.corral.v1.VirtualMachineImage": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            readonly spec: {
+                readonly description?: string;
+                /** @description A Linux bzImage. */
+                readonly kernel?: {
+                    readonly url: string;
+                    /** @description Refused when the bytes have another digest. */
+                    readonly sha256?: string;
+                };
+                /** @description Its initial RAM disk. */
+                readonly initrd?: {
+                    readonly url: string;
+                    /** @description Refused when the bytes have another digest. */
+                    readonly sha256?: string;
+                };
+                /**
+                 * @description Kernel command line.
+                 * @default
+                 */
+                readonly commandLine?: string;
+                /** @description A raw hard disk; may stand beside a kernel, whose root it then is. */
+                readonly disk?: {
+                    readonly url: string;
+                    /** @description Refused when the bytes have another digest. */
+                    readonly sha256?: string;
+                };
+                /** @description An ISO 9660 CD-ROM. */
+                readonly cdrom?: {
+                    readonly url: string;
+                    /** @description Refused when the bytes have another digest. */
+                    readonly sha256?: string;
+                };
+                /** @description A raw floppy, 160 KiB to 2.88 MiB. */
+                readonly floppy?: {
+                    readonly url: string;
+                    /** @description Refused when the bytes have another digest. */
+                    readonly sha256?: string;
+                };
+                /** @description A 32-bit Multiboot kernel. */
+                readonly multiboot?: {
+                    readonly url: string;
+                    /** @description Refused when the bytes have another digest. */
+                    readonly sha256?: string;
+                };
+                /**
+                 * @description RAM of a machine that names none.
+                 * @default 128Mi
+                 */
+                readonly memory?: string;
+                /** @description Machines with less are refused. */
+                readonly minimumMemory?: string;
+                /**
+                 * @description Whether the guest runs Corral’s agent: exec and files work, and Ready means it answered.
+                 * @default false
+                 */
+                readonly guestAgent?: boolean;
+                /**
+                 * @description Whether the machine has ACPI. Tickless kernels idle cheaper with it.
+                 * @default false
+                 */
+                readonly acpi?: boolean;
+            };
+            /** @description What is observed. Written by the system. */
+            readonly status?: {
+                readonly observedGeneration?: number;
+                readonly conditions?: readonly {
+                    readonly type: string;
+                    /** @enum {string} */
+                    readonly status: "True" | "False" | "Unknown";
+                    readonly reason: string;
+                    /** @default  */
+                    readonly message?: string;
+                    readonly lastTransitionTime: string;
+                    readonly observedGeneration?: number;
+                }[];
+                readonly artifacts?: {
+                    readonly [key: string]: {
+                        readonly key: string;
+                        readonly sha256: string;
+                        readonly sizeBytes: number;
+                    };
+                };
+                readonly digest?: string;
+                readonly sizeBytes?: number;
+                readonly goldenSnapshots?: readonly {
+                    readonly memoryMiB: number;
+                    readonly v86Build: string;
+                    readonly digest: string;
+                    readonly manifestKey: string;
+                    readonly sizeBytes: number;
+                }[];
+            };
+        };
+        /** @description A list of VirtualMachineImage. */
+        readonly "dev.corral.v1.VirtualMachineImageList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["dev.corral.v1.VirtualMachineImage"][];
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+};
+export type $defs = Record<string, never>;
+export type operations = Record<string, never>;
