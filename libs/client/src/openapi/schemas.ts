@@ -312,6 +312,235 @@ export type components = {
             readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
             readonly items: readonly components["schemas"]["io.k8s.api.coordination.v1.Lease"][];
         };
+        /** @description ServiceAccount is a kind of v1. */
+        readonly "io.k8s.api.core.v1.ServiceAccount": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            /** @description Secrets it may use. Kept for Kubernetes; nothing reads it. */
+            readonly secrets?: readonly {
+                readonly kind?: string;
+                readonly namespace?: string;
+                readonly name?: string;
+                readonly uid?: string;
+                readonly apiVersion?: string;
+                readonly resourceVersion?: string;
+                readonly fieldPath?: string;
+            }[];
+            /** @description Kept for Kubernetes; nothing reads it. */
+            readonly imagePullSecrets?: readonly {
+                readonly name?: string;
+            }[];
+            /** @description Kept for Kubernetes; no token is ever put into a guest unasked. */
+            readonly automountServiceAccountToken?: boolean;
+        };
+        /** @description A list of ServiceAccount. */
+        readonly "io.k8s.api.core.v1.ServiceAccountList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["io.k8s.api.core.v1.ServiceAccount"][];
+        };
+        /** @description Secret is a kind of v1. */
+        readonly "io.k8s.api.core.v1.Secret": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            /** @description Bytes by name, as base64. */
+            readonly data?: {
+                readonly [key: string]: string;
+            };
+            /** @description Text by name: merged into data when written, and never given back. */
+            readonly stringData?: {
+                readonly [key: string]: string;
+            };
+            /**
+             * @description What the data is; some types ask for certain names. Cannot be changed.
+             * @default Opaque
+             */
+            readonly type?: string;
+            /** @description Once true, neither it nor the data can be changed. */
+            readonly immutable?: boolean;
+        };
+        /** @description A list of Secret. */
+        readonly "io.k8s.api.core.v1.SecretList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["io.k8s.api.core.v1.Secret"][];
+        };
+        /** @description Role is a kind of rbac.authorization.k8s.io/v1. */
+        readonly "io.k8s.api.rbac.v1.Role": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            /** @default [] */
+            readonly rules?: readonly {
+                /** @description What may be done: get, list, watch, create, update, patch, delete, deletecollection, or "*" for everything. */
+                readonly verbs: readonly string[];
+                /** @description Groups of the resources; "" is the core group, "*" any. */
+                readonly apiGroups?: readonly string[];
+                /** @description Resources by their plural; a subresource is "virtualmachines/exec", "*\/status" that of every resource, "*" everything. */
+                readonly resources?: readonly string[];
+                /** @description Only objects with these names; empty: all. */
+                readonly resourceNames?: readonly string[];
+                /** @description Paths that are no resources; "*" at the end stands for any rest. Only in ClusterRoles. */
+                readonly nonResourceURLs?: readonly string[];
+            }[];
+        };
+        /** @description A list of Role. */
+        readonly "io.k8s.api.rbac.v1.RoleList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["io.k8s.api.rbac.v1.Role"][];
+        };
+        /** @description RoleBinding is a kind of rbac.authorization.k8s.io/v1. */
+        readonly "io.k8s.api.rbac.v1.RoleBinding": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            readonly subjects?: readonly {
+                /** @description User, Group or ServiceAccount. */
+                readonly kind: string;
+                /** @description "" for ServiceAccount, rbac.authorization.k8s.io for User and Group. */
+                readonly apiGroup?: string;
+                readonly name: string;
+                /** @description Of a ServiceAccount. */
+                readonly namespace?: string;
+            }[];
+            readonly roleRef: {
+                /** @default rbac.authorization.k8s.io */
+                readonly apiGroup?: string;
+                /** @description Role or ClusterRole. */
+                readonly kind: string;
+                readonly name: string;
+            };
+        };
+        /** @description A list of RoleBinding. */
+        readonly "io.k8s.api.rbac.v1.RoleBindingList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["io.k8s.api.rbac.v1.RoleBinding"][];
+        };
+        /** @description ClusterRole is a kind of rbac.authorization.k8s.io/v1. */
+        readonly "io.k8s.api.rbac.v1.ClusterRole": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            /** @default [] */
+            readonly rules?: readonly {
+                /** @description What may be done: get, list, watch, create, update, patch, delete, deletecollection, or "*" for everything. */
+                readonly verbs: readonly string[];
+                /** @description Groups of the resources; "" is the core group, "*" any. */
+                readonly apiGroups?: readonly string[];
+                /** @description Resources by their plural; a subresource is "virtualmachines/exec", "*\/status" that of every resource, "*" everything. */
+                readonly resources?: readonly string[];
+                /** @description Only objects with these names; empty: all. */
+                readonly resourceNames?: readonly string[];
+                /** @description Paths that are no resources; "*" at the end stands for any rest. Only in ClusterRoles. */
+                readonly nonResourceURLs?: readonly string[];
+            }[];
+            readonly aggregationRule?: {
+                /** @description The rules of every ClusterRole that one of these selects are this role’s rules. */
+                readonly clusterRoleSelectors?: readonly {
+                    readonly matchLabels?: {
+                        readonly [key: string]: string;
+                    };
+                    readonly matchExpressions?: readonly {
+                        readonly key: string;
+                        /** @enum {string} */
+                        readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+                        readonly values?: readonly string[];
+                    }[];
+                }[];
+            };
+        };
+        /** @description A list of ClusterRole. */
+        readonly "io.k8s.api.rbac.v1.ClusterRoleList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["io.k8s.api.rbac.v1.ClusterRole"][];
+        };
+        /** @description ClusterRoleBinding is a kind of rbac.authorization.k8s.io/v1. */
+        readonly "io.k8s.api.rbac.v1.ClusterRoleBinding": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            readonly subjects?: readonly {
+                /** @description User, Group or ServiceAccount. */
+                readonly kind: string;
+                /** @description "" for ServiceAccount, rbac.authorization.k8s.io for User and Group. */
+                readonly apiGroup?: string;
+                readonly name: string;
+                /** @description Of a ServiceAccount. */
+                readonly namespace?: string;
+            }[];
+            readonly roleRef: {
+                /** @default rbac.authorization.k8s.io */
+                readonly apiGroup?: string;
+                /** @description Role or ClusterRole. */
+                readonly kind: string;
+                readonly name: string;
+            };
+        };
+        /** @description A list of ClusterRoleBinding. */
+        readonly "io.k8s.api.rbac.v1.ClusterRoleBindingList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["io.k8s.api.rbac.v1.ClusterRoleBinding"][];
+        };
         /** @description VirtualMachine is a kind of corral.dev/v1. */
         readonly "dev.corral.v1.VirtualMachine": {
             /** @description APIVersion defines the versioned schema of this representation of an object. */
