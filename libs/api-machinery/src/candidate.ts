@@ -3,7 +3,7 @@ import {
 } from '@corral/contracts';
 import type { z } from 'zod';
 import { isRecord, sameJson, withoutNulls, type JsonRecord } from './field-path.ts';
-import { readIncoming, ruleProblems, type Incoming } from './incoming.ts';
+import { cannotBeHandled, readIncoming, ruleProblems, type Incoming } from './incoming.ts';
 import type { Decoded } from './decode.ts';
 import { MAX_GENERATED_PREFIX, metadataProblems, metadataUpdateProblems, type NewMetadata } from './metadata-rules.ts';
 import { malformed, objectConflict, objectInvalid, strictDecodingFailed } from './refusals.ts';
@@ -84,6 +84,7 @@ export function candidateForStatus(kind: KindDefinition, { value, duplicates }: 
   if (status !== undefined && !isRecord(status)) throw malformed('status must be an object');
 
   const parsed = kind.status ? parseAll(kind.status, status ?? {}, ['status']) : undefined;
+  if (parsed && parsed.unreadable.length > 0) throw cannotBeHandled(kind, parsed.unreadable.join(', '));
   return {
     object: { ...current, ...(parsed ? { status: parsed.value } : {}) },
     decoding: duplicates.map((path) => `duplicate field "${path}"`),

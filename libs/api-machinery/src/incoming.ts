@@ -1,4 +1,4 @@
-import { apiVersionOf, OwnerReference, type FieldProblem, type KindDefinition, type KubeObject } from '@corral/contracts';
+import { apiVersionOf, OwnerReference, type FieldProblem, type Problem, type KindDefinition, type KubeObject } from '@corral/contracts';
 import { z } from 'zod';
 import type { Decoded } from './decode.ts';
 import { formatPath, isRecord, withoutNulls, type JsonRecord } from './field-path.ts';
@@ -51,12 +51,13 @@ export function readIncoming(kind: KindDefinition, { value, duplicates }: Decode
   const kept: JsonRecord = isRecord(metadata) ? { ...metadata } : {};
   for (const issue of parsedMetadata.success ? [] : parsedMetadata.error.issues) {
     const path = formatPath(['metadata', ...issue.path]);
-    if (issue.code !== 'unrecognized_keys') throw malformed(`${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${path}: ${issue.message}`);
+    if (issue.code !== 'unrecognized_keys') throw cannotBeHandled(kind, `${path}: ${issue.message}`);
     unknownMetadata.push(...issue.keys.map((key) => formatPath(['metadata', ...issue.path, key])));
     if (issue.path.length === 0) for (const key of issue.keys) Reflect.deleteProperty(kept, key);
   }
 
   const body = parseAll(kind.body as z.ZodType<JsonRecord>, rest);
+  if (body.unreadable.length > 0) throw cannotBeHandled(kind, body.unreadable.join(', '));
   return {
     metadata: kept as NewMetadata,
     body: body.value,
@@ -69,6 +70,9 @@ export function readIncoming(kind: KindDefinition, { value, duplicates }: Decode
     complete: body.complete,
   };
 }
+
+export const cannotBeHandled = (kind: KindDefinition, why: string): Problem =>
+  malformed(`${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${why}`);
 
 function requireKind(kind: KindDefinition, apiVersion: unknown, kindName: unknown): void {
   const expected = apiVersionOf(kind);

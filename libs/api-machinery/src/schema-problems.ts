@@ -1,4 +1,4 @@
-import type { FieldProblem } from '@corral/contracts';
+import { UNREADABLE, type FieldProblem } from '@corral/contracts';
 import type { z } from 'zod';
 import { formatPath, isRecord, valueAtParts, type JsonRecord } from './field-path.ts';
 
@@ -10,6 +10,8 @@ export interface Parsed<T> {
   /** Paths of fields the schema does not know. */
   readonly unknown: readonly string[];
   readonly problems: readonly FieldProblem[];
+  /** What cannot be read at all, e.g. a quantity that is none: `spec.hard.pods: quantities must …`. */
+  readonly unreadable: readonly string[];
 }
 
 /**
@@ -18,10 +20,11 @@ export interface Parsed<T> {
  */
 export function parseAll<T>(schema: z.ZodType<T>, raw: JsonRecord, root: readonly PropertyKey[] = []): Parsed<T> {
   const first = schema.safeParse(raw);
-  if (first.success) return { value: first.data, complete: true, unknown: [], problems: [] };
+  if (first.success) return { value: first.data, complete: true, unknown: [], problems: [], unreadable: [] };
 
   const unknown: string[] = [];
   const problems: FieldProblem[] = [];
+  const unreadable: string[] = [];
   const rest = structuredCopy(raw) as JsonRecord;
   for (const issue of first.error.issues) {
     if (issue.code === 'unrecognized_keys') {
@@ -29,6 +32,9 @@ export function parseAll<T>(schema: z.ZodType<T>, raw: JsonRecord, root: readonl
         unknown.push(formatPath([...root, ...issue.path, key]));
         remove(rest, [...issue.path, key]);
       }
+    } else if (issue.code === 'custom' && issue.params?.[UNREADABLE] === true) {
+      unreadable.push(`${formatPath([...root, ...issue.path])}: ${issue.message}`);
+      remove(rest, issue.path);
     } else {
       problems.push(problemOf(issue, raw, root));
       remove(rest, issue.path);
@@ -36,7 +42,7 @@ export function parseAll<T>(schema: z.ZodType<T>, raw: JsonRecord, root: readonl
   }
   const second = schema.safeParse(rest);
   // A field that is required and missing cannot be cut out: rules then see the rest as it came.
-  return { value: second.success ? second.data : (rest as T), complete: second.success, unknown, problems };
+  return { value: second.success ? second.data : (rest as T), complete: second.success, unknown, problems, unreadable };
 }
 
 function problemOf(issue: z.core.$ZodIssue, raw: unknown, root: readonly PropertyKey[]): FieldProblem {

@@ -17,6 +17,24 @@ export function parseBytes(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
+const ANY_QUANTITY = /^([+-]?)(\d+(?:\.\d*)?|\.\d+)(?:([eE][+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i)?)$/;
+const EXPONENTS: Readonly<Record<string, readonly [base: number, exponent: number]>> = {
+  n: [10, -9], u: [10, -6], m: [10, -3], k: [10, 3], M: [10, 6], G: [10, 9], T: [10, 12], P: [10, 15], E: [10, 18],
+  Ki: [2, 10], Mi: [2, 20], Gi: [2, 30], Ti: [2, 40], Pi: [2, 50], Ei: [2, 60],
+};
+
+/** The number any Kubernetes quantity says ("10", "1.5Gi", "250m", "1e3"), or undefined when the text is none. */
+export function parseQuantity(text: string): number | undefined {
+  const [, sign, digits, exponent = '', suffix = ''] = ANY_QUANTITY.exec(text) ?? [];
+  if (digits === undefined) return undefined;
+  const [base, power] = EXPONENTS[suffix] ?? [1, 0];
+  const magnitude = Number(`${digits}${exponent.toLowerCase()}`);
+  // Division keeps thousandths exact where multiplication would not.
+  const value = power < 0 ? magnitude / base ** -power : magnitude * base ** power;
+  if (!Number.isFinite(value)) return undefined;
+  return sign === '-' ? -value : value;
+}
+
 /** The shortest binary quantity that says exactly this many bytes. */
 export function formatBytes(bytes: number): string {
   for (const suffix of ['Ti', 'Gi', 'Mi', 'Ki'] as const) {

@@ -3,6 +3,8 @@ import { clusterRoleBindings, clusterRoles, roleBindings, roles } from './access
 import { events, leases, namespaces, nodes } from './core.ts';
 import { secrets } from './secret.ts';
 import { serviceAccounts } from './service-account.ts';
+import { limitRanges } from './limit-range.ts';
+import { resourceQuotas } from './resource-quota.ts';
 import { virtualMachineImages } from './virtual-machine-image.ts';
 import { virtualMachineSnapshots } from './virtual-machine-snapshot.ts';
 import { virtualMachines } from './virtual-machine.ts';
@@ -10,7 +12,7 @@ import { virtualMachines } from './virtual-machine.ts';
 /** Every kind the API serves, in the order discovery lists them. */
 export const KINDS = [
   namespaces, nodes, events, leases,
-  serviceAccounts, secrets,
+  serviceAccounts, secrets, resourceQuotas, limitRanges,
   roles, roleBindings, clusterRoles, clusterRoleBindings,
   virtualMachines, virtualMachineSnapshots, virtualMachineImages,
 ] as unknown as readonly KindDefinition[];
