@@ -163,6 +163,7 @@ async function startWorkers(
             CORRAL_NODE_TOKEN: secrets.nodeToken,
             CORRAL_NODE_NAME: name,
             CORRAL_WORKER_HOME: home,
+            CORRAL_WORKERS_ON_HOST: String(config.workers),
             CORRAL_DATA_PLANE_SECRET: secrets.dataPlaneSecret,
             CORRAL_DATA_PLANE_HOST: '127.0.0.1',
             CORRAL_DATA_PLANE_PORT: '0',

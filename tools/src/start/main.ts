@@ -16,7 +16,7 @@ Starts a whole Corral on this machine: PostgreSQL, Redis and an object store whe
 the console and a worker. The first start builds what is needed.
 
 Options:
-  --workers <n>   how many workers (default 1)
+  --workers <n>   how many workers, worker-1 to worker-<n>, which share this machine's memory (default 1)
   --help          this text
 
 Environment:

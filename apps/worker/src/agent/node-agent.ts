@@ -128,7 +128,7 @@ export class NodeAgent {
     images.onChange((key) => imageController.enqueue(key));
 
     const dataPlaneUrl = await this.#openDataPlane(supervisor);
-    const { machinesMax, reservedMemoryMiB } = this.#config;
+    const { machinesMax, reservedMemoryMiB, workersOnHost } = this.#config;
     const registration = new Registration({
       client,
       nodeName,
@@ -136,6 +136,7 @@ export class NodeAgent {
       v86Build: build,
       machinesMax,
       reservedMemoryMiB,
+      workersOnHost,
       clock,
       machines: () => supervisor.liveCount,
       images: () => prefetch.ready,

@@ -36,12 +36,25 @@ let registration: Registration;
 beforeEach(async () => {
   [api, nowMs, images] = [new OneNode(), Date.parse('2026-01-01T00:00:00Z'), []];
   const clock: Clock = { now: () => new Date(nowMs) };
-  registration = new Registration({
-    client: api.client, nodeName: 'worker-1', dataPlaneUrl: 'http://127.0.0.1:1', v86Build: 'build', machinesMax: 10,
-    reservedMemoryMiB: 0, clock, machines: () => 0, images: () => images,
-  });
+  registration = sharedBy(1, clock);
   await registration.register();
   api.writes = 0;
+});
+
+const sharedBy = (workersOnHost: number, clock: Clock): Registration =>
+  new Registration({
+    client: api.client, nodeName: 'worker-1', dataPlaneUrl: 'http://127.0.0.1:1', v86Build: 'build', machinesMax: 10,
+    reservedMemoryMiB: 512, workersOnHost, clock, machines: () => 0, images: () => images,
+  });
+
+it('workers of one host offer together what one would offer alone', async () => {
+  const memoryOf = (of: 'capacity' | 'allocatable'): number => Number(api.status?.[of]?.['memory']);
+  const [capacity, allocatable] = [memoryOf('capacity'), memoryOf('allocatable')];
+  await sharedBy(3, { now: () => new Date(nowMs + 3_600_000) }).report();
+  for (const [of, alone] of [['capacity', capacity], ['allocatable', allocatable]] as const) {
+    expect(3 * memoryOf(of)).toBeLessThanOrEqual(alone);
+    expect(3 * memoryOf(of)).toBeGreaterThan(alone - 6);
+  }
 });
 
 /** What happens every time the lease is renewed. */

@@ -19,7 +19,10 @@ export interface RegistrationOptions {
   readonly dataPlaneUrl: string;
   readonly v86Build: string;
   readonly machinesMax: number;
+  /** Kept for the agents of this host and everything else on it. */
   readonly reservedMemoryMiB: number;
+  /** Node agents that divide the host's memory among them. */
+  readonly workersOnHost: number;
   readonly clock: Clock;
   /** How many machines run here now. */
   machines(): number;
@@ -88,8 +91,9 @@ export class Registration {
   }
 
   async #statusOf(node: Node, ready: ConditionUpdate, now: Date): Promise<NodeStatus> {
-    const { dataPlaneUrl, v86Build, machinesMax, reservedMemoryMiB, machines, images } = this.#options;
-    const memory = usableMemoryBytes();
+    const { dataPlaneUrl, v86Build, machinesMax, reservedMemoryMiB, workersOnHost, machines, images } = this.#options;
+    const memory = Math.floor(usableMemoryBytes() / workersOnHost);
+    const reserved = Math.ceil((reservedMemoryMiB * MIB) / workersOnHost);
     const conditions = withCondition(node.status?.conditions, ready, now).map((condition) =>
       condition.type === 'Ready' ? { ...condition, lastHeartbeatTime: toKubeTime(now) } : condition,
     );
@@ -98,7 +102,7 @@ export class Registration {
       capacity: { cpu: String(cpus().length), memory: String(memory), 'corral.dev/machines': String(machinesMax) },
       allocatable: {
         cpu: String(cpus().length),
-        memory: String(Math.max(0, memory - reservedMemoryMiB * MIB)),
+        memory: String(Math.max(0, memory - reserved)),
         'corral.dev/machines': String(machinesMax),
       },
       conditions,
