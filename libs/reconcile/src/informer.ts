@@ -8,6 +8,7 @@ import {
   type WatchEvent,
 } from '@corral/contracts';
 import { Backoff } from './backoff.ts';
+import { Index } from './index-by.ts';
 import { pause, systemTimers, type Timers } from './timers.ts';
 
 export interface InformerOptions<Spec, Status> {
@@ -21,7 +22,9 @@ export interface InformerOptions<Spec, Status> {
   onFailure?(error: unknown): void;
 }
 
-export type ChangeListener<T> = (key: ObjectKey, object: T | undefined) => void;
+/** `origin`: whether the watch told it, or a resync came by, be it that something had been missed. */
+export type ChangeListener<T> = (key: ObjectKey, object: T | undefined, origin: Origin) => void;
+export type Origin = 'Change' | 'Resync';
 
 const RECONNECT = { baseMs: 100, maxMs: 15_000 };
 /** A watch that lived this long ended because servers end watches, not because something is wrong. */
@@ -37,6 +40,7 @@ export class Informer<Spec, Status> {
   readonly #backoff: Backoff;
   readonly #objects = new Map<string, KubeObject<Spec, Status>>();
   readonly #keysByUid = new Map<string, string>();
+  readonly #indexes: Index<KubeObject<Spec, Status>>[] = [];
   readonly #listeners: ChangeListener<KubeObject<Spec, Status>>[] = [];
   readonly #synced = Promise.withResolvers<undefined>();
   #hasSynced = false;
@@ -89,6 +93,14 @@ export class Informer<Spec, Status> {
     return [...this.#objects.values()];
   }
 
+  /** Finds objects by what `valueOf` says of them, e.g. the node they are bound to, without looking at all. */
+  index(valueOf: (object: KubeObject<Spec, Status>) => string | undefined): (value: string) => readonly KubeObject<Spec, Status>[] {
+    const index = new Index(valueOf);
+    for (const [key, object] of this.#objects) index.put(key, object);
+    this.#indexes.push(index);
+    return (value) => index.find(value);
+  }
+
   /** Calls for every later change; the function returned ends it. */
   onChange(listener: ChangeListener<KubeObject<Spec, Status>>): () => void {
     this.#listeners.push(listener);
@@ -101,7 +113,7 @@ export class Informer<Spec, Status> {
   /** Takes in the answer to an own write, so that the next look sees it even before the watch tells. Only of objects already held. */
   observe(object: KubeObject<Spec, Status>): void {
     const known = this.#objects.get(keyTextOf(object));
-    if (known?.metadata.uid === object.metadata.uid && versionOf(object) > versionOf(known)) this.#put(object);
+    if (known?.metadata.uid === object.metadata.uid && versionOf(object) > versionOf(known)) this.#put(object, 'Change');
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
@@ -122,7 +134,7 @@ export class Informer<Spec, Status> {
     const { client, kind, options } = this.#options;
     const list = await client.list(kind, options);
     if (signal.aborted) return;
-    this.#merge(list.items, BigInt(list.resourceVersion));
+    this.#merge(list.items, BigInt(list.resourceVersion), 'Change');
     this.#listNeeded = false;
     this.#hasSynced = true;
     this.#synced.resolve(undefined);
@@ -147,8 +159,8 @@ export class Informer<Spec, Status> {
         if (this.#hasSynced) {
           const list = await client.list(kind, options);
           if (isAborted(signal)) return;
-          this.#corrections += this.#merge(list.items, BigInt(list.resourceVersion));
-          for (const object of this.list()) this.#tell(object, object);
+          this.#corrections += this.#merge(list.items, BigInt(list.resourceVersion), 'Resync');
+          for (const object of this.#objects.values()) this.#tell(object, object, 'Resync');
         }
       } catch (error) {
         if (isAborted(signal)) return;
@@ -162,22 +174,22 @@ export class Informer<Spec, Status> {
     const version = versionOf(event.object);
     if (version <= this.#position) return;
     this.#position = version;
-    if (event.type === 'ADDED' || event.type === 'MODIFIED') this.#putNewer(event.object);
-    else if (event.type === 'DELETED') this.#remove(event.object);
+    if (event.type === 'ADDED' || event.type === 'MODIFIED') this.#putNewer(event.object, 'Change');
+    else if (event.type === 'DELETED') this.#remove(event.object, 'Change');
   }
 
   /** Makes the copy what a list of version `at` says, except where the watch already knows better. Returns how much differed. */
-  #merge(items: readonly KubeObject<Spec, Status>[], at: bigint): number {
+  #merge(items: readonly KubeObject<Spec, Status>[], at: bigint, origin: Origin): number {
     let differences = 0;
     const listed = new Set(items.map(keyTextOf));
     for (const object of items) {
       // A list older than the watch may still hold what has been deleted since.
       const mayBeGone = this.#position > at && !this.#objects.has(keyTextOf(object));
-      if (!mayBeGone && this.#putNewer(object)) differences += 1;
+      if (!mayBeGone && this.#putNewer(object, origin)) differences += 1;
     }
     for (const object of this.list()) {
       if (!listed.has(keyTextOf(object)) && versionOf(object) <= at) {
-        this.#remove(object);
+        this.#remove(object, origin);
         differences += 1;
       }
     }
@@ -185,35 +197,37 @@ export class Informer<Spec, Status> {
     return differences;
   }
 
-  #putNewer(object: KubeObject<Spec, Status>): boolean {
+  #putNewer(object: KubeObject<Spec, Status>, origin: Origin): boolean {
     const known = this.#objects.get(keyTextOf(object));
     if (known && versionOf(known) >= versionOf(object)) return false;
-    this.#put(object);
+    this.#put(object, origin);
     return true;
   }
 
-  #put(object: KubeObject<Spec, Status>): void {
+  #put(object: KubeObject<Spec, Status>, origin: Origin): void {
     const key = keyTextOf(object);
     const previous = this.#objects.get(key);
     if (previous && previous.metadata.uid !== object.metadata.uid) this.#keysByUid.delete(previous.metadata.uid);
     this.#objects.set(key, object);
     this.#keysByUid.set(object.metadata.uid, key);
-    this.#tell(object, object);
+    for (const index of this.#indexes) index.put(key, object);
+    this.#tell(object, object, origin);
   }
 
-  #remove(object: KubeObject<Spec, Status>): void {
+  #remove(object: KubeObject<Spec, Status>, origin: Origin): void {
     const key = keyTextOf(object);
     const known = this.#objects.get(key);
     // Deleted and created anew under one name: the news of the old one's end must not remove the new one.
     if (!known || (known.metadata.uid !== object.metadata.uid && versionOf(known) > versionOf(object))) return;
     this.#objects.delete(key);
     this.#keysByUid.delete(known.metadata.uid);
-    this.#tell(object, undefined);
+    for (const index of this.#indexes) index.remove(key);
+    this.#tell(object, undefined, origin);
   }
 
-  #tell({ metadata }: KubeObject, object: KubeObject<Spec, Status> | undefined): void {
+  #tell({ metadata }: KubeObject, object: KubeObject<Spec, Status> | undefined, origin: Origin): void {
     const key = { namespace: metadata.namespace ?? '', name: metadata.name };
-    for (const listener of [...this.#listeners]) listener(key, object);
+    for (const listener of [...this.#listeners]) listener(key, object, origin);
   }
 }
 

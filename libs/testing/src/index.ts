@@ -4,3 +4,4 @@ export { guestImages, type BuiltGuestImage, type GuestImages } from './guest-ima
 export { until, type UntilOptions } from './until.ts';
 export { Kubectl, kubectlOnPath, obtainKubectl, type KubectlResult, type KubectlTarget } from './kubectl.ts';
 export { objectClientContract, type ObjectClientSubject } from './object-client.contract.ts';
+export { keyQueueContract } from './key-queue.contract.ts';

@@ -4,7 +4,7 @@ import { type Clock, Disposer, systemClock } from '@corral/base';
 import { HttpObjectClient } from '@corral/client';
 import { type MachineConfig, MIB, virtualMachines, virtualMachineSnapshots } from '@corral/contracts';
 import { type ObjectStore } from '@corral/object-store';
-import { Controller, EventRecorder } from '@corral/reconcile';
+import { Controller, EventRecorder, LocalQueue } from '@corral/reconcile';
 import { v86Build } from '@corral/v86-host';
 import { type Logger } from 'pino';
 import { type WorkerConfig } from '../config.ts';
@@ -103,8 +103,12 @@ export class NodeAgent {
     this.#disposer.add(() => supervisor.close());
 
     const convergence = new Convergence({ nodeName, client, machines, supervisor, recorder, clock });
-    const machineController = this.#controller('machines', CONVERGENCE_CONCURRENCY, (key) =>
-      convergence.reconcile(key),
+    const machineQueue = new LocalQueue();
+    const machineController = this.#controller(
+      'machines',
+      CONVERGENCE_CONCURRENCY,
+      (key) => convergence.reconcile(key),
+      machineQueue,
     );
     const snapshotConvergence = new SnapshotConvergence({
       nodeName,
@@ -176,7 +180,7 @@ export class NodeAgent {
         sideWork: [keeping, snapshotController, imageController, ...(hints ? [hints] : [])].map(
           (work) => () => work.stop(),
         ),
-        isReported: () => machineController.waiting === 0,
+        isReported: () => machineQueue.length === 0,
         async farewell() {
           await Promise.all([machineController.stop(), recorder.flushed()]);
           await signs.stop();
@@ -254,9 +258,11 @@ export class NodeAgent {
     name: string,
     concurrency: number,
     reconcile: ConstructorParameters<typeof Controller>[0]['reconcile'],
+    queue = new LocalQueue(),
   ): Controller {
     return new Controller({
       name,
+      queue,
       concurrency,
       reconcile,
       backoff: { baseMs: 200, maxMs: 15_000 },
