@@ -68,7 +68,7 @@ function depthOf(value: unknown, depth = 1): number {
 }
 
 /** PostgreSQL's JSON holds no U+0000 and no lone surrogate; an object with a `__proto__` key is not worth the risk. */
-function requireStorable(value: unknown): void {
+export function requireStorable(value: unknown): void {
   if (typeof value === 'string') requireStorableText(value);
   else if (typeof value === 'number' && !Number.isFinite(value)) throw malformed('the body holds a number that JSON cannot hold');
   else if (Array.isArray(value)) value.forEach(requireStorable);

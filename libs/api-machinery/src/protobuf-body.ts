@@ -1,63 +1,105 @@
-import { apiVersionOf, Problem, type KindDefinition } from '@corral/contracts';
+import { Problem, toKubeMicroTime, toKubeTime } from '@corral/contracts';
 import protobuf, { type Type } from 'protobufjs';
-import type { Decoded } from './decode.ts';
+import { OBJECT_MEDIA_TYPES, requireStorable, type Decoded } from './decode.ts';
 import { isRecord, type JsonRecord } from './field-path.ts';
+import { MESSAGES, READABLE_KINDS } from './protobuf-messages.ts';
 import { malformed } from './refusals.ts';
 
-/**
- * Bodies in Kubernetes's protobuf: kubectl 1.32 and later create some built-in kinds so, and do not fall back to JSON.
- * Sources of field numbers: k8s.io/apimachinery and k8s.io/api, generated.proto.
- */
+/** Bodies in Kubernetes's protobuf: kubectl 1.32 and later send built-in kinds so, and do not fall back to JSON. */
 export const PROTOBUF_MEDIA_TYPE = 'application/vnd.kubernetes.protobuf';
 
-const MESSAGES = protobuf.parse(`
-  syntax = "proto2";
-  message Unknown { optional TypeMeta typeMeta = 1; optional bytes raw = 2; }
-  message TypeMeta { optional string apiVersion = 1; optional string kind = 2; }
-  message ObjectMeta {
-    optional string name = 1; optional string generateName = 2; optional string namespace = 3; optional string uid = 5; optional string resourceVersion = 6;
-    map<string, string> labels = 11; map<string, string> annotations = 12; repeated OwnerReference ownerReferences = 13; repeated string finalizers = 14;
-  }
-  message OwnerReference {
-    optional string kind = 1; optional string name = 3; optional string uid = 4; optional string apiVersion = 5; optional bool controller = 6; optional bool blockOwnerDeletion = 7;
-  }
-  message Namespace { optional ObjectMeta metadata = 1; optional NamespaceSpec spec = 2; }
-  message NamespaceSpec { repeated string finalizers = 1; }
-`).root;
+/** What objects are read from. */
+export const BODY_MEDIA_TYPES = [...OBJECT_MEDIA_TYPES, PROTOBUF_MEDIA_TYPE] as const;
+
+const ROOT = protobuf.parse(MESSAGES).root;
 
 /** Four bytes before every body: "k8s" and a zero. */
 const MAGIC = [0x6b, 0x38, 0x73, 0x00];
 
-/** Kinds that are read in protobuf, by the name of their message. */
-const READABLE: Readonly<Record<string, string | undefined>> = { 'v1/Namespace': 'Namespace' };
-
-export const readsProtobuf = (kind: KindDefinition): boolean => READABLE[`${apiVersionOf(kind)}/${kind.kind}`] !== undefined;
-
 /** The object in an envelope, as JSON would have said it. Refuses (415) kinds that are not read so, and (400) what is no envelope. */
-export function decodeProtobuf(kind: KindDefinition, body: Uint8Array): Decoded {
-  const message = READABLE[`${apiVersionOf(kind)}/${kind.kind}`];
-  if (message === undefined) {
-    throw new Problem('media.unsupported', 'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml');
-  }
+export function decodeProtobuf(body: Uint8Array): Decoded {
   if (!MAGIC.every((byte, index) => body[index] === byte)) throw malformed('the body does not begin like Kubernetes protobuf');
+  const { typeMeta, raw } = decode(ROOT.lookupType('Unknown'), body.subarray(MAGIC.length));
+  const { apiVersion = '', kind = '' } = (isRecord(typeMeta) ? typeMeta : {}) as { apiVersion?: string; kind?: string };
+  const readable = Object.hasOwn(READABLE_KINDS, apiVersion) ? READABLE_KINDS[apiVersion] : undefined;
+  if (!readable?.includes(kind)) {
+    throw new Problem('media.unsupported', `${kind} of ${apiVersion} is not read in protobuf - accepted media types include: ${OBJECT_MEDIA_TYPES.join(', ')}`);
+  }
+  const type = ROOT.lookupType(kind);
+  const message = decode(type, raw instanceof Uint8Array ? raw : new Uint8Array());
+  const value = { apiVersion, kind, ...jsonOf(type, message) };
+  requireStorable(value);
+  return { value, duplicates: [] };
+}
+
+function decode(type: Type, bytes: Uint8Array): JsonRecord {
   try {
-    const { typeMeta, raw } = toJson(MESSAGES.lookupType('Unknown'), body.subarray(MAGIC.length), true);
-    const object = toJson(MESSAGES.lookupType(message), raw instanceof Uint8Array ? raw : new Uint8Array());
-    const type = isRecord(typeMeta) ? typeMeta : {};
-    return { value: { apiVersion: type['apiVersion'], kind: type['kind'], ...withoutEmpty(object) }, duplicates: [] };
+    return type.decode(bytes) as unknown as JsonRecord;
   } catch (cause) {
     throw malformed('the body is not a protobuf message of this kind', cause);
   }
 }
 
-function toJson(type: Type, bytes: Uint8Array, keepBytes = false): JsonRecord {
-  return type.toObject(type.decode(bytes), keepBytes ? {} : { bytes: String, longs: String });
+/** Go sends empty strings, zero times and empty messages for what is not set: they are left out, as its JSON leaves them out. */
+function jsonOf(type: Type, message: JsonRecord): JsonRecord {
+  const json: JsonRecord = {};
+  for (const { name, repeated, map, resolvedType } of type.fieldsArray) {
+    // Defaults are on the prototype of a decoded message.
+    if (!Object.hasOwn(message, name)) continue;
+    const nested = resolvedType instanceof protobuf.Type ? resolvedType : undefined;
+    const value = message[name];
+    if (repeated) {
+      const items = (value as unknown[]).map((item) => valueOf(nested, item));
+      if (items.length > 0) json[name] = items;
+    } else if (map) {
+      const entries = Object.entries(value as JsonRecord).map(([key, item]) => [key, valueOf(nested, item)] as const);
+      if (entries.length > 0) json[name] = Object.fromEntries(entries);
+    } else {
+      const single = valueOf(nested, value);
+      if (!isUnset(nested, single)) json[name] = single;
+    }
+  }
+  return json;
 }
 
-/** Go sends empty strings and messages for what is not set. */
-function withoutEmpty(value: JsonRecord): JsonRecord {
-  const kept = Object.entries(value)
-    .map(([key, field]) => [key, isRecord(field) ? withoutEmpty(field) : field] as const)
-    .filter(([, field]) => field !== '' && !(isRecord(field) && Object.keys(field).length === 0));
-  return Object.fromEntries(kept);
+function valueOf(type: Type | undefined, value: unknown): unknown {
+  if (value instanceof Uint8Array) return protobuf.util.base64.encode(value, 0, value.length);
+  // Numbers of 64 bits are decoded as objects of their own.
+  if (!type) return isRecord(value) ? Number(String(value)) : value;
+  const message = value as JsonRecord;
+  switch (type.name) {
+    case 'Time':
+      return timeOf(message, toKubeTime);
+    case 'MicroTime':
+      return timeOf(message, toKubeMicroTime);
+    case 'Quantity':
+      return message['string'];
+    case 'IntOrString':
+      return Number(String(message['type'] ?? 0)) === 0 ? message['intVal'] : message['strVal'];
+    case 'FieldsV1':
+      return fieldsOf(message['Raw']);
+    case 'ExtraValue':
+      return message['items'];
+    default:
+      return jsonOf(type, message);
+  }
+}
+
+/** An empty selector selects everything, and none nothing: where one may be absent, an empty one was meant. */
+const isUnset = (type: Type | undefined, value: unknown): boolean =>
+  value === undefined || value === '' || (isRecord(value) && Object.keys(value).length === 0 && type?.name !== 'LabelSelector');
+
+function timeOf({ seconds, nanos }: JsonRecord, write: (date: Date) => string): string | undefined {
+  const epochSeconds = Number(String(seconds ?? 0));
+  const date = new Date(epochSeconds * 1000 + Number(nanos ?? 0) / 1e6);
+  // Go's zero time is year 1, and an empty message says the same.
+  return epochSeconds > 0 && !Number.isNaN(date.getTime()) ? write(date) : undefined;
+}
+
+function fieldsOf(raw: unknown): unknown {
+  try {
+    return raw instanceof Uint8Array ? JSON.parse(protobuf.util.utf8.read(raw, 0, raw.length)) : undefined;
+  } catch (cause) {
+    throw malformed('the body holds managedFields that are not JSON', cause);
+  }
 }

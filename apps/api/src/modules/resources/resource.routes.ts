@@ -2,13 +2,14 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { systemClock } from '@corral/base';
 import {
-  decodeBody, decodeProtobuf, isRecord, isTrue, malformed, mediaTypeOf, negotiate, presentList, presentObject, PROTOBUF_MEDIA_TYPE, readListRequest,
-  readPatch, readWatchRequest, Selection, type Decoded, type DeleteOptions, type FieldValidation, type Patch, type Query,
+  isRecord, isTrue, malformed, mediaTypeOf, negotiate, presentList, presentObject, readListRequest, readPatch,
+  readWatchRequest, Selection, type Decoded, type DeleteOptions, type FieldValidation, type Patch, type Query,
 } from '@corral/api-machinery';
 import { apiPath, KINDS, Problem, type KindDefinition, type KubeObject, type Status } from '@corral/contracts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { stringify } from 'yaml';
 import { z } from 'zod';
+import { readObjectBody, textOf } from '../../platform/http/object-body.ts';
 import { queryValue } from '../../platform/http/http-server.ts';
 import { sendStatus } from '../../platform/http/status-reply.ts';
 import { RequestMetrics } from '../../platform/telemetry/request-metrics.ts';
@@ -57,7 +58,7 @@ export class ResourceRoutes implements OnModuleInit {
     scope.delete<{ Params: Params; Body: Buffer | undefined }>(collection, (request, reply) => this.#deleteCollection(kind, request, reply));
     scope.get<{ Params: Params; Body: undefined }>(object, (request, reply) => this.#get(kind, request, reply));
     scope.put<{ Params: Params; Body: Buffer }>(object, (request, reply) =>
-      this.#write(kind, request, reply, (address, options) => this.resources.replace(kind, address, bodyOf(kind, request), options)),
+      this.#write(kind, request, reply, (address, options) => this.resources.replace(kind, address, bodyOf(request), options)),
     );
     scope.patch<{ Params: Params; Body: Buffer }>(object, (request, reply) =>
       this.#write(kind, request, reply, (address, options) => this.resources.patch(kind, address, patchOf(kind, request), options)),
@@ -67,7 +68,7 @@ export class ResourceRoutes implements OnModuleInit {
     if (!kind.status) return;
     scope.get<{ Params: Params; Body: undefined }>(`${object}/status`, (request, reply) => this.#get(kind, request, reply));
     scope.put<{ Params: Params; Body: Buffer }>(`${object}/status`, (request, reply) =>
-      this.#write(kind, request, reply, (address, options) => this.resources.replaceStatus(kind, address, bodyOf(kind, request), options)),
+      this.#write(kind, request, reply, (address, options) => this.resources.replaceStatus(kind, address, bodyOf(request), options)),
     );
     scope.patch<{ Params: Params; Body: Buffer }>(`${object}/status`, (request, reply) =>
       this.#write(kind, request, reply, (address, options) => this.resources.patchStatus(kind, address, patchOf(kind, request), options)),
@@ -100,7 +101,7 @@ export class ResourceRoutes implements OnModuleInit {
 
   async #create(kind: KindDefinition, request: FastifyRequest<{ Params: Params; Body: Buffer }>, reply: FastifyReply): Promise<unknown> {
     const target = { namespace: request.params.namespace };
-    const object = await this.resources.create(kind, bodyOf(kind, request), target, writeOptions(request, reply));
+    const object = await this.resources.create(kind, bodyOf(request), target, writeOptions(request, reply));
     return this.#sendObject(kind, request, reply, 201, object);
   }
 
@@ -152,12 +153,7 @@ const queryOf = (request: FastifyRequest): Query => (name) => queryValue(request
 
 const addressOf = ({ params }: { params: Params }): ObjectAddress => ({ namespace: params.namespace, name: params.name ?? '' });
 
-function bodyOf(kind: KindDefinition, { body, headers }: FastifyRequest<{ Body: Buffer | undefined }>): Decoded {
-  const mediaType = mediaTypeOf(headers['content-type']);
-  return mediaType === PROTOBUF_MEDIA_TYPE ? decodeProtobuf(kind, body ?? Buffer.alloc(0)) : decodeBody(textOf(body), mediaType);
-}
-
-const textOf = (body: Buffer | undefined): string => body?.toString('utf8') ?? '';
+const bodyOf = ({ body, headers }: FastifyRequest<{ Body: Buffer | undefined }>): Decoded => readObjectBody(body, headers['content-type']);
 
 function patchOf(kind: KindDefinition, { body, headers }: FastifyRequest<{ Body: Buffer }>): Patch {
   return readPatch(kind, textOf(body), mediaTypeOf(headers['content-type']));
@@ -209,7 +205,7 @@ const DeleteBody = z.object({
 
 function deleteOptions(request: FastifyRequest<{ Body: Buffer | undefined }>): DeleteOptions {
   const query = queryOf(request);
-  const sent = request.body && request.body.length > 0 ? decodeBody(textOf(request.body), mediaTypeOf(request.headers['content-type'])).value : {};
+  const sent = request.body && request.body.length > 0 ? bodyOf(request).value : {};
   const parsed = DeleteBody.safeParse(isRecord(sent) ? { ...sent, propagationPolicy: sent['propagationPolicy'] ?? query('propagationPolicy') } : sent);
   if (!parsed.success) throw malformed(`the body is no DeleteOptions: ${z.prettifyError(parsed.error)}`);
   const { preconditions, propagationPolicy, orphanDependents, dryRun } = parsed.data;
