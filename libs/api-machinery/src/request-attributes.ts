@@ -28,8 +28,10 @@ export function requestAttributes(method: string, path: string, query: (name: st
     if (rest.length > 2 && !NAMESPACE_SUBRESOURCES.includes(rest[2] ?? '')) rest = rest.slice(2);
   }
   const [resource = '', nameInPath = '', ...sub] = rest;
-  const name = nameInPath || nameOfSelector(query('fieldSelector'));
-  return { isResource: true, verb: verbOf(method, nameInPath, query), group, version, resource, subresource: sub[0] ?? '', namespace, name };
+  const verb = verbOf(method, nameInPath, query);
+  // A list that can show one object only is a question about that object; a create or a deletecollection never is.
+  const name = nameInPath || (verb === 'list' || verb === 'watch' ? nameOfSelector(query('fieldSelector')) : '');
+  return { isResource: true, verb, group, version, resource, subresource: sub[0] ?? '', namespace, name };
 }
 const NAMESPACE_SUBRESOURCES = ['status', 'finalize', 'wait'];
 
@@ -44,8 +46,8 @@ function verbOf(method: string, name: string, query: (name: string) => string | 
     case 'DELETE':
       return name === '' ? 'deletecollection' : 'delete';
     default:
-      if (isTrue(query('watch'))) return 'watch';
-      return name === '' ? 'list' : 'get';
+      if (name !== '') return 'get';
+      return isTrue(query('watch')) ? 'watch' : 'list';
   }
 }
 
@@ -54,8 +56,10 @@ export function isTrue(value: string | undefined): boolean {
   return value !== undefined && !['0', 'f', 'false', 'F', 'False', 'FALSE'].includes(value);
 }
 
-function nameOfSelector(selector: string | undefined): string {
-  return /^metadata\.name==?([^,]+)$/.exec(selector ?? '')?.[1] ?? '';
+/** As the list will read it: several requirements are met all at once, so any of them narrows to its name. */
+function nameOfSelector(selector = ''): string {
+  const names = selector.split(',').map((part) => /^\s*metadata\.name\s*==?\s*([^=\s][^\s]*)\s*$/.exec(part)?.[1]);
+  return names.find((name) => name !== undefined) ?? '';
 }
 
 function decode(part: string): string {
