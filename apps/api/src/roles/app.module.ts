@@ -4,6 +4,7 @@ import { AuthModule } from '../platform/auth/auth.module.ts';
 import { API_CONFIG, type ApiConfig } from '../platform/config/api-config.ts';
 import { DatabaseModule } from '../platform/database/database.module.ts';
 import { HttpModule } from '../platform/http/http.module.ts';
+import { LeadershipModule } from '../platform/leadership/leadership.module.ts';
 import { TelemetryModule } from '../platform/telemetry/telemetry.module.ts';
 import { ObjectStoreModule } from '../modules/artifacts/object-store.module.ts';
 import { ResourcesModule } from '../modules/resources/resources.module.ts';
@@ -29,6 +30,7 @@ export class PlatformModule {
         ConfigModule.register(config),
         DatabaseModule,
         TelemetryModule,
+        LeadershipModule,
         AuthModule,
         HttpModule,
         ResourcesModule,

@@ -4,13 +4,17 @@ import { type ObjectClient } from '@corral/contracts';
 import { EventRecorder } from '@corral/reconcile';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { Informers } from './informers.ts';
+import { ReconcileMetrics } from './reconcile-metrics.ts';
 import { Reconcilers } from './reconcilers.ts';
+import { SharedQueues } from './shared-queues.ts';
 
 /** What every controller of the API process stands on. */
 @Global()
 @Module({
   providers: [
     Informers,
+    ReconcileMetrics,
+    SharedQueues,
     Reconcilers,
     {
       provide: EventRecorder,

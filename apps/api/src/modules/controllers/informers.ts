@@ -38,6 +38,11 @@ export class Informers implements BeforeApplicationShutdown {
       this.#started = true;
       for (const informer of this.#informers.values()) informer.start(this.#abort.signal);
     }
+    await this.synced();
+  }
+
+  /** Resolves when every kind was listed once. */
+  async synced(): Promise<void> {
     await Promise.all([...this.#informers.values()].map((informer) => informer.synced()));
   }
 

@@ -41,6 +41,8 @@ const UPLOAD_POLL_MS = 5_000;
 @Injectable()
 export class ImageReconciler implements Reconciler {
   readonly name = 'images';
+  /** What it remembers only spares work: fetching anew what an attempt in another process brought in is a look into the store. */
+  readonly placement = 'Shared';
   /** Slow sources hold a place each; other images should not wait for them. */
   readonly concurrency = 8;
   readonly triggers: readonly Trigger[];

@@ -24,6 +24,7 @@ const RECHECK_MS = 1_000;
 @Injectable()
 export class NamespaceReconciler implements Reconciler, OnApplicationBootstrap {
   readonly name = 'namespaces';
+  readonly placement = 'Shared';
   readonly triggers: readonly Trigger[] = [on(namespaces)];
   readonly #logger = new Logger('Namespaces');
 

@@ -1,5 +1,6 @@
 import { Global, Module } from '@nestjs/common';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
+import { counted } from '../../platform/objects/counted-writes.ts';
 import { Admission } from '../../platform/objects/admission.ts';
 import { ContinueTokens } from './continue-tokens.ts';
 import { DiscoveryRoutes } from './discovery.routes.ts';
@@ -19,7 +20,7 @@ import { Watches } from './watches.ts';
     ContinueTokens,
     Watches,
     Resources,
-    { provide: OBJECT_CLIENT, useFactory: (resources: Resources) => resources.client, inject: [Resources] },
+    { provide: OBJECT_CLIENT, useFactory: (resources: Resources) => counted(resources.client), inject: [Resources] },
   ],
   exports: [Admission, Resources, Watches, OBJECT_CLIENT],
 })

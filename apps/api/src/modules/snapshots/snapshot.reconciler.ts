@@ -27,6 +27,7 @@ import { planSnapshot, type SnapshotStep } from './snapshot.plan.ts';
 @Injectable()
 export class SnapshotReconciler implements Reconciler {
   readonly name = 'snapshots';
+  readonly placement = 'Shared';
   readonly concurrency = 4;
   readonly triggers: readonly Trigger[];
 

@@ -27,7 +27,7 @@ describe('the queue on Redis', () => {
   });
 
   const queueOf = (name: string): BullQueue => {
-    const queue = new BullQueue(name, connection, (error) => failures.push(error));
+    const queue = new BullQueue(name, { commands: connection, patient: connection }, (error) => failures.push(error));
     queues.push(queue);
     return queue;
   };

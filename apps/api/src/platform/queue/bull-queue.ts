@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Cause, KeyQueue } from '@corral/reconcile';
 import { Queue, Worker, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -8,6 +9,15 @@ const STALLED_CHECK_MS = 5_000;
 /** Work is level-triggered and reports its own failures: a key is never given up. */
 const MAX_STALLED = 1_000_000;
 const MAX_EVENTS = 100;
+/** Redis may vanish while a worker says good-bye. */
+const CLOSE_MS = 3_000;
+
+export interface BullConnections {
+  /** Fails at once where there is no Redis. */
+  readonly commands: Redis;
+  /** Waits for Redis as long as it takes, as BullMQ asks of workers. */
+  readonly patient: Redis;
+}
 
 /** A job is a hint to look at a key; `Wake` is one that waits for its time, and then asks for a look. */
 interface Hint {
@@ -27,17 +37,18 @@ const FORGET = { removeOnComplete: true, removeOnFail: true } as const;
 export class BullQueue implements KeyQueue {
   readonly #queue: Queue<Hint, void, Name>;
   readonly #name: string;
-  readonly #connection: Redis;
+  readonly #connections: BullConnections;
+  readonly #atWork = new Set<Promise<void>>();
   readonly #onFailure: (error: unknown, lost?: string) => void;
   #worker: Worker<Hint, void, Name> | undefined;
   #waking: Promise<void> = Promise.resolve();
 
   /** `onFailure` hears of every trouble with Redis, and of the key that was not taken where there was one. */
-  constructor(name: string, connection: Redis, onFailure: (error: unknown, lost?: string) => void) {
+  constructor(name: string, connections: BullConnections, onFailure: (error: unknown, lost?: string) => void) {
     this.#name = name;
-    this.#connection = connection;
+    this.#connections = connections;
     this.#onFailure = onFailure;
-    this.#queue = new Queue(name, { connection, streams: { events: { maxLen: MAX_EVENTS } } });
+    this.#queue = new Queue(name, { connection: connections.commands, streams: { events: { maxLen: MAX_EVENTS } } });
     this.#queue.on('error', (error) => onFailure(error));
   }
 
@@ -57,15 +68,16 @@ export class BullQueue implements KeyQueue {
       this.#name,
       async ({ name, data }) => {
         if (name === 'Wake') await this.#look(data.key, 'Again');
-        else await work(data.key, data.cause).catch(() => undefined);
+        else await this.#do(work(data.key, data.cause));
       },
       {
-        connection: this.#connection,
+        connection: this.#connections.patient,
         concurrency,
         lockDuration: LOCK_MS,
         stalledInterval: STALLED_CHECK_MS,
         maxStalledCount: MAX_STALLED,
-        ...{ removeOnComplete: { count: 0 }, removeOnFail: { count: 0 } },
+        removeOnComplete: { count: 0 },
+        removeOnFail: { count: 0 },
       },
     );
     worker.on('error', (error) => this.#onFailure(error));
@@ -75,17 +87,29 @@ export class BullQueue implements KeyQueue {
   async stop(): Promise<void> {
     const worker = this.#worker;
     this.#worker = undefined;
-    await worker?.close().catch(this.#onFailure);
+    if (!worker) return;
+    // What cannot be told to Redis now, its lock's end tells: others take the key up again.
+    const isAway = this.#connections.patient.status !== 'ready';
+    const closing = worker.close(isAway).catch((error: unknown) => this.#onFailure(error));
+    await Promise.all(this.#atWork);
+    await Promise.race([closing, delay(CLOSE_MS, undefined, { ref: false })]);
   }
 
   /** Ends for good what `stop` only pauses. */
   async close(): Promise<void> {
     await this.stop();
-    await this.#queue.close().catch(this.#onFailure);
+    await this.#queue.close().catch((error: unknown) => this.#onFailure(error));
   }
 
   depth(): Promise<number> {
     return this.#queue.getWaitingCount();
+  }
+
+  async #do(work: Promise<void>): Promise<void> {
+    const done = work.catch(() => undefined);
+    this.#atWork.add(done);
+    await done;
+    this.#atWork.delete(done);
   }
 
   async #look(key: string, cause: Cause): Promise<void> {
