@@ -3,11 +3,13 @@ import { nodeQueueName, nodes, virtualMachines, virtualMachineSnapshots, type Ki
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { API_CONFIG, type ApiConfig } from '../../platform/config/api-config.ts';
+import { Leadership } from '../../platform/leadership/leadership.ts';
 import { Informers } from '../controllers/informers.ts';
 
 /** A hint that Redis does not take within this time is dropped. */
 const COMMAND_TIMEOUT_MS = 2_000;
 const LOG_EVERY_MS = 60_000;
+const LEADER_NAME = 'node-hints';
 
 /**
  * Tells nodes to look at a machine or snapshot whose wishes changed, through their BullMQ queues. Hints only: without
@@ -22,7 +24,12 @@ export class NodeHints implements BeforeApplicationShutdown {
   readonly #told = new Map<string, string>();
   #lastLogAt = -Infinity;
 
-  constructor(@Inject(Informers) informers: Informers, @Inject(API_CONFIG) config: ApiConfig) {
+  constructor(
+    @Inject(Informers) informers: Informers,
+    @Inject(API_CONFIG) config: ApiConfig,
+    @Inject(Leadership) private readonly leadership: Leadership,
+  ) {
+    leadership.whileLeading(LEADER_NAME, (signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true })));
     this.#redis = new Redis(config.redisUrl, {
       // A command without a connection fails at once instead of waiting in memory.
       enableOfflineQueue: false,
@@ -59,7 +66,8 @@ export class NodeHints implements BeforeApplicationShutdown {
   }
 
   #hint(nodeName: string, id: string, hint: ObjectHint): void {
-    if (this.#redis.status !== 'ready') return;
+    // Every process follows what is wished; one of them tells.
+    if (this.#redis.status !== 'ready' || !this.leadership.isLeading(LEADER_NAME)) return;
     this.#queueOf(nodeName)
       // Collapses while it waits; a hint that comes while the node looks makes it look again.
       .add('look', hint, { deduplication: { id, keepLastIfActive: true }, removeOnComplete: true, removeOnFail: true })

@@ -1,9 +1,10 @@
-import { Inject, Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER, planCollection, type Change } from '@corral/api-machinery';
 import { KINDS, Problem, qualifiedResource, type KindDefinition, type KubeObject } from '@corral/contracts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ChangeFeed } from '../../platform/database/change-feed.ts';
 import { CONTROLLER, CONTROLLER_FIELD_MANAGER } from '../../platform/auth/user.ts';
+import { Leadership } from '../../platform/leadership/leadership.ts';
 import { PostgresStore, type ObjectLocation } from '../../platform/database/postgres-store.ts';
 import { Resources } from './resources.service.ts';
 
@@ -18,28 +19,19 @@ const KINDS_BY_RESOURCE = new Map(KINDS.map((kind) => [qualifiedResource(kind), 
  * never at what a change said: changes only say when to look.
  */
 @Injectable()
-export class GarbageCollector implements OnApplicationBootstrap, BeforeApplicationShutdown {
+export class GarbageCollector {
   readonly #logger = new Logger(GarbageCollector.name);
-  readonly #abort = new AbortController();
-  #running: Promise<void> | undefined;
 
   constructor(
     @Inject(ChangeFeed) private readonly feed: ChangeFeed,
     @Inject(PostgresStore) private readonly store: PostgresStore,
     @Inject(Resources) private readonly resources: Resources,
-  ) {}
-
-  onApplicationBootstrap(): void {
-    this.#running = this.#run();
+    @Inject(Leadership) leadership: Leadership,
+  ) {
+    leadership.whileLeading('garbage-collector', (signal) => this.#run(signal));
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    this.#abort.abort();
-    await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#abort;
+  async #run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const subscription = this.feed.subscribe();
       try {

@@ -1,8 +1,9 @@
-import { Inject, Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { systemClock } from '@corral/base';
 import { virtualMachineSnapshots, type ObjectClient } from '@corral/contracts';
 import { ObjectStore } from '@corral/object-store';
 import { pause, systemTimers } from '@corral/reconcile';
+import { Leadership } from '../../platform/leadership/leadership.ts';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { artifactUsers, namedArtifacts } from '../artifacts/artifact-references.ts';
 import { ArtifactStore, STAGING_PREFIX } from '../artifacts/artifact.store.ts';
@@ -18,25 +19,17 @@ const SWEEP_MS = 30 * 60_000;
 
 /** Removes bytes that no object names: what crashes in the middle of an upload or a deletion leave behind. */
 @Injectable()
-export class StorageSweep implements OnApplicationBootstrap, BeforeApplicationShutdown {
+export class StorageSweep {
   readonly #logger = new Logger('StorageSweep');
-  readonly #abort = new AbortController();
-  #running: Promise<void> = Promise.resolve();
 
   constructor(
     @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
     @Inject(ObjectStore) private readonly store: ObjectStore,
     @Inject(SnapshotData) private readonly data: SnapshotData,
     @Inject(ArtifactStore) private readonly artifacts: ArtifactStore,
-  ) {}
-
-  onApplicationBootstrap(): void {
-    this.#running = this.#run(this.#abort.signal);
-  }
-
-  async beforeApplicationShutdown(): Promise<void> {
-    this.#abort.abort();
-    await this.#running;
+    @Inject(Leadership) leadership: Leadership,
+  ) {
+    leadership.whileLeading('storage-sweep', (signal) => this.#run(signal));
   }
 
   /** Says how many snapshot folders, artifacts and staged uploads it removed. */
