@@ -46,7 +46,7 @@ export interface Store {
   update(kind: KindDefinition, current: KubeObject, next: KubeObject): Promise<KubeObject>;
   /** Removes `current`; `final` is what watchers see of it. Refusals as update. */
   remove(kind: KindDefinition, current: KubeObject, final: KubeObject): Promise<KubeObject>;
-  /** All of them, in order, each with a version of its own, or none: then refuses as the first that cannot be done. */
+  /** All of them, in order, each about another object and with a version of its own, or none: then refuses as one that cannot be done. */
   transact(writes: readonly Write[]): Promise<readonly KubeObject[]>;
   currentVersion(): Promise<number>;
   /** Changes after a version, oldest first. Refuses with `version.expired` when some are forgotten. */

@@ -4,7 +4,8 @@ import { ChangeLogController } from './change-log.controller.ts';
 import { ChangeLogCompaction } from './change-log-compaction.ts';
 import { Database } from './database.ts';
 import { PostgresStore } from './postgres-store.ts';
+import { Sql } from './sql.ts';
 
 @Global()
-@Module({ controllers: [ChangeLogController], providers: [Database, PostgresStore, ChangeFeed, ChangeLogCompaction], exports: [Database, PostgresStore, ChangeFeed] })
+@Module({ controllers: [ChangeLogController], providers: [Database, Sql, PostgresStore, ChangeFeed, ChangeLogCompaction], exports: [Database, PostgresStore, ChangeFeed] })
 export class DatabaseModule {}

@@ -32,7 +32,7 @@ describe('a transaction of writes', () => {
     const current = await api.store.create(kind, lease('third', '00000000-0000-4000-8000-000000000003'));
     const writes = [
       { type: 'Update', kind, current, next: held(current, 'b') },
-      { type: 'Create', kind, object: lease('third', '00000000-0000-4000-8000-000000000004') },
+      { type: 'Create', kind, object: lease('first', '00000000-0000-4000-8000-000000000004') },
     ] as const;
     const before = await api.store.currentVersion();
     await expect(api.store.transact(writes)).rejects.toMatchObject({ code: 'object.exists' });

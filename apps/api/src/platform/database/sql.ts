@@ -1,0 +1,62 @@
+import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { Problem } from '@corral/contracts';
+import pg from 'pg';
+import { API_CONFIG, type ApiConfig } from '../config/api-config.ts';
+import { Prisma } from './generated/client.ts';
+
+const CONNECTIONS = 10;
+const CONNECT_TIMEOUT_MS = 5_000;
+/** No statement may hold a connection for longer. */
+const STATEMENT_TIMEOUT_MS = 30_000;
+
+/** What is sent to the server: a statement of Prisma's builder, or a text that is prepared once per connection under its name. */
+export type Statement = Prisma.Sql | { readonly name: string; readonly text: string; readonly values: readonly unknown[] };
+
+/**
+ * Statements over the object tables, by the driver itself: what every request waits for must cost neither an engine between
+ * nor a second pool's queue (docs/adr/0009). Refuses with `dependency.unavailable` when the server cannot be reached.
+ */
+@Injectable()
+export class Sql implements OnApplicationShutdown {
+  readonly #pool: pg.Pool;
+
+  constructor(@Inject(API_CONFIG) config: ApiConfig) {
+    this.#pool = new pg.Pool({
+      connectionString: config.databaseUrl,
+      max: CONNECTIONS,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      application_name: 'corral-api-objects',
+      keepAlive: true,
+    });
+    const logger = new Logger(Sql.name);
+    // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+    this.#pool.on('error', (error) => logger.warn({ err: error }, 'An idle database connection broke'));
+  }
+
+  async query(statement: Statement): Promise<unknown[]> {
+    try {
+      const { rows } = await this.#pool.query<Record<string, unknown>>(
+        statement instanceof Prisma.Sql ? { text: statement.text, values: statement.values } : { ...statement, values: [...statement.values] },
+      );
+      return rows;
+    } catch (cause) {
+      if (!isUnavailable(cause)) throw cause;
+      throw new Problem('dependency.unavailable', 'the database cannot be reached; try again', { cause, details: { retryAfterSeconds: 1 } });
+    }
+  }
+
+  /** After everything that answers requests has stopped. */
+  async onApplicationShutdown(): Promise<void> {
+    await this.#pool.end();
+  }
+}
+
+/** PostgreSQL's classes: connection exceptions, too many connections, operator intervention (shutdown, timeout). */
+const UNAVAILABLE_STATES = /^(08|53|57)/;
+
+/** Whether the server turned us away or was lost: what it says of a statement is a DatabaseError, and a TypeError is our own. */
+function isUnavailable(error: unknown): boolean {
+  if (error instanceof pg.DatabaseError) return UNAVAILABLE_STATES.test(error.code ?? '');
+  return !(error instanceof TypeError || error instanceof RangeError);
+}

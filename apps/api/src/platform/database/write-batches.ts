@@ -1,0 +1,229 @@
+import { Logger } from '@nestjs/common';
+import {
+  namespaceNotFound, namespaceTerminating, objectConflict, objectExists, objectNotFound, type Change, type Write,
+} from '@corral/api-machinery';
+import { assertNever } from '@corral/base';
+import { Problem, qualifiedResource, type KindDefinition, type KubeObject } from '@corral/contracts';
+import { z } from 'zod';
+import type { Sql } from './sql.ts';
+import { storedText, withVersion } from './stored-object.ts';
+
+/** A batch holds the lock of all writes, so it stays small: a few milliseconds. */
+const MAX_WRITES = 200;
+const MAX_TEXT_LENGTH = 4 * 1024 * 1024;
+
+const Row = z.object({
+  outcome: z.enum(['Written', 'Possible', 'Exists', 'Missing', 'Stale', 'NamespaceMissing', 'NamespaceTerminating']),
+  version: z.string().nullable(),
+  base: z.coerce.number(),
+});
+const Rows = z.array(Row).min(1);
+type Outcome = z.output<typeof Row>['outcome'];
+
+/** What a batch did, as soon as it is committed. */
+export interface Commit {
+  /** The version of everything before. */
+  readonly base: number;
+  /** In order of their versions. */
+  readonly changes: readonly Change[];
+}
+
+interface Transaction {
+  readonly writes: readonly Write[];
+  /** The objects it writes. */
+  readonly keys: readonly string[];
+  /** The namespaces it relies on: it creates in them. */
+  readonly namespaces: readonly string[];
+  readonly texts: readonly string[];
+  readonly resolve: (written: readonly KubeObject[]) => void;
+  readonly reject: (refusal: unknown) => void;
+}
+
+/**
+ * Group commit: transactions that come while a batch is under way go together in the next one, as one statement, one lock
+ * and one flush to disk. Each is carried out whole or not at all, with its own outcome, exactly as if they had come one
+ * after the other: two that touch one object, or a namespace and what is created in it, never share a batch.
+ */
+export class WriteBatches {
+  readonly #logger = new Logger(WriteBatches.name);
+  readonly #sql: Sql;
+  readonly #onCommit: (commit: Commit) => void;
+  #waiting: Transaction[] = [];
+  #isSending = false;
+
+  constructor(sql: Sql, onCommit: (commit: Commit) => void) {
+    this.#sql = sql;
+    this.#onCommit = onCommit;
+  }
+
+  /** The objects as they were stored, in order; rejects with the refusal of a write that cannot be done. */
+  submit(writes: readonly Write[]): Promise<readonly KubeObject[]> {
+    const keys = writes.map(keyOf);
+    if (new Set(keys).size < keys.length) throw new Error('a transaction writes an object twice');
+    return new Promise((resolve, reject) => {
+      const namespaces = writes.flatMap((write) => (write.type === 'Create' && isNamespaced(write.kind) ? [`namespaces//${write.object.metadata.namespace ?? ''}`] : []));
+      this.#waiting.push({ writes, keys, namespaces, texts: writes.map(textOf), resolve, reject });
+      if (!this.#isSending) void this.#send();
+    });
+  }
+
+  async #send(): Promise<void> {
+    this.#isSending = true;
+    // What comes in the same turn of the event loop goes along.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (this.#waiting.length > 0) {
+      const batch = this.#take();
+      await this.#carryOut(batch).catch(async (error: unknown) => {
+        // What the server said of the statement may be about one transaction; the others must not fail with it.
+        const isAboutContent = !(error instanceof Problem) && batch.length > 1;
+        if (isAboutContent) this.#logger.warn({ err: error }, 'A batch of writes was refused as a whole; sending them one by one');
+        for (const transaction of batch) {
+          if (isAboutContent) await this.#carryOut([transaction]).catch((refusal: unknown) => transaction.reject(refusal));
+          else transaction.reject(error);
+        }
+      });
+    }
+    this.#isSending = false;
+  }
+
+  /** The longest waiting, except those that touch what one before them touches. */
+  #take(): readonly Transaction[] {
+    const batch: Transaction[] = [];
+    const later: Transaction[] = [];
+    const written = new Set<string>();
+    const reliedOn = new Set<string>();
+    let [writes, length] = [0, 0];
+    for (const transaction of this.#waiting) {
+      const { keys, namespaces, texts } = transaction;
+      const isFree = keys.every((key) => !written.has(key) && !reliedOn.has(key)) && namespaces.every((namespace) => !written.has(namespace));
+      const size = texts.reduce((sum, text) => sum + text.length, 0);
+      if (batch.length === 0 || (isFree && writes + keys.length <= MAX_WRITES && length + size <= MAX_TEXT_LENGTH)) {
+        batch.push(transaction);
+        writes += keys.length;
+        length += size;
+      } else {
+        later.push(transaction);
+      }
+      // Also of those that wait, so that nobody overtakes them.
+      for (const key of keys) written.add(key);
+      for (const namespace of namespaces) reliedOn.add(namespace);
+    }
+    this.#waiting = later;
+    return batch;
+  }
+
+  async #carryOut(batch: readonly Transaction[]): Promise<void> {
+    let place = -1;
+    const texts = batch.flatMap(({ texts }, unit) => texts.map((text) => `{"place":${(place += 1)},"unit":${unit},${text}`));
+    const rows = Rows.parse(await this.#sql.query({ name: 'corral-write', text: STATEMENT, values: [`[${texts.join()}]`] }));
+    const changes: Change[] = [];
+    const written = new Map<string, Change>();
+    let at = 0;
+    const answers = batch.map((transaction) => {
+      const outcomes = rows.slice(at, (at += transaction.writes.length));
+      const refused = outcomes.findIndex(({ outcome }) => outcome !== 'Written' && outcome !== 'Possible');
+      const refusing = transaction.writes[refused];
+      if (refusing) return () => transaction.reject(refusalOf(refusing, outcomes[refused]?.outcome ?? 'Stale'));
+      const objects = transaction.writes.map((write, index) => {
+        const change = changeOf(write, outcomes[index]?.version ?? null);
+        changes.push(change);
+        written.set(keyOf(write), change);
+        return change.object;
+      });
+      return () => transaction.resolve(objects);
+    });
+    // Whoever is told that a write is done can read it here.
+    this.#onCommit({ base: rows[0]?.base ?? 0, changes });
+    for (const answer of answers) answer();
+    this.#refuseOvertaken(written);
+  }
+
+  /** Those that wait with a version that has just been replaced need not ask the database. */
+  #refuseOvertaken(written: ReadonlyMap<string, Change>): void {
+    this.#waiting = this.#waiting.filter(({ writes, reject }) => {
+      for (const write of writes) {
+        const change = written.get(keyOf(write));
+        const outcome = change && outcomeAfter(change, write);
+        if (!outcome) continue;
+        reject(refusalOf(write, outcome));
+        return false;
+      }
+      return true;
+    });
+  }
+}
+
+const STATEMENT = 'SELECT outcome, version::text, base::text FROM corral_write($1::json)';
+
+const isNamespaced = (kind: KindDefinition): boolean => kind.scope === 'Namespaced';
+const resultOf = (write: Write): KubeObject => (write.type === 'Create' ? write.object : write.type === 'Update' ? write.next : write.final);
+const currentOf = (write: Write): KubeObject | undefined => (write.type === 'Create' ? undefined : write.current);
+
+function placeOf(write: Write) {
+  const { metadata } = currentOf(write) ?? resultOf(write);
+  return { resource: qualifiedResource(write.kind), namespace: isNamespaced(write.kind) ? (metadata.namespace ?? '') : '', name: metadata.name, uid: metadata.uid };
+}
+
+function keyOf(write: Write): string {
+  const { resource, namespace, name } = placeOf(write);
+  return `${resource}/${namespace}/${name}`;
+}
+
+/** A write as `corral_write` takes it, without place and unit. The object goes as its own text, serialized once. */
+function textOf(write: Write): string {
+  const { resource, namespace, name, uid } = placeOf(write);
+  const current = currentOf(write);
+  const { metadata } = resultOf(write);
+  const head = JSON.stringify({
+    resource,
+    namespace,
+    name,
+    uid,
+    expected: current?.metadata.resourceVersion,
+    labels: metadata.labels,
+    owners: metadata.ownerReferences,
+    finalizers: metadata.finalizers,
+    deleting: metadata.deletionTimestamp,
+  });
+  return `${head.slice(1, -1)},"${write.type === 'Remove' ? 'final' : 'object'}":${storedText(resultOf(write))}}`;
+}
+
+function changeOf(write: Write, version: string | null): Change {
+  if (version === null) throw new Error('a write was acknowledged without a version');
+  return {
+    resourceVersion: Number(version),
+    type: write.type === 'Create' ? 'ADDED' : write.type === 'Update' ? 'MODIFIED' : 'DELETED',
+    resource: qualifiedResource(write.kind),
+    object: withVersion(resultOf(write), version),
+    previous: currentOf(write),
+  };
+}
+
+/** What becomes of a write that waited while another one changed its object; undefined when only the database can say. */
+function outcomeAfter(change: Change, write: Write): Outcome | undefined {
+  if (write.type === 'Create') return change.type === 'DELETED' ? undefined : 'Exists';
+  if (change.type === 'DELETED' || change.object.metadata.uid !== write.current.metadata.uid) return 'Missing';
+  return change.object.metadata.resourceVersion === write.current.metadata.resourceVersion ? undefined : 'Stale';
+}
+
+function refusalOf(write: Write, outcome: Outcome): Problem {
+  const { kind } = write;
+  const { name, namespace = '' } = (currentOf(write) ?? resultOf(write)).metadata;
+  switch (outcome) {
+    case 'Exists':
+      return objectExists(kind, name);
+    case 'NamespaceMissing':
+      return namespaceNotFound(namespace);
+    case 'NamespaceTerminating':
+      return namespaceTerminating(kind, namespace, name);
+    case 'Missing':
+      return objectNotFound(kind, name);
+    case 'Stale':
+      return objectConflict(kind, name);
+    case 'Written':
+    case 'Possible':
+      throw new Error(`a write that is ${outcome} is no refusal`);
+    default:
+      return assertNever(outcome, 'outcome of a write');
+  }
+}
