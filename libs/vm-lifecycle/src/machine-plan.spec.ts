@@ -439,12 +439,57 @@ describe('planMachine', () => {
         machine: { phase: 'Running', run: aRun(1), guest: { agent: 'Answered' } },
         vm: aVm({ status: { incarnation: 2 } }),
       },
-      { type: 'Stop', graceMs: 0 },
+      { type: 'Kill' },
     ],
     [
       'ends a machine that is no longer bound here',
       { machine: { phase: 'Running', run: aRun(1), guest: { agent: 'Answered' } }, vm: undefined },
+      { type: 'Kill' },
+    ],
+    [
+      'calls off a start that is no longer bound here',
+      { machine: { phase: 'Starting', run: aRun(1), since: T0 }, vm: undefined },
       { type: 'Stop', graceMs: 0 },
+    ],
+    ...(['NodeLost', 'Moved'] as const).map((reason): [string, Partial<World>, Partial<MachineAction>] => [
+      `ends an incarnation that was given up (${reason}) while nobody could tell this node, though it is bound here again`,
+      {
+        machine: { phase: 'Running', run: aRun(3), guest: { agent: 'Answered' } },
+        vm: aVm({ status: { incarnation: 3, lastTermination: anEnd(reason, 3) } }),
+      },
+      { type: 'Kill' },
+    ]),
+    [
+      'holds a machine still that is about to leave',
+      {
+        machine: { phase: 'Running', run: aRun(1), guest: { agent: 'Answered' } },
+        vm: aVm({ status: { incarnation: 1, move: { reason: 'Drained', from: 'worker-1', incarnation: 1, requestedAt: '2026-01-01T00:00:00Z' } } }),
+      },
+      { type: 'Pause' },
+    ],
+    [
+      'lets it go on when the move was given up',
+      {
+        machine: { phase: 'Paused', run: aRun(1), guest: { agent: 'Answered' } },
+        vm: aVm({ status: { incarnation: 1 } }),
+      },
+      { type: 'Resume' },
+    ],
+    [
+      'starts what was moved, whatever its policy says about ends',
+      {
+        vm: aVm({ restartPolicy: 'Never', status: { incarnation: 1, lastTermination: anEnd('Moved'), continueFrom: { reason: 'Moved', snapshot: 's', incarnation: 1 } } }),
+      },
+      { type: 'Prepare', origin: 'Source' },
+    ],
+    [
+      'continues what was moved from where it left, not from what lies here since it was here before',
+      {
+        diskWritten: true,
+        suspended: true,
+        vm: aVm({ status: { incarnation: 1, lastTermination: anEnd('Moved'), continueFrom: { reason: 'Moved', snapshot: 's', incarnation: 1 } } }),
+      },
+      { type: 'Prepare', origin: 'Source' },
     ],
     [
       'suspends what runs when the node stops',
@@ -568,6 +613,23 @@ describe('planMachine', () => {
       lastTermination: { reason: 'GuestPanicked' },
     });
     expect(findCondition(node.world.vm?.status?.conditions, 'GuestPanicked')?.status).toBe('False');
+  });
+
+  it('what a lost machine continues from is kept until it runs, then forgotten; Never leaves it Failed', () => {
+    const lost = { incarnation: 3, lastTermination: anEnd('NodeLost', 3), continueFrom: { reason: 'NodeLost', snapshot: 's', incarnation: 3 } } as const;
+    const node = new FakeNode(aWorld({ vm: aVm({ status: lost }) }));
+    node.stepsUntilQuiet();
+    expect(node.started).toEqual([4]);
+    for (const { incarnation, phase, continueFrom } of node.reports) {
+      if (phase === 'Starting') expect(continueFrom).toEqual(lost.continueFrom);
+      if (phase === 'Running') expect({ incarnation, continueFrom }).toEqual({ incarnation: 4, continueFrom: undefined });
+    }
+    expect(node.world.vm?.status?.phase).toBe('Running');
+
+    const never = new FakeNode(aWorld({ vm: aVm({ restartPolicy: 'Never', status: lost }) }));
+    never.stepsUntilQuiet();
+    expect(never.started).toEqual([]);
+    expect(never.world.vm?.status).toMatchObject({ phase: 'Failed', lastTermination: { reason: 'NodeLost' } });
   });
 
   it('an incarnation that died with its node agent is told before the next begins', () => {

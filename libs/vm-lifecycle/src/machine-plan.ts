@@ -1,7 +1,7 @@
 import { assertNever } from '@corral/base';
 import { type VirtualMachine, type VirtualMachineStatus } from '@corral/contracts';
 import { isLive, type LiveMachine, type MachineState, type StartOrigin } from './machine-state.ts';
-import { desiredState, nextStart, originOf, type World } from './restart.ts';
+import { desiredState, isGivenUp, nextStart, originOf, type World } from './restart.ts';
 import { deriveStatus, isSameStatus } from './vm-status.ts';
 
 /** Held by the node from the first claim until the process and its folder are gone. */
@@ -49,8 +49,8 @@ const KILL: MachineAction = { type: 'Kill' };
 /** The next step that brings the machine closer to what its object says; Nothing when they agree. */
 export function planMachine(world: World): MachineAction {
   const { vm, machine } = world;
-  if (!vm) return isLive(machine) ? endQuickly(world, machine) : isUnderWay(machine) ? STOP_NOW : { type: 'Forget' };
-  if (isLive(machine) && (vm.status?.incarnation ?? 0) > machine.run.incarnation) return endQuickly(world, machine);
+  if (!vm) return isLive(machine) ? endForeign(machine) : isUnderWay(machine) ? STOP_NOW : { type: 'Forget' };
+  if (isLive(machine) && isGivenUp(vm, machine.run.incarnation)) return endForeign(machine);
 
   const deleted = vm.metadata.deletionTimestamp !== undefined;
   const claimed = vm.metadata.finalizers?.includes(MACHINE_FINALIZER) ?? false;
@@ -143,11 +143,8 @@ function planLive(world: World, vm: VirtualMachine, machine: LiveMachine): Machi
 const isPanicReported = ({ status }: VirtualMachine, { run }: LiveMachine): boolean =>
   status?.lastTermination?.incarnation === run.incarnation;
 
-function endQuickly({ now }: World, machine: LiveMachine): MachineAction {
-  if (machine.phase === 'Panicked') return KILL;
-  if (machine.phase === 'Stopping' && machine.graceMs === 0) return waitOrKill(now, machine.since, STOP_MARGIN_MS);
-  return STOP_NOW;
-}
+/** What is not ours any more may live elsewhere: it ends without a word to its guest. A start that is still to get its process is called off. */
+const endForeign = ({ phase }: LiveMachine): MachineAction => (phase === 'Starting' ? STOP_NOW : KILL);
 
 function waitOrKill(now: Date, since: Date, deadlineMs: number): MachineAction {
   const at = new Date(since.getTime() + deadlineMs);

@@ -39,13 +39,25 @@ export function failuresAfter(failures: number, ranMs: number): number {
   return ranMs >= RESTART_RESET_MS ? 1 : failures + 1;
 }
 
-/** What the user wants of the machine now. */
+/** What the machine should be doing now: what its user wants, except that one about to leave its node stands still. */
 export function desiredState(vm: VirtualMachine): 'Running' | 'Paused' | 'Stopped' {
-  return vm.metadata.deletionTimestamp === undefined ? (vm.spec?.powerState ?? 'Running') : 'Stopped';
+  const wish = vm.metadata.deletionTimestamp === undefined ? (vm.spec?.powerState ?? 'Running') : 'Stopped';
+  return wish === 'Running' && isLeaving(vm) ? 'Paused' : wish;
+}
+
+/** Whether a move holds the incarnation that is there now; one that ended meanwhile has nothing left to hold. */
+export const isLeaving = ({ status }: VirtualMachine): boolean =>
+  status?.move !== undefined && status.move.incarnation === status.incarnation;
+
+/** Whether this incarnation was given up by the control plane: it lives on elsewhere, or soon will. */
+export function isGivenUp({ status }: VirtualMachine, incarnation: number): boolean {
+  const { lastTermination } = status ?? {};
+  const wasTaken = lastTermination?.reason === 'NodeLost' || lastTermination?.reason === 'Moved';
+  return (status?.incarnation ?? 0) > incarnation || (wasTaken && lastTermination.incarnation >= incarnation);
 }
 
 const ENDED_BY_WISH: ReadonlySet<VmTermination['reason']> = new Set(['Stopped', 'GuestPoweredOff']);
-const ENDED_BY_NODE: ReadonlySet<VmTermination['reason']> = new Set(['NodeStopped', 'NodeLost']);
+const ENDED_BY_NODE: ReadonlySet<VmTermination['reason']> = new Set(['NodeStopped', 'NodeLost', 'Moved']);
 
 export const isFailure = ({ reason }: VmTermination): boolean => !ENDED_BY_WISH.has(reason);
 
@@ -71,16 +83,17 @@ export function terminationOf({ vm, machine, suspended, now }: World): VmTermina
   return { reason: 'NodeStopped', message, incarnation, finishedAt: toKubeTime(now) };
 }
 
-/** What a start begins with: the nearest state there is. */
-export const originOf = ({ suspended, diskWritten }: Pick<World, 'suspended' | 'diskWritten'>): StartOrigin =>
-  suspended ? 'Suspended' : diskWritten ? 'Disk' : 'Source';
+/** What a start begins with: the nearest state there is. What a machine left behind here when it left is older than what it continues from. */
+export const originOf = ({ vm, suspended, diskWritten }: Pick<World, 'vm' | 'suspended' | 'diskWritten'>): StartOrigin =>
+  vm?.status?.continueFrom ? 'Source' : suspended ? 'Suspended' : diskWritten ? 'Disk' : 'Source';
 
 /** When, if ever, the machine starts (again), and from what; told as if no process existed. */
 export function nextStart(world: World): NextStart {
   const { vm, suspended, now, nodeStopping, failures } = world;
   if (!vm || nodeStopping || desiredState(vm) === 'Stopped') return { type: 'No' };
   const again: NextStart = { type: 'Now', origin: originOf(world) };
-  if (suspended) return again;
+  // A move is no end: what moved goes on, whatever the policy says about ends.
+  if (suspended || vm.status?.continueFrom?.reason === 'Moved') return again;
 
   const termination = terminationOf(world);
   if (!termination || termination.reason === 'Stopped' || wasSwitchedOff(vm)) return again;

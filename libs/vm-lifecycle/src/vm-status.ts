@@ -9,7 +9,7 @@ import {
   withCondition,
 } from '@corral/contracts';
 import { isLive, type GuestState } from './machine-state.ts';
-import { desiredState, isFailure, nextStart, terminationOf, type World } from './restart.ts';
+import { desiredState, isFailure, isLeaving, nextStart, terminationOf, type World } from './restart.ts';
 
 /** A change of resident bytes smaller than this share is not worth a write that every watch hears. */
 const RESIDENT_CHANGE = 0.1;
@@ -39,9 +39,12 @@ export function deriveStatus(world: World & { readonly vm: VirtualMachine }): Vi
 
 /** What of the previous status still holds: nothing of an incarnation that a new one has followed. */
 function keptOf({ machine }: World, previous: VirtualMachineStatus): VirtualMachineStatus {
-  const { nextStartTime: _next, ...kept } = previous;
+  const { nextStartTime: _next, continueFrom, ...rest } = previous;
+  // Restored once, it has a state of its own again; until then the next try needs to know.
+  const isConsumed = isLive(machine) && machine.phase !== 'Starting' && machine.run.incarnation > (continueFrom?.incarnation ?? 0);
+  const kept = { ...rest, ...(continueFrom && !isConsumed ? { continueFrom } : {}) };
   if (!isLive(machine) || previous.incarnation === machine.run.incarnation) return kept;
-  const { startMilliseconds: _start, residentBytes: _resident, ...lasting } = kept;
+  const { startMilliseconds: _start, residentBytes: _resident, move: _move, ...lasting } = kept;
   return lasting;
 }
 
@@ -61,6 +64,7 @@ function runStatus({ vm, machine, residentBytes }: World): Partial<VirtualMachin
     isNew &&
     previous.lastTermination !== undefined &&
     previous.lastTermination.reason !== 'Stopped' &&
+    previous.lastTermination.reason !== 'Moved' &&
     run.startedFrom.type !== 'Suspended';
   const fresh: VirtualMachineStatus = {
     incarnation: run.incarnation,
@@ -149,7 +153,9 @@ function readyOf(world: World & { readonly vm: VirtualMachine }): ConditionUpdat
     case 'Running':
       return readyOfGuest(machine.guest);
     case 'Paused':
-      return notReady('Paused', 'The machine stands still');
+      return isLeaving(vm)
+        ? notReady('Moving', 'The machine stands still while it leaves for another node')
+        : notReady('Paused', 'The machine stands still');
     case 'Panicked':
       return notReady('GuestPanicked', machine.message);
     case 'Stopping':

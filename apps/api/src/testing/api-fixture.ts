@@ -87,6 +87,8 @@ export async function startApi(options: { consoleDir?: string; imports?: Dynamic
     tlsDir: join(home, 'tls'),
     imageFetch: { allowPrivate: true, allowed: [] },
     bakeSettleMs: 0,
+    evictAfterMs: 30_000,
+    evictedNodesPerMinute: 6,
     logLevel: 'error',
     exitOnStdinEof: false,
   };

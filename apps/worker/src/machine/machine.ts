@@ -84,6 +84,7 @@ export class Machine {
   #ended: ProcessExit['ended'];
   #failure: ProcessExit['failure'];
   #rebootToldAt = 0;
+  #isKilled = false;
   suspended = false;
   diskWritten = false;
   residentBytes: number | undefined;
@@ -196,6 +197,7 @@ export class Machine {
   }
 
   kill(): void {
+    this.#isKilled = this.#process !== undefined;
     this.#process?.kill();
   }
 
@@ -333,9 +335,10 @@ export class Machine {
   ): Promise<void> {
     if (process !== this.#process) return;
     const wasAsked =
-      this.#state.phase === 'Stopping' || this.#state.phase === 'Suspending' || this.#state.phase === 'Panicked';
+      this.#isKilled || this.#state.phase === 'Stopping' || this.#state.phase === 'Suspending' || this.#state.phase === 'Panicked';
     if (!wasAsked && !this.#ended)
       this.#log.error({ ...exit, output: process.log.tail }, 'A VM process ended by itself');
+    this.#isKilled = false;
     this.#process = undefined;
     this.#endpoint = undefined;
     await rm(socketPath, { force: true }).catch(() => undefined);

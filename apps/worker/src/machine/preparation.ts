@@ -100,6 +100,9 @@ export class Preparer {
   }
 
   #fromSource(vm: VirtualMachine, folder: MachineFolder): Promise<Preparation> {
+    const { continueFrom } = vm.status ?? {};
+    // What a machine had before it left its node is never replaced by its source: better not at all.
+    if (continueFrom) return this.#fromSnapshot(vm, continueFrom.snapshot);
     const { image, snapshot } = vm.spec?.source ?? {};
     if (image !== undefined) return this.#fromImage(vm, image, folder);
     if (snapshot !== undefined) return this.#fromSnapshot(vm, snapshot);

@@ -39,7 +39,7 @@ export type VmPhase = (typeof VM_PHASES)[number];
 
 /** Why the last incarnation ended. Reasons are stable; messages are for people. */
 export const VmTermination = z.object({
-  reason: z.enum(['Stopped', 'GuestPoweredOff', 'GuestPanicked', 'ProcessExited', 'EmulatorFailed', 'StartFailed', 'NodeStopped', 'NodeLost']),
+  reason: z.enum(['Stopped', 'GuestPoweredOff', 'GuestPanicked', 'ProcessExited', 'EmulatorFailed', 'StartFailed', 'NodeStopped', 'NodeLost', 'Moved']),
   message: z.string().default(''),
   exitCode: z.number().int().optional(),
   signal: z.string().optional(),
@@ -47,6 +47,33 @@ export const VmTermination = z.object({
   finishedAt: z.string(),
 });
 export type VmTermination = z.output<typeof VmTermination>;
+
+/** Why a machine leaves a node that still answers. */
+export const MOVE_REASONS = ['Evicted', 'Drained', 'Tainted', 'NodeStopping'] as const;
+export type MoveReason = (typeof MOVE_REASONS)[number];
+
+/**
+ * A move under way: while it stands here the node holds the machine still, so that the snapshot it leaves with is its last
+ * moment. Removed when it has left, or when the move was given up and it runs on where it was.
+ */
+export const VmMove = z.object({
+  reason: z.enum(MOVE_REASONS),
+  from: z.string(),
+  incarnation: z.number().int(),
+  requestedAt: z.string(),
+  /** The VirtualMachineSnapshot it leaves with, once that was asked for. */
+  snapshot: z.string().optional(),
+});
+export type VmMove = z.output<typeof VmMove>;
+
+/** Where the next start goes on, instead of at the machine's source: written when it left a node, gone once it runs again. */
+export const VmContinuation = z.object({
+  reason: z.enum(['Moved', 'NodeLost']),
+  snapshot: z.string(),
+  /** The incarnation it left behind. */
+  incarnation: z.number().int(),
+});
+export type VmContinuation = z.output<typeof VmContinuation>;
 
 export const VirtualMachineStatus = z.object({
   phase: z.enum(VM_PHASES).optional(),
@@ -72,6 +99,8 @@ export const VirtualMachineStatus = z.object({
   /** While backing off: when the next start is due. */
   nextStartTime: z.string().optional(),
   lastTermination: VmTermination.optional(),
+  move: VmMove.optional(),
+  continueFrom: VmContinuation.optional(),
 });
 export type VirtualMachineStatus = z.output<typeof VirtualMachineStatus>;
 export type VirtualMachine = KubeObject<VirtualMachineSpec, VirtualMachineStatus>;

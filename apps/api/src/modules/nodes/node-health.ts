@@ -1,22 +1,44 @@
-import { findCondition, withCondition, type Condition, type ConditionUpdate, type NodeStatus, type VirtualMachineStatus } from '@corral/contracts';
+import { findCondition, withCondition, type Condition, type ConditionUpdate, type Lease, type NodeStatus, type VirtualMachineStatus } from '@corral/contracts';
 
 /** A node whose Lease is older than this is taken for lost. Source: Kubernetes, node-monitor-grace-period. */
 export const NODE_GRACE_MS = 40_000;
 
+/** The shortest term a node may give itself. */
+const MIN_GRACE_MS = 1_000;
+
 const SILENT = 'NodeStatusUnknown';
+/** It stopped in good order, and has not been heard of since. */
+const STOPPED = 'NodeAgentStopped';
+
+/**
+ * How long a node may be silent: the term its own Lease names, because after that it serves nothing any more. A longer one
+ * than the default would keep machines from being missed.
+ */
+export function graceMsOf(lease: Lease | undefined): number {
+  const seconds = lease?.spec?.leaseDurationSeconds;
+  return seconds === undefined ? NODE_GRACE_MS : Math.min(NODE_GRACE_MS, Math.max(MIN_GRACE_MS, seconds * 1000));
+}
+
+/** Whether the node said that it stops: nobody is surprised by its silence. */
+export function hasLeft(status: NodeStatus | undefined): boolean {
+  const ready = findCondition(status?.conditions, 'Ready');
+  return ready?.status === 'False' || ready?.reason === STOPPED;
+}
 
 /** The node's status when its agent has fallen silent; undefined when it says so already. */
 export function silentNodeStatus(status: NodeStatus | undefined, now: Date): NodeStatus | undefined {
   const ready = findCondition(status?.conditions, 'Ready');
   if (ready?.status === 'Unknown') return undefined;
-  const update: ConditionUpdate = { type: 'Ready', status: 'Unknown', reason: SILENT, message: 'The node agent stopped renewing its Lease.' };
+  const update: ConditionUpdate = hasLeft(status)
+    ? { type: 'Ready', status: 'Unknown', reason: STOPPED, message: 'The node agent stopped in good order.' }
+    : { type: 'Ready', status: 'Unknown', reason: SILENT, message: 'The node agent stopped renewing its Lease.' };
   return { ...status, conditions: withCondition(status?.conditions, update, now) };
 }
 
 /** The node's status when its agent, once silent, renews its Lease again; undefined when nobody called it silent. */
 export function returnedNodeStatus(status: NodeStatus | undefined, now: Date): NodeStatus | undefined {
   const ready = findCondition(status?.conditions, 'Ready');
-  if (ready?.reason !== SILENT) return undefined;
+  if (ready?.reason !== SILENT && ready?.reason !== STOPPED) return undefined;
   const update: ConditionUpdate = { type: 'Ready', status: 'True', reason: 'AgentReady', message: 'The node agent renews its Lease again.' };
   return { ...status, conditions: withCondition(status?.conditions, update, now) };
 }

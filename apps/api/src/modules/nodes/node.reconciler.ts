@@ -1,13 +1,18 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
 import { systemClock } from '@corral/base';
-import { leases, NODE_LEASE_NAMESPACE, nodes, virtualMachines, type Lease, type Node, type ObjectClient, type ObjectKey, type VirtualMachine } from '@corral/contracts';
+import { findCondition, leases, NODE_LEASE_NAMESPACE, nodes, virtualMachines, type Lease, type Node, type ObjectClient, type ObjectKey } from '@corral/contracts';
 import { EventRecorder, systemTimers, type ReconcileResult, type Timers } from '@corral/reconcile';
-import { MACHINE_FINALIZER } from '@corral/vm-lifecycle';
+import { API_CONFIG, type ApiConfig } from '../../platform/config/api-config.ts';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
-import { withoutFinalizer } from '../admission/finalizers.ts';
 import { Informers } from '../controllers/informers.ts';
 import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
-import { lostMachineStatus, NODE_GRACE_MS, returnedNodeStatus, silentNodeStatus } from './node-health.ts';
+import { evictionMode, EvictionRate, type EvictionMode } from './eviction-brake.ts';
+import { graceMsOf, hasLeft, lostMachineStatus, returnedNodeStatus, silentNodeStatus } from './node-health.ts';
+import { NodeMetrics } from './node-metrics.ts';
+import { healthTaints, UNREACHABLE_TAINT, type NodeHealth } from './node-taints.ts';
+
+/** A silent node is looked at again this often: whether it may be emptied depends on the others. */
+const SILENT_RECHECK_MS = 5_000;
 
 interface SeenLease {
   readonly renewal: string;
@@ -15,6 +20,7 @@ interface SeenLease {
   readonly at: number;
   /** Whether another renewal was seen before: then somebody is alive. The first one seen may be an old one. */
   readonly isRenewed: boolean;
+  readonly graceMs: number;
 }
 
 /**
@@ -30,14 +36,18 @@ export class NodeReconciler implements Reconciler {
     on(virtualMachines, (_key, vm) => (vm?.spec?.nodeName === undefined ? [] : [{ namespace: '', name: vm.spec.nodeName }])),
   ];
   readonly #leases = new Map<string, SeenLease>();
+  readonly #rate: EvictionRate;
 
   constructor(
     @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
     @Inject(Informers) private readonly informers: Informers,
     @Inject(EventRecorder) private readonly events: EventRecorder,
+    @Inject(NodeMetrics) private readonly metrics: NodeMetrics,
+    @Inject(API_CONFIG) config: Pick<ApiConfig, 'evictedNodesPerMinute'>,
     @Inject(Reconcilers) reconcilers: Reconcilers,
     @Optional() private readonly timers: Pick<Timers, 'now'> = systemTimers,
   ) {
+    this.#rate = new EvictionRate(config.evictedNodesPerMinute);
     reconcilers.add(this);
   }
 
@@ -45,63 +55,86 @@ export class NodeReconciler implements Reconciler {
     const node = this.informers.of(nodes).get(undefined, name);
     if (!node) {
       this.#leases.delete(name);
-      await this.#releaseMachines(name);
       return DONE;
     }
-    const lease = this.#see(name, this.informers.of(leases).get(NODE_LEASE_NAMESPACE, name));
+    const lease = this.#see(name);
     const ageMs = this.timers.now() - lease.at;
-    if (ageMs < NODE_GRACE_MS) {
-      if (lease.isRenewed) await this.#reportReturned(node);
-      return after(NODE_GRACE_MS - ageMs);
+    if (ageMs < lease.graceMs) {
+      if (lease.isRenewed) await this.#keepTaints(await this.#reportReturned(node));
+      return after(lease.graceMs - ageMs);
     }
-    await this.#reportSilent(node);
+    const silent = await this.#reportSilent(node);
+    const { health, recheckMs } = this.#mayEvict(silent);
+    await this.#keepTaints(silent, health);
     await this.#reportMachinesLost(name);
-    return DONE;
+    return after(recheckMs);
   }
 
-  /** Nobody else would let go of machines that are deleted after their node was. */
-  async #releaseMachines(nodeName: string): Promise<void> {
-    for (const vm of this.#boundTo(nodeName)) {
-      if (vm.metadata.deletionTimestamp === undefined || !vm.metadata.finalizers?.includes(MACHINE_FINALIZER)) continue;
-      await this.objects.replace(virtualMachines, withoutFinalizer(vm, MACHINE_FINALIZER));
-    }
+  /** One node passes at a time, and none while most are missing. A node that has passed is held back again when that changes. */
+  #mayEvict(node: Node): { readonly health: NodeHealth; readonly recheckMs: number } {
+    const mode = this.#mode();
+    this.metrics.evictionsStopped.set(mode === 'Stopped' ? 1 : 0);
+    const recheckMs = Math.min(SILENT_RECHECK_MS, this.#see(node.metadata.name).graceMs);
+    if (mode === 'Stopped') return { health: 'Unreachable', recheckMs };
+    const hasPassed = node.spec?.taints?.some(({ key, effect }) => key === UNREACHABLE_TAINT && effect === 'NoExecute');
+    const waitMs = hasPassed ? 0 : this.#rate.take(this.timers.now());
+    return waitMs === 0 ? { health: 'Evicting', recheckMs } : { health: 'Unreachable', recheckMs: Math.min(recheckMs, waitMs) };
   }
 
-  #boundTo(nodeName: string): VirtualMachine[] {
-    return this.informers
-      .of(virtualMachines)
-      .list()
-      .filter(({ spec }) => spec?.nodeName === nodeName);
+  #mode(): EvictionMode {
+    const now = this.timers.now();
+    return evictionMode(
+      this.informers.of(nodes).list().map(({ metadata: { name }, status }) => {
+        const { at, graceMs } = this.#see(name);
+        return { name, isMissing: now - at >= graceMs / 2, hasLeft: hasLeft(status) };
+      }),
+    );
   }
 
-  #see(name: string, lease: Lease | undefined): SeenLease {
+  #see(name: string): SeenLease {
+    const lease: Lease | undefined = this.informers.of(leases).get(NODE_LEASE_NAMESPACE, name);
     const renewal = lease?.spec?.renewTime ?? '';
     const before = this.#leases.get(name);
     if (before?.renewal === renewal) return before;
-    const seen = { renewal, at: this.timers.now(), isRenewed: before !== undefined };
+    const seen = { renewal, at: this.timers.now(), isRenewed: before !== undefined, graceMs: graceMsOf(lease) };
     this.#leases.set(name, seen);
     return seen;
   }
 
-  async #reportReturned(node: Node): Promise<void> {
+  /** What the scheduler and the evictions go by. */
+  async #keepTaints(node: Node, health: NodeHealth = findCondition(node.status?.conditions, 'Ready')?.status === 'False' ? 'NotReady' : 'Ready'): Promise<void> {
+    const taints = healthTaints(node.spec?.taints, health, systemClock.now());
+    if (!taints) return;
+    const written = await this.objects.replace(nodes, { ...node, spec: { ...node.spec, taints } });
+    this.informers.of(nodes).observe(written);
+    if (health === 'Evicting') this.events.record(written, 'Warning', 'EvictingMachines', 'It cannot be reached; its machines are to be restarted elsewhere.');
+    const wasEvicting = node.spec?.taints?.some(({ key, effect }) => key === UNREACHABLE_TAINT && effect === 'NoExecute');
+    if (health === 'Unreachable' && wasEvicting) this.events.record(written, 'Warning', 'EvictionsStopped', 'Most nodes cannot be reached: nothing is evicted until some answer.');
+  }
+
+  async #reportReturned(node: Node): Promise<Node> {
     const status = returnedNodeStatus(node.status, systemClock.now());
-    if (!status) return;
+    if (!status) return node;
     const written = await this.objects.replaceStatus(nodes, { ...node, status });
     this.informers.of(nodes).observe(written);
     this.events.record(written, 'Normal', 'NodeReady', 'The node agent renews its Lease again.');
+    return written;
   }
 
-  async #reportSilent(node: Node): Promise<void> {
+  async #reportSilent(node: Node): Promise<Node> {
     const status = silentNodeStatus(node.status, systemClock.now());
-    if (!status) return;
+    if (!status) return node;
     const written = await this.objects.replaceStatus(nodes, { ...node, status });
     this.informers.of(nodes).observe(written);
     this.events.record(written, 'Warning', 'NodeNotReady', 'The node agent stopped renewing its Lease.');
+    this.metrics.silent.inc();
+    return written;
   }
 
   async #reportMachinesLost(nodeName: string): Promise<void> {
     const machines = this.informers.of(virtualMachines);
-    for (const vm of this.#boundTo(nodeName)) {
+    for (const vm of machines.list()) {
+      if (vm.spec?.nodeName !== nodeName) continue;
       const status = lostMachineStatus(vm.status, nodeName, systemClock.now());
       if (!status) continue;
       const written = await this.objects.replaceStatus(virtualMachines, { ...vm, status });

@@ -11,6 +11,7 @@ import { anImage, aVm, edit, upload } from '../../../test/wishes.ts';
 import { Informers } from '../controllers/informers.ts';
 import { Reconcilers } from '../controllers/reconcilers.ts';
 import { NODE_GRACE_MS } from './node-health.ts';
+import { NodeMetrics } from './node-metrics.ts';
 import { NodeReconciler } from './node.reconciler.ts';
 
 describe('nodes', () => {
@@ -133,7 +134,7 @@ describe('nodes', () => {
     let reconciler: NodeReconciler;
     const aReconciler = (): NodeReconciler => {
       const nobody = { add: () => undefined } as unknown as Reconcilers;
-      return new NodeReconciler(stack.app.get(OBJECT_CLIENT), stack.app.get(Informers), stack.app.get(EventRecorder), nobody, { now: () => now });
+      return new NodeReconciler(stack.app.get(OBJECT_CLIENT), stack.app.get(Informers), stack.app.get(EventRecorder), stack.app.get(NodeMetrics), { evictedNodesPerMinute: 6 }, nobody, { now: () => now });
     };
     const renew = async (): Promise<void> => {
       const lease = await stack.agent.get(leases, NODE_LEASE_NAMESPACE, 'watched');
@@ -171,7 +172,7 @@ describe('nodes', () => {
 
     it('calls a silent node Unknown, and what ran there NodeLost, and leaves what rested alone', async () => {
       now += NODE_GRACE_MS;
-      expect(await look()).toEqual({ type: 'Done' });
+      expect(await look()).toEqual({ type: 'RequeueAfter', delayMs: 5_000 });
       expect(await readyOf()).toMatchObject({ status: 'Unknown', reason: 'NodeStatusUnknown' });
       expect(findCondition((await getVm('runs'))?.status?.conditions, 'Ready')).toMatchObject({ status: 'Unknown', reason: 'NodeLost' });
       expect(findCondition((await getVm('rests'))?.status?.conditions, 'Ready')).toMatchObject({ status: 'False', reason: 'Any' });

@@ -112,7 +112,8 @@ export class SchedulerReconciler implements Reconciler {
   }
 
   #sourceOf(vm: VirtualMachine): Source {
-    const { image, snapshot } = vm.spec?.source ?? {};
+    const { continueFrom } = vm.status ?? {};
+    const { image, snapshot } = continueFrom ? { image: undefined, snapshot: continueFrom.snapshot } : (vm.spec?.source ?? {});
     if (image !== undefined) {
       const found = this.informers.of(virtualMachineImages).get(undefined, image);
       return imageSource(vm, image, found);

@@ -41,6 +41,10 @@ export const ApiConfig = z
       .refine((list) => list.every(isNetwork), 'must be addresses or networks such as 10.1.0.0/16, separated by commas'),
     /** How long a freshly booted guest may finish its start-up before its golden snapshot is taken: what is not done then, every machine does again. */
     CORRAL_BAKE_SETTLE_SECONDS: z.coerce.number('must be a number of seconds').min(0).max(300).default(12),
+    /** How long a machine stays on a node that cannot be reached, from when that was noticed, unless its tolerations say otherwise. */
+    CORRAL_EVICTION_SECONDS: z.preprocess(unset, z.coerce.number('must be a number of seconds').min(0).max(86_400).default(30)),
+    /** How many lost nodes may be emptied in a minute. */
+    CORRAL_EVICTED_NODES_PER_MINUTE: z.preprocess(unset, z.coerce.number('must be a number of nodes').positive().max(6_000).default(6)),
     CORRAL_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
     CORRAL_EXIT_ON_STDIN_EOF: z.enum(['0', '1']).default('0'),
   })
@@ -63,6 +67,8 @@ export const ApiConfig = z
     tlsDir: env.CORRAL_TLS_DIR,
     imageFetch: { allowPrivate: env.CORRAL_IMAGE_FETCH_ALLOW_PRIVATE === '1', allowed: env.CORRAL_IMAGE_FETCH_NETWORKS },
     bakeSettleMs: env.CORRAL_BAKE_SETTLE_SECONDS * 1000,
+    evictAfterMs: env.CORRAL_EVICTION_SECONDS * 1000,
+    evictedNodesPerMinute: env.CORRAL_EVICTED_NODES_PER_MINUTE,
     logLevel: env.CORRAL_LOG_LEVEL,
     exitOnStdinEof: env.CORRAL_EXIT_ON_STDIN_EOF === '1',
   }));

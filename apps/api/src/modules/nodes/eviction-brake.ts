@@ -1,0 +1,43 @@
+/** What the brake knows of a node. */
+export interface NodePulse {
+  readonly name: string;
+  /** Its Lease has not been renewed for half its term or longer: it may be about to be called silent. */
+  readonly isMissing: boolean;
+  /** It said that it stops before it fell silent. */
+  readonly hasLeft: boolean;
+}
+
+/** Above this share of nodes missing together, it is rather we who cannot see them. Source: Kubernetes, unhealthy-zone-threshold. */
+const UNHEALTHY_SHARE = 0.55;
+/** So few may well fail on their own, whatever share of all they are. Source: Kubernetes, ComputeZoneState. */
+const FEW = 2;
+
+export type EvictionMode = 'Limited' | 'Stopped';
+
+/**
+ * Whether machines may be taken from silent nodes at all. Never when most nodes vanish together, and never when none is left
+ * that could take them: what is out of sight is likely still running.
+ */
+export function evictionMode(nodes: readonly NodePulse[]): EvictionMode {
+  const expected = nodes.filter(({ hasLeft }) => !hasLeft);
+  const missing = expected.filter(({ isMissing }) => isMissing).length;
+  if (missing === expected.length) return 'Stopped';
+  return missing > FEW && missing / expected.length >= UNHEALTHY_SHARE ? 'Stopped' : 'Limited';
+}
+
+/** Lets one node pass at once and then so many a minute. The clock is the caller's, and never goes back. */
+export class EvictionRate {
+  readonly #perMinute: number;
+  #nextAt = -Infinity;
+
+  constructor(perMinute: number) {
+    this.#perMinute = perMinute;
+  }
+
+  /** 0 when a node may pass now, which is counted; else how long to wait before asking again. */
+  take(now: number): number {
+    if (now < this.#nextAt) return this.#nextAt - now;
+    this.#nextAt = now + 60_000 / this.#perMinute;
+    return 0;
+  }
+}
