@@ -385,6 +385,101 @@ export type components = {
             readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
             readonly items: readonly components["schemas"]["io.k8s.api.core.v1.Secret"][];
         };
+        /** @description ResourceQuota is a kind of v1. */
+        readonly "io.k8s.api.core.v1.ResourceQuota": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            readonly spec?: {
+                /** @description The most of each resource that the namespace may use: count/<resource>.<group>, pods, requests.memory, limits.memory, corral.dev/running-virtualmachines, corral.dev/snapshot-bytes. */
+                readonly hard?: {
+                    readonly [key: string]: string | number;
+                };
+                /** @description Not supported: a quota counts everything in its namespace. */
+                readonly scopes?: readonly string[];
+                /** @description Not supported: a quota counts everything in its namespace. */
+                readonly scopeSelector?: {
+                    readonly [key: string]: unknown;
+                };
+            };
+            /** @description What is observed. Written by the system. */
+            readonly status?: {
+                /** @description The limits in force. */
+                readonly hard?: {
+                    readonly [key: string]: string | number;
+                };
+                /** @description What is used of them. */
+                readonly used?: {
+                    readonly [key: string]: string | number;
+                };
+            };
+        };
+        /** @description A list of ResourceQuota. */
+        readonly "io.k8s.api.core.v1.ResourceQuotaList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["io.k8s.api.core.v1.ResourceQuota"][];
+        };
+        /** @description LimitRange is a kind of v1. */
+        readonly "io.k8s.api.core.v1.LimitRange": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            readonly spec: {
+                /** @description The limits, each for itself. */
+                readonly limits: readonly {
+                    /**
+                     * @description What is limited. All three mean virtual machines.
+                     * @enum {string}
+                     */
+                    readonly type: "VirtualMachine" | "Pod" | "Container";
+                    /** @description memory: the most guest RAM a machine may have. */
+                    readonly max?: {
+                        readonly [key: string]: string | number;
+                    };
+                    /** @description memory: the least guest RAM and resident memory a machine may have. */
+                    readonly min?: {
+                        readonly [key: string]: string | number;
+                    };
+                    /** @description memory: guest RAM of machines from an image that say none. */
+                    readonly default?: {
+                        readonly [key: string]: string | number;
+                    };
+                    /** @description memory: resident memory of machines that say none. */
+                    readonly defaultRequest?: {
+                        readonly [key: string]: string | number;
+                    };
+                    /** @description memory: how many times its resident memory a machine’s guest RAM may be. */
+                    readonly maxLimitRequestRatio?: {
+                        readonly [key: string]: string | number;
+                    };
+                }[];
+            };
+        };
+        /** @description A list of LimitRange. */
+        readonly "io.k8s.api.core.v1.LimitRangeList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["io.k8s.api.core.v1.LimitRange"][];
+        };
         /** @description Role is a kind of rbac.authorization.k8s.io/v1. */
         readonly "io.k8s.api.rbac.v1.Role": {
             /** @description APIVersion defines the versioned schema of this representation of an object. */
@@ -636,13 +731,27 @@ export type components = {
                 readonly nextStartTime?: string;
                 readonly lastTermination?: {
                     /** @enum {string} */
-                    readonly reason: "Stopped" | "GuestPoweredOff" | "GuestPanicked" | "ProcessExited" | "EmulatorFailed" | "StartFailed" | "NodeStopped" | "NodeLost";
+                    readonly reason: "Stopped" | "GuestPoweredOff" | "GuestPanicked" | "ProcessExited" | "EmulatorFailed" | "StartFailed" | "NodeStopped" | "NodeLost" | "Moved";
                     /** @default  */
                     readonly message?: string;
                     readonly exitCode?: number;
                     readonly signal?: string;
                     readonly incarnation: number;
                     readonly finishedAt: string;
+                };
+                readonly move?: {
+                    /** @enum {string} */
+                    readonly reason: "Evicted" | "Drained" | "Tainted" | "NodeStopping";
+                    readonly from: string;
+                    readonly incarnation: number;
+                    readonly requestedAt: string;
+                    readonly snapshot?: string;
+                };
+                readonly continueFrom?: {
+                    /** @enum {string} */
+                    readonly reason: "Moved" | "NodeLost";
+                    readonly snapshot: string;
+                    readonly incarnation: number;
                 };
             };
         };
