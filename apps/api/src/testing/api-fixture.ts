@@ -10,6 +10,7 @@ import { startPostgres, type EmbeddedPostgres } from '@corral/embedded';
 import getPort from 'get-port';
 import { GarbageCollectionModule, ResourceRoutesModule } from '../modules/resources/resources.module.ts';
 import type { ApiConfig } from '../platform/config/api-config.ts';
+import { readIdentityConfig } from '../platform/config/identity-config.ts';
 import { PostgresStore } from '../platform/database/postgres-store.ts';
 import { OBJECT_CLIENT } from '../platform/objects/object-client.ts';
 import { PlatformModule } from '../roles/app.module.ts';
@@ -70,7 +71,7 @@ class GenericApi {
   }
 }
 
-export async function startApi(options: { consoleDir?: string; imports?: DynamicModule['imports'] } = {}): Promise<ApiFixture> {
+export async function startApi(options: { consoleDir?: string; env?: Readonly<Record<string, string>>; imports?: DynamicModule['imports'] } = {}): Promise<ApiFixture> {
   const home = mkdtempSync(join(tmpdir(), 'corral-api-'));
   const postgres = await startPostgres({ home, durability: 'Test' });
   await migrate(postgres);
@@ -91,6 +92,7 @@ export async function startApi(options: { consoleDir?: string; imports?: Dynamic
     evictedNodesPerMinute: 6,
     logLevel: 'error',
     exitOnStdinEof: false,
+    ...readIdentityConfig(options.env),
   };
   const start = async (): Promise<NestFastifyApplication> => {
     const app = await createApplication(config, GenericApi.register(config, options.imports));

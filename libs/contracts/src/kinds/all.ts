@@ -1,5 +1,6 @@
 import type { KindDefinition } from '../kind.ts';
 import { clusterRoleBindings, clusterRoles, roleBindings, roles } from './access-control.ts';
+import { apiKeys } from './api-key.ts';
 import { events, leases, namespaces, nodes } from './core.ts';
 import { secrets } from './secret.ts';
 import { serviceAccounts } from './service-account.ts';
@@ -12,7 +13,7 @@ import { virtualMachines } from './virtual-machine.ts';
 /** Every kind the API serves, in the order discovery lists them. */
 export const KINDS = [
   namespaces, nodes, events, leases,
-  serviceAccounts, secrets, resourceQuotas, limitRanges,
+  serviceAccounts, secrets, apiKeys, resourceQuotas, limitRanges,
   roles, roleBindings, clusterRoles, clusterRoleBindings,
   virtualMachines, virtualMachineSnapshots, virtualMachineImages,
 ] as unknown as readonly KindDefinition[];

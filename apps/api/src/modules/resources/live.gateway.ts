@@ -5,6 +5,7 @@ import { KINDS, toStatus, type KindDefinition } from '@corral/contracts';
 import type { WebSocket } from 'ws';
 import { z } from 'zod';
 import { requireAllowed } from '../../platform/auth/authorization.ts';
+import { OpenConnections } from '../../platform/auth/open-connections.ts';
 import { problemOf } from '../../platform/http/status-reply.ts';
 import type { GatewayOptions, UpgradeRequest } from '../../platform/http/gateway-server.ts';
 import { parseTarget } from '../../platform/http/request-target.ts';
@@ -24,7 +25,10 @@ const Message = z.discriminatedUnion('type', [
 /** `/live`: every watch of a console tab over one socket, each with the caller's own rights. */
 @WebSocketGateway<GatewayOptions>({ path: '/live', maxMessageBytes: MAX_MESSAGE_BYTES })
 export class LiveGateway implements OnGatewayConnection<WebSocket> {
-  constructor(@Inject(Watches) private readonly watches: Watches) {}
+  constructor(
+    @Inject(Watches) private readonly watches: Watches,
+    @Inject(OpenConnections) private readonly connections: OpenConnections,
+  ) {}
 
   handleConnection(socket: WebSocket, request: UpgradeRequest): void {
     const running = new Map<number, AbortController>();
@@ -44,18 +48,22 @@ export class LiveGateway implements OnGatewayConnection<WebSocket> {
       if (running.size >= MAX_WATCHES) return socket.close(1008, `at most ${MAX_WATCHES} watches`);
       const abort = new AbortController();
       running.set(message.id, abort);
-      void this.#follow(message, request, paced, abort.signal).finally(() => {
+      void this.#follow(message, request, paced, abort).finally(() => {
+        abort.abort();
         if (running.get(message.id) === abort) running.delete(message.id);
       });
     });
   }
 
-  async #follow(message: z.output<typeof Message> & { type: 'watch' }, request: UpgradeRequest, paced: PacedSocket, signal: AbortSignal): Promise<void> {
+  async #follow(message: z.output<typeof Message> & { type: 'watch' }, request: UpgradeRequest, paced: PacedSocket, abort: AbortController): Promise<void> {
     const { id } = message;
+    const { signal } = abort;
     try {
       const url = parseTarget(message.path);
       const query = (name: string): string | undefined => (name === 'watch' ? 'true' : (url.searchParams.get(name) ?? undefined));
-      requireAllowed(request.user, requestAttributes('GET', url.pathname, query));
+      const attributes = requestAttributes('GET', url.pathname, query);
+      requireAllowed(request.user, attributes);
+      signal.addEventListener('abort', this.connections.add(request.user, attributes, () => abort.abort()), { once: true });
       const { kind, namespace } = collectionOf(url.pathname);
       const watch = readWatchRequest(kind, (name) => (name === 'resourceVersion' ? message.resourceVersion : query(name)));
       const selection = new Selection(kind, { namespace, labelSelector: watch.labelSelector, fieldSelector: watch.fieldSelector });

@@ -1,24 +1,27 @@
-import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { API_CONFIG, type ApiConfig } from '../config/api-config.ts';
 import { Database } from '../database/database.ts';
+import { type AccessToken, Prisma } from '../database/generated/client.ts';
+import { Credential, earlier } from './credential.ts';
 import { digestOf, randomSecret } from './digest.ts';
-import { ADMIN_GROUP, NODES_GROUP, type User } from './user.ts';
+import { ADMIN_GROUP, NODES_GROUP, type Authenticated, type Identity } from './user.ts';
 
 export const SESSION_LIFETIME_MS = 12 * 60 * 60_000;
 /** A token revoked in another process works at most this long here. */
-const CACHE_MS = 4_000;
+const CACHE_MS = 2_000;
 const MAX_CACHED = 10_000;
 
-type Identity = Pick<User, 'name' | 'groups'>;
 interface Cached {
-  readonly identity: (Identity & { readonly isSession: boolean; readonly expiresAt: Date | undefined }) | undefined;
+  readonly found: (Authenticated & { readonly kind: string; readonly parent: Credential | undefined }) | undefined;
   readonly until: number;
 }
 
-/** Bearer tokens and console sessions: stored as digests, looked up at every request. */
+/** A console session, and the credential it was begun with, which it does not outlive. */
+export type Session = Authenticated & { readonly parent: Credential | undefined };
+
+/** The deployment's own tokens, and console sessions: stored as digests, looked up at every request. */
 @Injectable()
 export class AccessTokens implements OnModuleInit {
-  readonly #logger = new Logger(AccessTokens.name);
   readonly #cache = new Map<string, Cached>();
 
   constructor(
@@ -37,40 +40,73 @@ export class AccessTokens implements OnModuleInit {
       await this.database.accessToken.upsert({ where: { digest: row.digest }, create: row, update: row });
     }
     await this.database.accessToken.deleteMany({ where: { expiresAt: { lt: new Date() } } });
-    this.#logger.debug('Configured tokens are in place');
   }
 
-  /** Who holds this secret; undefined when nobody does, or no longer. */
-  async find(secret: string, kind: 'Token' | 'Session'): Promise<(Identity & { readonly expiresAt: Date | undefined }) | undefined> {
+  /** Whose configured token this is. */
+  async findToken(secret: string): Promise<Authenticated | undefined> {
+    const found = await this.#find(secret);
+    return found?.kind === 'Configured' ? found : undefined;
+  }
+
+  /** The session of this cookie; undefined when there is none, or no longer. Whether its parent still holds is not looked at. */
+  async findSession(secret: string): Promise<Session | undefined> {
+    const found = await this.#find(secret);
+    return found?.kind === 'Session' ? found : undefined;
+  }
+
+  /** The session or configured token of this id, as it is now. */
+  async findById(id: string): Promise<Session | undefined> {
+    const row = await this.database.accessToken.findUnique({ where: { id } });
+    return row && !isOver(row) ? sessionOfRow(row) : undefined;
+  }
+
+  /** Begins a console session; the secret is in the answer and nowhere else. It ends with the credential it was begun with. */
+  async createSession({ name, groups }: Identity, parent: Credential | undefined): Promise<{ readonly secret: string; readonly expiresAt: Date }> {
+    const secret = randomSecret();
+    const expiresAt = earlier(new Date(Date.now() + SESSION_LIFETIME_MS), parent?.expiresAt);
+    const data = { digest: digestOf(secret), kind: 'Session', userName: name, groups: [...groups], credential: parent ?? Prisma.DbNull, expiresAt };
+    await this.database.accessToken.create({ data });
+    return { secret, expiresAt };
+  }
+
+  /** Says which session it was. */
+  async endSession(secret: string): Promise<string | undefined> {
     const digest = digestOf(secret);
-    const key = Buffer.from(digest).toString('base64');
+    this.#cache.delete(keyOf(digest));
+    const row = await this.database.accessToken.findUnique({ where: { digest } });
+    await this.database.accessToken.deleteMany({ where: { digest, kind: 'Session' } });
+    return row?.kind === 'Session' ? row.id : undefined;
+  }
+
+  async #find(secret: string): Promise<Cached['found']> {
+    const digest = digestOf(secret);
+    const key = keyOf(digest);
     const now = Date.now();
     let cached = this.#cache.get(key);
     if (!cached || cached.until < now) {
       const row = await this.database.accessToken.findUnique({ where: { digest } });
-      cached = {
-        identity: row ? { name: row.userName, groups: row.groups, isSession: row.kind === 'Session', expiresAt: row.expiresAt ?? undefined } : undefined,
-        until: now + CACHE_MS,
-      };
+      cached = { found: row ? { ...sessionOfRow(row), kind: row.kind } : undefined, until: now + CACHE_MS };
       if (this.#cache.size >= MAX_CACHED) this.#cache.clear();
       this.#cache.set(key, cached);
     }
-    const { identity } = cached;
-    if (!identity || (identity.expiresAt && identity.expiresAt.getTime() < now)) return undefined;
-    return identity.isSession === (kind === 'Session') ? identity : undefined;
+    const { found } = cached;
+    const expiresAt = found?.credential.expiresAt;
+    return expiresAt !== undefined && Date.parse(expiresAt) <= now ? undefined : found;
   }
+}
 
-  /** Begins a console session; the secret is in the answer and nowhere else. */
-  async createSession(user: Identity): Promise<{ readonly secret: string; readonly expiresAt: Date }> {
-    const secret = randomSecret();
-    const expiresAt = new Date(Date.now() + SESSION_LIFETIME_MS);
-    await this.database.accessToken.create({ data: { digest: digestOf(secret), kind: 'Session', userName: user.name, groups: [...user.groups], expiresAt } });
-    return { secret, expiresAt };
-  }
+const keyOf = (digest: Uint8Array): string => Buffer.from(digest).toString('base64');
+const isOver = ({ expiresAt }: AccessToken): boolean => expiresAt !== null && expiresAt.getTime() <= Date.now();
 
-  async endSession(secret: string): Promise<void> {
-    const digest = digestOf(secret);
-    this.#cache.delete(Buffer.from(digest).toString('base64'));
-    await this.database.accessToken.deleteMany({ where: { digest, kind: 'Session' } });
-  }
+function sessionOfRow({ id, kind, userName, groups, expiresAt, credential }: AccessToken): Session {
+  const parent = Credential.safeParse(credential).data;
+  return {
+    identity: { name: userName, groups },
+    parent,
+    credential: {
+      ref: { type: kind === 'Session' ? 'Session' : 'Configured', id },
+      ...(expiresAt === null ? {} : { expiresAt: expiresAt.toISOString() }),
+      ...(parent?.scope ? { scope: parent.scope } : {}),
+    },
+  };
 }

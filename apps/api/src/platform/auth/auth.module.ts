@@ -1,15 +1,25 @@
 import { Global, Module } from '@nestjs/common';
 import { AccessTokens } from './access-tokens.ts';
+import { ApiKeys } from './api-keys.ts';
+import { Credentials } from './credentials.ts';
+import { LiveObjects } from './live-objects.ts';
+import { OpenConnections } from './open-connections.ts';
+import { OpenIdProvider } from './open-id-provider.ts';
+import { OpenIdTokens } from './open-id-tokens.ts';
 import { RequestGate } from './request-gate.ts';
-import { SessionSockets } from './session-sockets.ts';
+import { ServiceAccountTokens } from './service-account-tokens.ts';
 import { SessionsController } from './sessions.controller.ts';
+import { SigningKeys } from './signing-keys.ts';
 import { Tickets } from './tickets.ts';
 import { UPGRADE_GATE } from './upgrade-gate.ts';
 
 @Global()
 @Module({
   controllers: [SessionsController],
-  providers: [AccessTokens, Tickets, SessionSockets, RequestGate, { provide: UPGRADE_GATE, useExisting: RequestGate }],
-  exports: [AccessTokens, Tickets, RequestGate, UPGRADE_GATE],
+  providers: [
+    LiveObjects, AccessTokens, ApiKeys, SigningKeys, ServiceAccountTokens, OpenIdProvider, OpenIdTokens, Credentials,
+    Tickets, OpenConnections, RequestGate, { provide: UPGRADE_GATE, useExisting: RequestGate },
+  ],
+  exports: [Credentials, ServiceAccountTokens, SigningKeys, Tickets, OpenConnections, RequestGate, UPGRADE_GATE],
 })
 export class AuthModule {}

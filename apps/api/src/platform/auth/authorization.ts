@@ -1,5 +1,6 @@
 import { Problem } from '@corral/contracts';
 import type { RequestAttributes } from '@corral/api-machinery';
+import { isInScope } from './credential-scope.ts';
 import { ADMIN_GROUP, NODES_GROUP, type User } from './user.ts';
 
 /**
@@ -7,6 +8,7 @@ import { ADMIN_GROUP, NODES_GROUP, type User } from './user.ts';
  * until a rule here opens it.
  */
 export function isAllowed(user: User, attributes: RequestAttributes): boolean {
+  if (user.credential?.scope && !isInScope(user.credential.scope, attributes)) return false;
   if (user.groups.includes(ADMIN_GROUP)) return true;
   if (attributes.isResource) return user.groups.includes(NODES_GROUP) && isAllowedToNodes(attributes);
   return isOpenToAll(attributes) || (user.via !== 'Nothing' && isOpenToUsers(attributes.path));

@@ -1,40 +1,53 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { fastifyCookie } from '@fastify/cookie';
 import { Inject, Injectable } from '@nestjs/common';
-import { requestAttributes } from '@corral/api-machinery';
+import { requestAttributes, type RequestAttributes } from '@corral/api-machinery';
 import { Problem } from '@corral/contracts';
+import type { WebSocket } from 'ws';
 import { parseTarget } from '../http/request-target.ts';
-import { AccessTokens } from './access-tokens.ts';
 import { requireAllowed } from './authorization.ts';
-import { SessionSockets } from './session-sockets.ts';
+import type { Credential } from './credential.ts';
+import { Credentials } from './credentials.ts';
+import { OpenConnections } from './open-connections.ts';
 import { Tickets } from './tickets.ts';
 import type { AdmittedUpgrade, UpgradeGate } from './upgrade-gate.ts';
-import { ANONYMOUS, type User } from './user.ts';
+import { ANONYMOUS, type Identity, type User } from './user.ts';
 
 export const SESSION_COOKIE = 'corral_session';
 const BEARER_SUBPROTOCOL = 'base64url.bearer.authorization.k8s.io.';
 const AUTHENTICATED_GROUP = 'system:authenticated';
+/** RFC 6455, 7.4.1: policy violation. */
+const NOT_ALLOWED = 1008;
+const FAREWELL_MS = 500;
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS'];
 
 /** The one door: every HTTP request and every WebSocket handshake is authenticated and authorized here, before any handler. */
 @Injectable()
 export class RequestGate implements UpgradeGate {
   constructor(
-    @Inject(AccessTokens) private readonly tokens: AccessTokens,
+    @Inject(Credentials) private readonly credentials: Credentials,
     @Inject(Tickets) private readonly tickets: Tickets,
-    @Inject(SessionSockets) private readonly sockets: SessionSockets,
+    @Inject(OpenConnections) private readonly connections: OpenConnections,
   ) {}
 
-  /** Who sends this HTTP request; refuses with 401 or 403 when they may not. */
-  async admitRequest(method: string, url: string, headers: IncomingHttpHeaders): Promise<User> {
+  /** What a request asks for; refuses (400) a target that could be read in two ways. */
+  attributesOf(method: string, url: string): RequestAttributes {
     const { pathname, searchParams } = parseTarget(url);
-    const bearer = bearerOf(headers.authorization);
-    const user = await this.#authenticate(bearer, headers);
+    return requestAttributes(method, pathname, (name) => searchParams.get(name) ?? undefined);
+  }
+
+  /** Who sends this HTTP request; refuses with 401 what is shown and does not hold, with 403 a write another site may have sent. */
+  async identify(method: string, headers: IncomingHttpHeaders): Promise<User> {
+    const user = await this.#authenticate(bearerOf(headers.authorization), headers);
     if (user.via === 'Session' && !SAFE_METHODS.includes(method) && !isFromConsole(headers)) {
       throw new Problem('request.forbidden', 'a write with a session cookie needs the header X-Corral-Console: 1, which other sites cannot send');
     }
-    requireAllowed(user, requestAttributes(method, pathname, (name) => searchParams.get(name) ?? undefined));
     return user;
+  }
+
+  /** Refuses with 401 or 403 what they may not do. */
+  authorize(user: User, attributes: RequestAttributes): void {
+    requireAllowed(user, attributes);
   }
 
   async admit(request: IncomingMessage, url: URL): Promise<AdmittedUpgrade> {
@@ -46,27 +59,27 @@ export class RequestGate implements UpgradeGate {
     if (user.via === 'Session' && !isSameOrigin(request.headers)) {
       throw new Problem('request.forbidden', 'a WebSocket with a session cookie must come from the console itself');
     }
-    requireAllowed(user, requestAttributes('GET', url.pathname, (name) => url.searchParams.get(name) ?? undefined));
-    const session = user.via === 'Session' ? sessionOf(request.headers) : undefined;
+    const attributes = requestAttributes('GET', url.pathname, (name) => url.searchParams.get(name) ?? undefined);
+    this.authorize(user, attributes);
     return {
       user,
       subprotocols: offered.filter((name) => name !== carried),
       opened: (client) => {
-        if (session !== undefined) this.sockets.add(session, client);
+        client.once('close', this.connections.add(user, attributes, () => dismiss(client)));
       },
     };
   }
 
   async #authenticate(bearer: string | undefined, headers: IncomingHttpHeaders): Promise<User> {
     if (bearer !== undefined) {
-      const found = await this.tokens.find(bearer, 'Token');
-      if (!found) throw new Problem('request.unauthenticated', 'Unauthorized');
-      return identified(found, 'Token');
+      const found = await this.credentials.authenticate(bearer);
+      if (!found) throw unauthenticated();
+      return identified(found.identity, found.credential, 'Token');
     }
     const session = sessionOf(headers);
     // A session that has ended is no credential: sign-in must still be reachable with its cookie around.
-    const found = session === undefined ? undefined : await this.tokens.find(session, 'Session');
-    return found ? identified(found, 'Session') : ANONYMOUS;
+    const found = session === undefined ? undefined : await this.credentials.session(session);
+    return found ? identified(found.identity, found.credential, 'Session') : ANONYMOUS;
   }
 
   async #redeem(ticket: string, path: string): Promise<User> {
@@ -74,17 +87,26 @@ export class RequestGate implements UpgradeGate {
       const scope = /^WebSocket:(.*)$/.exec(purpose)?.[1];
       return scope !== undefined && (path === scope || path.startsWith(scope.endsWith('/') ? scope : `${scope}/`));
     });
-    if (!found) throw new Problem('request.unauthenticated', 'Unauthorized');
-    return identified(found, 'Ticket');
+    if (!found?.credential || !(await this.credentials.isValid(found.credential))) throw unauthenticated();
+    return identified(found.identity, found.credential, 'Ticket');
   }
 }
 
-const identified = ({ name, groups }: Pick<User, 'name' | 'groups'>, via: User['via']): User => ({ name, groups: [...groups, AUTHENTICATED_GROUP], via });
+const unauthenticated = (): Problem => new Problem('request.unauthenticated', 'Unauthorized');
+
+const identified = (identity: Identity, credential: Credential, via: User['via']): User => ({ ...identity, groups: [...new Set([...identity.groups, AUTHENTICATED_GROUP])], credential, via });
+
+function dismiss(client: WebSocket): void {
+  client.close(NOT_ALLOWED, 'the credential or the right this was opened with has ended');
+  // Until it answers, a client could go on talking.
+  const cutOff = setTimeout(() => client.terminate(), FAREWELL_MS);
+  client.once('close', () => clearTimeout(cutOff));
+}
 
 function bearerOf(authorization: string | undefined): string | undefined {
   if (authorization === undefined) return undefined;
   const match = /^Bearer\s+(\S+)\s*$/i.exec(authorization);
-  if (!match) throw new Problem('request.unauthenticated', 'Unauthorized');
+  if (!match) throw unauthenticated();
   return match[1];
 }
 

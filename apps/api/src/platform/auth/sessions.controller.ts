@@ -4,13 +4,15 @@ import { malformed } from '@corral/api-machinery';
 import { Problem } from '@corral/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { AccessTokens, SESSION_LIFETIME_MS } from './access-tokens.ts';
+import { AccessTokens } from './access-tokens.ts';
+import { credentialId, type Credential } from './credential.ts';
+import { Credentials } from './credentials.ts';
+import { OpenConnections } from './open-connections.ts';
 import { SESSION_COOKIE, sessionOf } from './request-gate.ts';
-import { SessionSockets } from './session-sockets.ts';
 import { SIGN_IN_LIFETIME_MS, Tickets, WEBSOCKET_LIFETIME_MS } from './tickets.ts';
-import type { User } from './user.ts';
+import type { Authenticated, Identity, User } from './user.ts';
 
-const Credentials = z.union([z.strictObject({ token: z.string().min(1) }), z.strictObject({ code: z.string().min(1) })]);
+const SignIn = z.union([z.strictObject({ token: z.string().min(1) }), z.strictObject({ code: z.string().min(1) })]);
 
 /** How people get into the console: a token or a one-time link becomes a cookie that no script can read. */
 @Controller()
@@ -18,25 +20,26 @@ export class SessionsController {
   constructor(
     @Inject(AccessTokens) private readonly tokens: AccessTokens,
     @Inject(Tickets) private readonly tickets: Tickets,
-    @Inject(SessionSockets) private readonly sockets: SessionSockets,
+    @Inject(Credentials) private readonly credentials: Credentials,
+    @Inject(OpenConnections) private readonly connections: OpenConnections,
   ) {}
 
   @Post('auth/sessions')
   async signIn(@Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
-    const credentials = Credentials.safeParse(body);
-    if (!credentials.success) throw malformed('the body must be {"token": "…"} or {"code": "…"}');
-    const user =
-      'token' in credentials.data ? await this.tokens.find(credentials.data.token, 'Token') : await this.tickets.redeem(credentials.data.code, isSignIn);
-    if (!user) throw new Problem('request.unauthenticated', 'the token or code is not valid, or no longer');
-    const expiresAt = await this.#begin(user, request, reply);
-    return { user: { name: user.name, groups: user.groups }, expiresAt };
+    const sent = SignIn.safeParse(body);
+    if (!sent.success) throw malformed('the body must be {"token": "…"} or {"code": "…"}');
+    const found = 'token' in sent.data ? await this.credentials.authenticate(sent.data.token) : await this.#redeem(sent.data.code);
+    if (!found) throw new Problem('request.unauthenticated', 'the token or code is not valid, or no longer');
+    const { name, groups } = found.identity;
+    const expiresAt = await this.#begin(found.identity, found.credential, request, reply);
+    return { user: { name, groups }, expiresAt };
   }
 
   @Get('sign-in')
   async followLink(@Query('code') code: string | undefined, @Req() request: FastifyRequest, @Res() reply: FastifyReply) {
-    const user = code === undefined ? undefined : await this.tickets.redeem(code, isSignIn);
-    if (!user) return reply.redirect('/?sign-in=expired', 303);
-    await this.#begin(user, request, reply);
+    const found = code === undefined ? undefined : await this.#redeem(code);
+    if (!found) return reply.redirect('/?sign-in=expired', 303);
+    await this.#begin(found.identity, found.credential, request, reply);
     return reply.header('referrer-policy', 'no-referrer').redirect('/', 303);
   }
 
@@ -47,10 +50,9 @@ export class SessionsController {
   }
 
   @Get('auth/session')
-  async current(@Req() request: FastifyRequest) {
-    const secret = sessionOf(request.headers);
-    const session = request.user.via === 'Session' && secret !== undefined ? await this.tokens.find(secret, 'Session') : undefined;
-    return { user: { name: request.user.name, groups: request.user.groups }, ...(session?.expiresAt ? { expiresAt: session.expiresAt } : {}) };
+  current(@Req() { user }: FastifyRequest) {
+    const expiresAt = user.via === 'Session' ? user.credential?.expiresAt : undefined;
+    return { user: { name: user.name, groups: user.groups }, ...(expiresAt === undefined ? {} : { expiresAt }) };
   }
 
   @Delete('auth/sessions')
@@ -58,8 +60,8 @@ export class SessionsController {
   async signOut(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<void> {
     const secret = sessionOf(request.headers);
     if (secret !== undefined) {
-      await this.tokens.endSession(secret);
-      this.sockets.end(secret);
+      const id = await this.tokens.endSession(secret);
+      if (id !== undefined) this.connections.endAll(credentialId({ ref: { type: 'Session', id } }));
     }
     void reply.header('set-cookie', cookie(request, '', 0));
   }
@@ -80,9 +82,15 @@ export class SessionsController {
     return { ticket: code, expiresAt };
   }
 
-  async #begin(user: Pick<User, 'name' | 'groups'>, request: FastifyRequest, reply: FastifyReply): Promise<Date> {
-    const { secret, expiresAt } = await this.tokens.createSession(user);
-    void reply.header('set-cookie', cookie(request, secret, SESSION_LIFETIME_MS / 1000)).header('cache-control', 'no-store');
+  /** Of a sign-in link: the session hangs on what the link was made with. */
+  async #redeem(code: string): Promise<Authenticated | undefined> {
+    const found = await this.tickets.redeem(code, isSignIn);
+    return found?.credential && (await this.credentials.isValid(found.credential)) ? { identity: found.identity, credential: found.credential } : undefined;
+  }
+
+  async #begin(identity: Identity, parent: Credential | undefined, request: FastifyRequest, reply: FastifyReply): Promise<Date> {
+    const { secret, expiresAt } = await this.tokens.createSession(identity, parent);
+    void reply.header('set-cookie', cookie(request, secret, Math.max(1, Math.ceil((expiresAt.getTime() - Date.now()) / 1000)))).header('cache-control', 'no-store');
     return expiresAt;
   }
 }
@@ -90,7 +98,7 @@ export class SessionsController {
 const isSignIn = (purpose: string): boolean => purpose === 'SignIn';
 
 /** What is stored is what was granted; `system:authenticated` is added again at every request. */
-const withoutAuthenticated = ({ name, groups }: User) => ({ name, groups: groups.filter((group) => group !== 'system:authenticated') });
+const withoutAuthenticated = (user: User): User => ({ ...user, groups: user.groups.filter((group) => group !== 'system:authenticated') });
 
 function cookie(request: FastifyRequest, value: string, maxAgeSeconds: number): string {
   return fastifyCookie.serialize(SESSION_COOKIE, value, {

@@ -1,3 +1,6 @@
+import type { RequestAttributes } from '@corral/api-machinery';
+import type { Credential } from './credential.ts';
+
 /** Who somebody is. Source: k8s.io/apiserver/pkg/authentication/user, Info. */
 export interface Identity {
   readonly name: string;
@@ -6,8 +9,16 @@ export interface Identity {
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
+/** Somebody who proved it, and by what. */
+export interface Authenticated {
+  readonly identity: Identity;
+  readonly credential: Credential;
+}
+
 /** Who is asking. */
 export interface User extends Identity {
+  /** What they showed, also where they then act for somebody else. Absent for nobody, and for what this process does itself. */
+  readonly credential?: Credential;
   /** How they proved it: a cookie needs protection from cross-site requests, a bearer token does not. */
   readonly via: 'Token' | 'Session' | 'Ticket' | 'Nothing';
 }
@@ -23,5 +34,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set on every request before any handler runs; authorization has passed when a handler runs. */
     user: User;
+    /** What the request asks for; set with the user. Undefined when its target could not be read. */
+    attributes: RequestAttributes | undefined;
   }
 }

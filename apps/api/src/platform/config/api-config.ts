@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isNetwork } from '../http/address-policy.ts';
+import { IDENTITY_ENV, identityConfigOf, requireWholeOpenId } from './identity-config.ts';
 
 /** An empty variable is one that is not set. */
 const unset = (value: unknown): unknown => (value === '' ? undefined : value);
@@ -47,7 +48,9 @@ export const ApiConfig = z
     CORRAL_EVICTED_NODES_PER_MINUTE: z.preprocess(unset, z.coerce.number('must be a number of nodes').positive().max(6_000).default(6)),
     CORRAL_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
     CORRAL_EXIT_ON_STDIN_EOF: z.enum(['0', '1']).default('0'),
+    ...IDENTITY_ENV,
   })
+  .superRefine(requireWholeOpenId)
   .transform((env) => ({
     databaseUrl: env.DATABASE_URL,
     redisUrl: env.REDIS_URL,
@@ -71,6 +74,7 @@ export const ApiConfig = z
     evictedNodesPerMinute: env.CORRAL_EVICTED_NODES_PER_MINUTE,
     logLevel: env.CORRAL_LOG_LEVEL,
     exitOnStdinEof: env.CORRAL_EXIT_ON_STDIN_EOF === '1',
+    ...identityConfigOf(env),
   }));
 export type ApiConfig = Readonly<z.output<typeof ApiConfig>>;
 

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { RequestListener, Server } from 'node:http';
+import type { RequestListener, Server, ServerResponse } from 'node:http';
 import fastifyCompress from '@fastify/compress';
 import fastifyCookie from '@fastify/cookie';
 import { requestAttributes, type RequestAttributes } from '@corral/api-machinery';
 import { KINDS } from '@corral/contracts';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { ApiConfig } from '../config/api-config.ts';
+import { OpenConnections } from '../auth/open-connections.ts';
 import { RequestGate } from '../auth/request-gate.ts';
 import { ANONYMOUS } from '../auth/user.ts';
 import { RequestMetrics } from '../telemetry/request-metrics.ts';
@@ -21,6 +22,8 @@ const HEADERS_TIMEOUT_MS = 30_000;
 /** What a request under way gets when the server stops. */
 const GRACE_MS = 1_000;
 const SWEEP_MS = 50;
+/** What the client of a request whose credential has ended gets to hear it. */
+const FAREWELL_MS = 500;
 const COMPRESS_FROM_BYTES = 1024;
 
 /**
@@ -66,9 +69,11 @@ export async function createHttpAdapter(config: ApiConfig): Promise<FastifyAdapt
 export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
   const fastify = app.getHttpAdapter().getInstance();
   const gate = app.get(RequestGate);
+  const connections = app.get(OpenConnections);
   const metrics = app.get(RequestMetrics);
 
   fastify.decorateRequest('user');
+  fastify.decorateRequest('attributes');
   // Clients that name a type for every request send it with an empty body too.
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
   app.useBodyParser('application/json', {}, (request, body, done) => {
@@ -82,7 +87,11 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
     request.user = ANONYMOUS;
     void reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
     if (isStreamed(request)) request.raw.headers['content-type'] = 'application/octet-stream';
-    request.user = await gate.admitRequest(request.method, request.url, request.headers);
+    const attributes = gate.attributesOf(request.method, request.url);
+    request.attributes = attributes;
+    request.user = await gate.identify(request.method, request.headers);
+    gate.authorize(request.user, attributes);
+    if (isLongRunning(attributes)) reply.raw.once('close', connections.add(request.user, attributes, () => endAnswer(reply.raw)));
   });
   fastify.addHook('onResponse', (request, reply, done) => {
     const attributes = requestAttributes(request.method, request.url.split('?', 1)[0] ?? '', (name) => queryValue(request.query, name));
@@ -95,6 +104,18 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
   fastify.setErrorHandler((error, request, reply) => sendStatus(error, request, reply));
   await fastify.register(fastifyCompress, { encodings: ['gzip', 'identity'], threshold: COMPRESS_FROM_BYTES });
   app.useGlobalFilters(new StatusFilter());
+}
+
+/** Requests that may last: they end with the credential they were made with. */
+function isLongRunning(attributes: RequestAttributes): boolean {
+  return attributes.isResource && (attributes.verb === 'watch' || (attributes.subresource !== '' && attributes.subresource !== 'status'));
+}
+
+/** As an answer that is over: a watch is resumed, and then refused. */
+function endAnswer(response: ServerResponse): void {
+  if (response.headersSent) response.end();
+  const cutOff = setTimeout(() => response.destroy(), FAREWELL_MS);
+  response.once('close', () => clearTimeout(cutOff));
 }
 
 function isStreamed(request: FastifyRequest): boolean {
