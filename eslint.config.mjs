@@ -5,7 +5,7 @@ import reactHooks from 'eslint-plugin-react-hooks';
 import ts from 'typescript-eslint';
 
 /** Architecture as lint: who may import whom (docs/ARCHITECTURE.md, "Layout"), and what pure code may not reach for. */
-const PURE = ['base', 'contracts', 'api-machinery', 'access-control', 'vm-lifecycle', 'scheduling', 'reconcile'];
+const PURE = ['base', 'contracts', 'api-machinery', 'access-control', 'vm-lifecycle', 'scheduling', 'quota', 'reconcile'];
 const TESTS = ['**/*.spec.ts', '**/*.spec.tsx', '**/test/**', '**/src/testing/**'];
 const RESOLVER = join(import.meta.dirname, 'tools/eslint-resolver.cjs');
 
@@ -25,7 +25,7 @@ const libs = (...names) => names.map((name) => `libs/${name}`);
 const FOLDERS = {
   base: libs('base'),
   contract: libs('contracts'),
-  domain: libs('api-machinery', 'access-control', 'vm-lifecycle', 'scheduling', 'reconcile', 'memory', 'guest-agent'),
+  domain: libs('api-machinery', 'access-control', 'vm-lifecycle', 'scheduling', 'quota', 'reconcile', 'memory', 'guest-agent'),
   adapter: libs('v86-host', 'object-store', 'embedded', 'client'),
   ui: libs('ui'),
   testing: libs('testing'),

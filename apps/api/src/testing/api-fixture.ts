@@ -33,10 +33,14 @@ export interface ApiFixture {
   readonly home: string;
   /** A request as the admin, unless headers say otherwise; a string body goes as it is. */
   request(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<ApiAnswer>;
+  /** Starts another server beside it, on the same database and a port of its own; stopped with it. */
+  peer(): Promise<ApiPeer>;
   /** Stops the server and starts another on the same database and port. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
+
+export type ApiPeer = Pick<ApiFixture, 'url' | 'app' | 'request'>;
 
 export interface ApiAnswer {
   readonly status: number;
@@ -94,11 +98,12 @@ export async function startApi(options: { consoleDir?: string; env?: Readonly<Re
     exitOnStdinEof: false,
     ...readIdentityConfig(options.env),
   };
-  const start = async (): Promise<NestFastifyApplication> => {
-    const app = await createApplication(config, GenericApi.register(config, options.imports));
-    await startApplication(app, config);
+  const start = async (own: ApiConfig = config): Promise<NestFastifyApplication> => {
+    const app = await createApplication(own, GenericApi.register(own, options.imports));
+    await startApplication(app, own);
     return app;
   };
+  const peers: NestFastifyApplication[] = [];
   let app = await start();
   const url = `http://127.0.0.1:${config.port}`;
   await client(app).create(namespaces as KindDefinition, { metadata: { name: 'default' } });
@@ -119,11 +124,19 @@ export async function startApi(options: { consoleDir?: string; env?: Readonly<Re
       return readFileSync(join(home, 'tls', 'tls.crt'), 'utf8');
     },
     request: (method, path, body, headers) => request(url, method, path, body, headers),
+    async peer() {
+      const own = { ...config, port: await getPort(), tlsDir: undefined };
+      const peer = await start(own);
+      peers.push(peer);
+      const peerUrl = `http://127.0.0.1:${own.port}`;
+      return { url: peerUrl, app: peer, request: (method, path, body, headers) => request(peerUrl, method, path, body, headers) };
+    },
     async restart() {
       await app.close();
       app = await start();
     },
     async stop() {
+      for (const peer of peers) await peer.close();
       await app.close();
       await postgres.stop();
       rmSync(home, { recursive: true, force: true });

@@ -2,6 +2,8 @@ import { Global, Module } from '@nestjs/common';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { counted } from '../../platform/objects/counted-writes.ts';
 import { Admission } from '../../platform/objects/admission.ts';
+import { ChargedStore } from '../quota/charged-store.ts';
+import { LimitRangeIndex, QuotaIndex } from '../quota/quota-index.ts';
 import { ContinueTokens } from './continue-tokens.ts';
 import { DiscoveryRoutes } from './discovery.routes.ts';
 import { GarbageCollector } from './garbage-collector.ts';
@@ -19,10 +21,13 @@ import { Watches } from './watches.ts';
     Admission,
     ContinueTokens,
     Watches,
+    QuotaIndex,
+    LimitRangeIndex,
+    ChargedStore,
     Resources,
     { provide: OBJECT_CLIENT, useFactory: (resources: Resources) => counted(resources.client), inject: [Resources] },
   ],
-  exports: [Admission, Resources, Watches, OBJECT_CLIENT],
+  exports: [Admission, Resources, Watches, QuotaIndex, LimitRangeIndex, ChargedStore, OBJECT_CLIENT],
 })
 export class ResourcesModule {}
 

@@ -8,9 +8,9 @@ import {
 } from '@corral/api-machinery';
 import { Problem, qualifiedResource, type FieldProblem, type KindDefinition, type KubeObject, type ObjectClient } from '@corral/contracts';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PostgresStore } from '../../platform/database/postgres-store.ts';
 import type { Identity } from '../../platform/auth/user.ts';
 import { Admission, type AdmissionRequest } from '../../platform/objects/admission.ts';
+import { ChargedStore } from '../quota/charged-store.ts';
 import { ContinueTokens } from './continue-tokens.ts';
 import { objectClientOf } from './local-object-client.ts';
 import { Watches } from './watches.ts';
@@ -59,7 +59,7 @@ export class Resources {
   readonly #objects: ObjectClient;
 
   constructor(
-    @Inject(PostgresStore) private readonly store: PostgresStore,
+    @Inject(ChargedStore) private readonly store: ChargedStore,
     @Inject(Admission) private readonly admission: Admission,
     @Inject(ContinueTokens) private readonly tokens: ContinueTokens,
     @Inject(Watches) watches: Watches,
@@ -121,6 +121,7 @@ export class Resources {
       try {
         if (!options.dryRun) return await this.store.create(kind, object);
         if (await this.store.get(kind, object.metadata.namespace, object.metadata.name)) throw objectExists(kind, object.metadata.name);
+        await this.store.check({ type: 'Create', kind, object });
         return object;
       } catch (error) {
         if (!isProblem(error, 'object.exists') || !isNameMadeUp(decoded) || attempt === NAME_ATTEMPTS) throw error;
@@ -216,7 +217,10 @@ export class Resources {
       const current = await this.get(kind, address);
       const next = successor(current, await decide(current));
       if (!next) return current;
-      if (options.dryRun) return next;
+      if (options.dryRun) {
+        await this.store.check({ type: 'Update', kind, current, next });
+        return next;
+      }
       try {
         return isReleased(kind, next) ? await this.store.remove(kind, current, next) : await this.store.update(kind, current, next);
       } catch (error) {
@@ -243,6 +247,7 @@ export class Resources {
       }
     }
     const accepted = accept(kind, { ...candidate, object, problems }, options);
+    for (const permit of this.admission.permitsOf(kind)) await permit(accepted, previous, request);
     for (const warning of kind.warnings?.(accepted) ?? []) options.warn?.(warning);
     return accepted;
   }

@@ -35,11 +35,19 @@ export type AdmissionDefaulter<Spec, Status> = (
   request: AdmissionRequest,
 ) => Promise<KubeObject<Spec, Status>>;
 
+/** Refuses (403) what the rules of a namespace forbid. Runs last, on an object that is otherwise fine; must write nothing. */
+export type AdmissionPermit<Spec, Status> = (
+  object: KubeObject<Spec, Status>,
+  previous: KubeObject<Spec, Status> | undefined,
+  request: AdmissionRequest,
+) => Promise<void>;
+
 /** Where a feature module says what its kind needs beside its schema. Call from a provider's constructor or onModuleInit. */
 @Injectable()
 export class Admission {
   readonly #checks = new Map<string, AdmissionCheck<unknown, unknown>[]>();
   readonly #defaulters = new Map<string, AdmissionDefaulter<unknown, unknown>[]>();
+  readonly #permits = new Map<string, AdmissionPermit<unknown, unknown>[]>();
 
   check<Spec, Status>(kind: KindDefinition<Spec, Status>, check: AdmissionCheck<Spec, Status>): void {
     append(this.#checks, qualifiedResource(kind), check as AdmissionCheck<unknown, unknown>);
@@ -47,6 +55,20 @@ export class Admission {
 
   default<Spec, Status>(kind: KindDefinition<Spec, Status>, defaulter: AdmissionDefaulter<Spec, Status>): void {
     append(this.#defaulters, qualifiedResource(kind), defaulter as AdmissionDefaulter<unknown, unknown>);
+  }
+
+  /** A namespace's own defaults: filled in before what the kind's feature module would. */
+  defaultFirst<Spec, Status>(kind: KindDefinition<Spec, Status>, defaulter: AdmissionDefaulter<Spec, Status>): void {
+    const resource = qualifiedResource(kind);
+    this.#defaulters.set(resource, [defaulter as AdmissionDefaulter<unknown, unknown>, ...(this.#defaulters.get(resource) ?? [])]);
+  }
+
+  permit<Spec, Status>(kind: KindDefinition<Spec, Status>, permit: AdmissionPermit<Spec, Status>): void {
+    append(this.#permits, qualifiedResource(kind), permit as AdmissionPermit<unknown, unknown>);
+  }
+
+  permitsOf(kind: KindDefinition): readonly AdmissionPermit<unknown, unknown>[] {
+    return this.#permits.get(qualifiedResource(kind)) ?? [];
   }
 
   checksOf(kind: KindDefinition): readonly AdmissionCheck<unknown, unknown>[] {
