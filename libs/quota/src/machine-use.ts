@@ -2,7 +2,7 @@ import { findCondition, parseBytes, type VirtualMachine, type VmTermination } fr
 import { desiredState, restarts } from '@corral/vm-lifecycle';
 
 /** Ends after which a machine starts again whatever its policy says. */
-const STARTS_AGAIN: ReadonlySet<VmTermination['reason']> = new Set(['Stopped', 'NodeStopped', 'NodeLost']);
+const STARTS_AGAIN: ReadonlySet<VmTermination['reason']> = new Set(['Stopped', 'NodeStopped', 'NodeLost', 'Moved']);
 
 /**
  * Whether the machine has a process, or may get one without anybody asking the API again: then it takes memory. One that
