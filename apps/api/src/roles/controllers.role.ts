@@ -5,10 +5,11 @@ import { EventsModule } from '../modules/events/events.module.ts';
 import { ImagesModule } from '../modules/images/images.module.ts';
 import { NamespacesModule } from '../modules/namespaces/namespaces.module.ts';
 import { NodesModule } from '../modules/nodes/nodes.module.ts';
+import { QuotasModule } from '../modules/quota/quotas.module.ts';
 import { GarbageCollectionModule } from '../modules/resources/resources.module.ts';
 import { SchedulerModule } from '../modules/scheduler/scheduler.module.ts';
 import { SnapshotsModule } from '../modules/snapshots/snapshots.module.ts';
 
 /** What works on its own: reconcilers and the scheduler. List feature modules here. */
-@Module({ imports: [AdmissionRulesModule, ControllersModule, GarbageCollectionModule, NamespacesModule, NodesModule, SchedulerModule, ImagesModule, SnapshotsModule, EventsModule] })
+@Module({ imports: [AdmissionRulesModule, ControllersModule, GarbageCollectionModule, NamespacesModule, NodesModule, QuotasModule, SchedulerModule, ImagesModule, SnapshotsModule, EventsModule] })
 export class ControllersRole {}
