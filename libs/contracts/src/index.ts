@@ -9,6 +9,8 @@ export * from './kinds/virtual-machine.ts';
 export * from './kinds/virtual-machine-snapshot.ts';
 export * from './kinds/virtual-machine-image.ts';
 export * from './kinds/core.ts';
+export * from './kinds/placement.ts';
+export * from './kinds/priority-class.ts';
 export * from './kinds/label-selector.ts';
 export * from './kinds/access-control.ts';
 export * from './kinds/service-account.ts';

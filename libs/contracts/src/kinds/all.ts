@@ -2,6 +2,7 @@ import type { KindDefinition } from '../kind.ts';
 import { clusterRoleBindings, clusterRoles, roleBindings, roles } from './access-control.ts';
 import { apiKeys } from './api-key.ts';
 import { events, leases, namespaces, nodes } from './core.ts';
+import { priorityClasses } from './priority-class.ts';
 import { secrets } from './secret.ts';
 import { serviceAccounts } from './service-account.ts';
 import { limitRanges } from './limit-range.ts';
@@ -14,6 +15,6 @@ import { virtualMachines } from './virtual-machine.ts';
 export const KINDS = [
   namespaces, nodes, events, leases,
   serviceAccounts, secrets, apiKeys, resourceQuotas, limitRanges,
-  roles, roleBindings, clusterRoles, clusterRoleBindings,
+  roles, roleBindings, clusterRoles, clusterRoleBindings, priorityClasses,
   virtualMachines, virtualMachineSnapshots, virtualMachineImages,
 ] as unknown as readonly KindDefinition[];

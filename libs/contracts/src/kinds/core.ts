@@ -53,7 +53,10 @@ export const NodeStatus = z.object({
       /** How guest RAM is held; more modes come with the memory engine. */
       memoryMode: z.enum(['Copy', 'Shared', 'Paged']),
       machines: z.number().int().optional(),
+      /** Images whose machines start at once here: their golden snapshots are at hand. */
       images: z.array(z.string()).optional(),
+      /** Digests of the snapshots at hand, the most recently used first; a machine that continues from one starts soonest here. */
+      snapshots: z.array(z.string()).optional(),
     })
     .optional(),
 });

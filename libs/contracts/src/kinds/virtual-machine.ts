@@ -5,6 +5,7 @@ import type { FieldProblem } from '../problems.ts';
 import { MIB, parseBytes } from '../quantity.ts';
 import { BytesQuantity, DnsName, labelProblems } from './fields.ts';
 import { ImageParts } from './image-parts.ts';
+import { isSchedulerName, PLACEMENT_FIELDS, placementProblems, SCHEDULER_NAMES } from './placement.ts';
 
 /** v86 clamps more than this silently; so Corral refuses it. */
 export const MAX_MEMORY_MIB = 2047;
@@ -27,7 +28,7 @@ export const VirtualMachineSpec = z.strictObject({
     .enum(['Golden', 'Cold'])
     .default('Golden')
     .describe('Golden resumes the image’s golden snapshot where one fits; Cold always boots from the BIOS.'),
-  nodeSelector: z.record(z.string(), z.string()).default({}).describe('Labels a node must carry.'),
+  ...PLACEMENT_FIELDS,
   nodeName: z.string().optional().describe('The node it is bound to. Written by the scheduler.'),
 });
 export type VirtualMachineSpec = z.output<typeof VirtualMachineSpec>;
@@ -78,6 +79,8 @@ export type VmContinuation = z.output<typeof VmContinuation>;
 export const VirtualMachineStatus = z.object({
   phase: z.enum(VM_PHASES).optional(),
   nodeName: z.string().optional(),
+  /** The node on which machines of lower priority make room for this one; it is bound there, or elsewhere, once it fits. */
+  nominatedNodeName: z.string().optional(),
   /** One higher each time it starts anew; every effect of a node is fenced by it. */
   incarnation: z.number().int().optional(),
   observedGeneration: z.number().int().optional(),
@@ -134,7 +137,12 @@ export const virtualMachines: KindDefinition<VirtualMachineSpec, VirtualMachineS
     'spec.source.snapshot': (vm) => vm.spec?.source.snapshot ?? '',
     'status.phase': (vm) => vm.status?.phase ?? '',
   },
-  warnings: (vm) => (vm.spec?.residentMemory === undefined ? [] : ['spec.residentMemory is recorded but not enforced by this version']),
+  warnings: ({ spec }) => [
+    ...(spec?.residentMemory === undefined ? [] : ['spec.residentMemory is recorded but not enforced by this version']),
+    ...(spec?.schedulerName === undefined || isSchedulerName(spec.schedulerName)
+      ? []
+      : [`spec.schedulerName: no scheduler of this server is called "${spec.schedulerName}" (${SCHEDULER_NAMES.join(', ')} are): the machine waits until something else binds it`]),
+  ],
   validate(vm, previous) {
     const problems: FieldProblem[] = [];
     const { source, memory } = vm.spec ?? { source: {} };
@@ -156,6 +164,7 @@ export const virtualMachines: KindDefinition<VirtualMachineSpec, VirtualMachineS
     if (residentMemory !== undefined && residentMemory !== previous?.spec?.residentMemory && (parseBytes(residentMemory) ?? 0) < MIN_MEMORY_MIB * MIB) {
       problems.push({ field: 'spec.residentMemory', reason: 'FieldValueInvalid', message: `must be at least ${MIN_MEMORY_MIB}Mi` });
     }
+    if (JSON.stringify(placementOf(previous)) !== JSON.stringify(placementOf(vm))) problems.push(...placementProblems(placementOf(vm)));
     // Absent is not changed: the server fills in what a manifest leaves to it, again.
     if (previous) {
       if (JSON.stringify(previous.spec?.source) !== JSON.stringify(source)) {
@@ -167,7 +176,16 @@ export const virtualMachines: KindDefinition<VirtualMachineSpec, VirtualMachineS
       if (vm.spec?.nodeName !== undefined && previous.spec?.nodeName !== undefined && previous.spec.nodeName !== vm.spec.nodeName) {
         problems.push({ field: 'spec.nodeName', reason: 'FieldValueForbidden', message: 'is immutable once the machine is bound' });
       }
+      for (const field of ['priorityClassName', 'priority', 'preemptionPolicy', 'schedulerName'] as const) {
+        if (previous.spec?.[field] === undefined || vm.spec?.[field] === undefined || previous.spec[field] === vm.spec[field]) continue;
+        problems.push({ field: `spec.${field}`, reason: 'FieldValueForbidden', message: 'is immutable' });
+      }
     }
     return problems;
   },
 };
+
+function placementOf(vm: VirtualMachine | undefined) {
+  const { tolerations, affinity, topologySpreadConstraints, schedulerName, priorityClassName } = vm?.spec ?? {};
+  return { tolerations, affinity, topologySpreadConstraints, schedulerName, priorityClassName };
+}

@@ -3,9 +3,10 @@ import { ImageAdmission } from '../images/image.admission.ts';
 import { NamespaceAdmission } from '../namespaces/namespace.admission.ts';
 import { LimitRangeAdmission } from '../quota/limit-range.admission.ts';
 import { QuotaAdmission } from '../quota/quota.admission.ts';
+import { PriorityAdmission } from '../scheduler/priority.admission.ts';
 import { SnapshotAdmission } from '../snapshots/snapshot.admission.ts';
 import { VirtualMachineAdmission } from '../virtual-machines/virtual-machine.admission.ts';
 
 /** What kinds need beside their schemas. Belongs wherever objects are written, in every role. */
-@Module({ providers: [NamespaceAdmission, QuotaAdmission, LimitRangeAdmission, VirtualMachineAdmission, SnapshotAdmission, ImageAdmission] })
+@Module({ providers: [NamespaceAdmission, PriorityAdmission, QuotaAdmission, LimitRangeAdmission, VirtualMachineAdmission, SnapshotAdmission, ImageAdmission] })
 export class AdmissionRulesModule {}
