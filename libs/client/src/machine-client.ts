@@ -53,6 +53,12 @@ export class MachineClient {
     return this.#connection.openSocket(this.#path('serial'), { replay: String(replayBytes) });
   }
 
+  /** What was said on the serial console lately. */
+  async serialTail(signal: AbortSignal): Promise<Uint8Array> {
+    const response = await this.#connection.open({ method: 'GET', path: this.#path('serial'), headers: { accept: '*/*' } }, signal);
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
   async readFile(path: string, signal: AbortSignal): Promise<{ readonly bytes: ReadableStream<Uint8Array>; readonly sizeBytes: number | undefined }> {
     const response = await this.#connection.open({ method: 'GET', path: this.#path('files'), query: { path }, headers: { accept: '*/*' } }, signal);
     const length = response.headers.get('content-length');

@@ -8,8 +8,8 @@ import { LaunchFailure } from './launch-failure.ts';
 
 const SOURCES = ['apps', 'libs', 'prisma', 'package-lock.json', 'tsconfig.base.json', 'nx.json'];
 const NOT_SOURCES = new Set(['node_modules', 'dist', 'generated', 'coverage']);
-const OUTPUTS = ['apps/api/dist/main.js', 'apps/worker/dist/main.js', 'apps/console/dist/index.html'];
-const PROJECTS = ['@corral/api', '@corral/worker', '@corral/console'];
+const OUTPUTS = ['apps/api/dist/main.js', 'apps/worker/dist/main.js', 'apps/console/dist/index.html', 'apps/cli/dist/main.js'];
+const PROJECTS = ['@corral/api', '@corral/worker', '@corral/console', '@corral/cli'];
 
 /** Builds what Corral runs. Nx knows best what is stale, but takes seconds to say so: a stamp says it in milliseconds. */
 export async function buildIfStale(

@@ -10,6 +10,7 @@ import { serveFiles } from './files.http.ts';
 import { applyInput } from './input.http.ts';
 import { readJson, refuseUpgrade, respondError, respondJson, SUCCESS } from './respond.ts';
 import { serveScreenshot } from './screen.http.ts';
+import { serveSerialTail } from './serial.http.ts';
 import { serveSerialSocket } from './serial.socket.ts';
 import type { Vm } from './vm.ts';
 
@@ -61,6 +62,10 @@ export class DataPlaneServer {
       case '/screenshot':
         allow(request, 'GET');
         return serveScreenshot(this.#vm.emulator().screen, response, searchParams);
+      case '/serial':
+        allow(request, 'GET');
+        this.#vm.emulator();
+        return serveSerialTail(this.#vm.serial, response);
       case '/input': {
         allow(request, 'POST');
         const body = parse(InputRequest, await readJson(request));

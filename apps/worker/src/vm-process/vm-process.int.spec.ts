@@ -228,6 +228,7 @@ describe('a running machine', () => {
     await eventually('the shell answered', () => socket.text().includes('serial-42'));
     const late = await vm.socket('/serial?replay=65536');
     await eventually('a late viewer sees it too', () => late.text().includes('serial-42'));
+    expect((await vm.http('GET', '/serial')).body.toString()).toContain('serial-42');
     const fresh = await vm.socket('/serial');
     expect(fresh.text()).toBe('');
     for (const each of [socket, late, fresh]) each.terminate();

@@ -41,6 +41,11 @@ export class MachineController {
     return this.#carry(request, reply, 'screenshot', {}, SHOWN);
   }
 
+  @Get('serial')
+  serial(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
+    return this.#carry(request, reply, 'serial', {}, SHOWN);
+  }
+
   @Get('files')
   readFile(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
     return this.#carryFile(request, reply, {});
