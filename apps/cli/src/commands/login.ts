@@ -1,4 +1,5 @@
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash, type X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import { connect } from 'node:tls';
 import { createInterface } from 'node:readline/promises';
 import { Connection } from '@corral/client';
@@ -84,7 +85,10 @@ const fingerprintOf = (certificate: X509Certificate): string => createHash('sha2
 function inspect(url: URL): Promise<{ readonly isTrusted: boolean; readonly certificate: X509Certificate }> {
   return new Promise((resolve, reject) => {
     // Nothing is sent over this connection: it only shows the certificate.
-    const socket = connect({ host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 443), servername: url.hostname, rejectUnauthorized: false, timeout: HANDSHAKE_DEADLINE_MS });
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    // RFC 6066, 3: a server is named to it by name only, never by address.
+    const name = isIP(host) === 0 ? { servername: host } : {};
+    const socket = connect({ host, port: Number(url.port || 443), ...name, rejectUnauthorized: false, timeout: HANDSHAKE_DEADLINE_MS });
     const fail = (cause?: unknown): void => {
       socket.destroy();
       reject(new Problem('dependency.unavailable', `${url.origin} could not be reached`, { cause }));
