@@ -29,6 +29,8 @@ const Environment = z.object({
   CORRAL_MACHINES_MAX: z.coerce.number().int().min(1).max(10_000).default(250),
   /** Kept from guests for the agent and the rest of the host. */
   CORRAL_RESERVED_MEMORY_MIB: z.coerce.number().int().min(0).default(512),
+  /** How long this node may go without renewing its Lease before it serves nothing and is taken for lost. */
+  CORRAL_LEASE_SECONDS: z.coerce.number().int().min(2).max(40).default(40),
   /** Node agents that divide this host's memory among them. */
   CORRAL_WORKERS_ON_HOST: z.coerce.number().int().min(1).max(64).default(1),
   CORRAL_ARTIFACT_CACHE_MIB: z.coerce.number().int().min(1).default(20_480),
@@ -49,6 +51,7 @@ const AgentConfig = Environment.transform((env) => ({
   poolSize: env.CORRAL_POOL_SIZE,
   machinesMax: env.CORRAL_MACHINES_MAX,
   reservedMemoryMiB: env.CORRAL_RESERVED_MEMORY_MIB,
+  leaseSeconds: env.CORRAL_LEASE_SECONDS,
   workersOnHost: env.CORRAL_WORKERS_ON_HOST,
   artifactCacheMiB: env.CORRAL_ARTIFACT_CACHE_MIB,
   snapshotCacheMiB: env.CORRAL_SNAPSHOT_CACHE_MIB,

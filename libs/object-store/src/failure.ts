@@ -1,8 +1,9 @@
 /**
  * Unreachable: no answer, or one that says the store itself is unwell. Full: it has no room. Denied: our key may not.
  * Timeout: it stopped making progress. Corrupt: the bytes are not the ones that were promised.
+ * Conflict: the key holds something else already.
  */
-export type ObjectStoreFailureReason = 'Unreachable' | 'NotFound' | 'Full' | 'Denied' | 'Timeout' | 'Corrupt';
+export type ObjectStoreFailureReason = 'Unreachable' | 'NotFound' | 'Full' | 'Denied' | 'Timeout' | 'Corrupt' | 'Conflict';
 
 /** Something the object store did not do. `message` names the operation and is fit for a condition. */
 export class ObjectStoreFailure extends Error {
@@ -22,6 +23,7 @@ const DESCRIPTIONS: Readonly<Record<ObjectStoreFailureReason, string>> = {
   Denied: 'the object store refused our credentials',
   Timeout: 'the object store did not answer in time',
   Corrupt: 'the bytes are damaged',
+  Conflict: 'there is something already',
 };
 
 /** Any error of the SDK, the network or a deadline, as a failure of `operation`. */
@@ -46,6 +48,8 @@ const REASONS_BY_NAME: Readonly<Record<string, ObjectStoreFailureReason>> = {
   XAmzContentSHA256Mismatch: 'Corrupt',
   XAmzContentChecksumMismatch: 'Corrupt',
   TimeoutError: 'Timeout',
+  PreconditionFailed: 'Conflict',
+  ConditionalRequestConflict: 'Conflict',
 };
 
 function reasonOf(error: unknown): ObjectStoreFailureReason {
@@ -58,6 +62,9 @@ function reasonOf(error: unknown): ObjectStoreFailureReason {
     case 401:
     case 403:
       return 'Denied';
+    case 409:
+    case 412:
+      return 'Conflict';
     case 507:
       return 'Full';
     default:

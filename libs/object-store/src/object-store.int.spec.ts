@@ -53,6 +53,15 @@ describe('ObjectStore', () => {
     await store.readyCheck();
   });
 
+  it.each([1, 20 * MIB])('of %d bytes: what is there already is never replaced where that is asked for, and the same bytes again are no conflict', async (sizeBytes) => {
+    const [first, second] = [randomBytes(sizeBytes), randomBytes(sizeBytes)];
+    const put = (bytes: Buffer): Promise<unknown> => store.putStream(`once/${sizeBytes}`, Readable.from([bytes]), { sha256: sha256Of(bytes), sizeBytes, ifAbsent: true });
+    await put(first);
+    await put(first);
+    await expect(put(second)).rejects.toMatchObject(reason('Conflict'));
+    expect(await buffer(await store.getStream(`once/${sizeBytes}`))).toEqual(first);
+  });
+
   it.each([0, 1, 8 * MIB, 8 * MIB + 1, 20 * MIB])('stores %d bytes and gives them back', async (sizeBytes) => {
     const bytes = randomBytes(sizeBytes);
     const stored = await store.putStream('sizes/x', Readable.from([bytes]), { sha256: sha256Of(bytes), sizeBytes });

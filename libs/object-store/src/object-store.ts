@@ -36,6 +36,8 @@ export interface PutOptions {
   /** Likewise. */
   readonly sizeBytes?: number;
   readonly contentType?: string;
+  /** The key is only ever given these bytes: where others are already, they stay and the upload fails with Conflict. */
+  readonly ifAbsent?: boolean;
   readonly signal?: AbortSignal;
 }
 export interface GetOptions {
@@ -119,8 +121,11 @@ export class ObjectStore {
     const operation = `Upload of ${key}`;
     const deadline = new ProgressDeadline(operation, this.#timeoutMs, options.signal);
     try {
-      const { stored, checksums } = await this.#upload(operation, key, body, options, deadline);
-      await this.#confirm(operation, stored, checksums, deadline);
+      const { stored, checksums, wasThere } = await this.#upload(operation, key, body, options, deadline);
+      await this.#confirm(operation, stored, checksums, deadline).catch((error: unknown) => {
+        if (!wasThere || toFailure(operation, error).reason !== 'Corrupt') throw error;
+        throw new ObjectStoreFailure('Conflict', `${operation}: there are other bytes already`, { cause: error });
+      });
       return stored;
     } catch (error) {
       if (options.signal?.aborted) throw options.signal.reason;
@@ -140,11 +145,12 @@ export class ObjectStore {
     operation: string,
     key: string,
     body: Readable,
-    { sha256, sizeBytes, contentType = 'application/octet-stream' }: PutOptions,
+    { sha256, sizeBytes, contentType = 'application/octet-stream', ifAbsent = false }: PutOptions,
     deadline: ProgressDeadline,
-  ): Promise<{ stored: StoredObject; checksums: readonly string[] }> {
+  ): Promise<{ stored: StoredObject; checksums: readonly string[]; wasThere: boolean }> {
     const digest = new TreeDigest(PART_BYTES);
     let sum: ReturnType<TreeDigest['digest']> | undefined;
+    let wasThere = false;
     const checked = new Transform({
       transform(chunk: Buffer, _encoding, done) {
         digest.update(chunk);
@@ -166,7 +172,14 @@ export class ObjectStore {
     const reading = pipeline(body, checked, { signal: deadline.signal });
     const upload = new Upload({
       client: this.#client,
-      params: { Bucket: this.bucket, Key: key, Body: checked, ContentType: contentType, ChecksumAlgorithm: 'SHA256' },
+      params: {
+        Bucket: this.bucket,
+        Key: key,
+        Body: checked,
+        ContentType: contentType,
+        ChecksumAlgorithm: 'SHA256',
+        ...(ifAbsent ? { IfNoneMatch: '*' } : {}),
+      },
       partSize: PART_BYTES,
       queueSize: PARTS_AT_ONCE,
     });
@@ -178,7 +191,9 @@ export class ObjectStore {
       await Promise.all([reading, upload.done()]);
     } catch (error) {
       await upload.abort().catch(() => undefined);
-      throw error;
+      // Whether what is there is what was sent, an earlier try of the same for instance, is seen when it is confirmed.
+      if (!ifAbsent || !sum || toFailure(operation, error).reason !== 'Conflict') throw error;
+      wasThere = true;
     } finally {
       deadline.signal.removeEventListener('abort', abort);
     }
@@ -186,6 +201,7 @@ export class ObjectStore {
     return {
       stored: { key, sizeBytes: digest.sizeBytes, sha256: sum.sha256 },
       checksums: [sum.checksum, sum.compositeChecksum],
+      wasThere,
     };
   }
 

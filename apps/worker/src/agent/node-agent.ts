@@ -20,12 +20,14 @@ import { Spool } from '../snapshots/spool.ts';
 import { Convergence } from './convergence.ts';
 import { within } from './deadline.ts';
 import { depart } from './departure.ts';
+import { Expiry, killWhatIsLost } from './fence.ts';
 import { Hints } from './hints.ts';
 import { ImagePrefetch } from './image-prefetch.ts';
 import { NodeLease } from './lease.ts';
 import { Metrics } from './metrics.ts';
 import { NodeWatches } from './node-watches.ts';
 import { advertisedHost, Registration } from './registration.ts';
+import { systemSteadyClock } from './steady-clock.ts';
 import { housekeeping, signOfLife } from './upkeep.ts';
 
 const CONVERGENCE_CONCURRENCY = 16;
@@ -40,6 +42,8 @@ export class NodeAgent {
   readonly #log: Logger;
   readonly #store: ObjectStore;
   readonly #client: HttpObjectClient;
+  /** For the sign of life: an answer that comes after the next renewal is due helps nobody. */
+  readonly #urgentClient: HttpObjectClient;
   readonly #recorder: EventRecorder;
   readonly #watches: NodeWatches;
   readonly #metrics: Metrics;
@@ -53,6 +57,11 @@ export class NodeAgent {
     this.#store = store;
     this.#log = log.child({ node: config.nodeName });
     this.#client = new HttpObjectClient({ baseUrl: config.apiUrl, token: config.nodeToken });
+    this.#urgentClient = new HttpObjectClient({
+      baseUrl: config.apiUrl,
+      token: config.nodeToken,
+      deadlineMs: Math.max(1_000, (config.leaseSeconds * 1000) / 4),
+    });
     this.#recorder = new EventRecorder({
       client: this.#client,
       component: 'corral-worker',
@@ -118,6 +127,7 @@ export class NodeAgent {
       supervisor,
       store,
       spool,
+      isServing: () => lease.isHeld,
       recorder,
       clock,
       log,
@@ -131,10 +141,26 @@ export class NodeAgent {
     snapshots.onChange((key) => snapshotController.enqueue(key));
     images.onChange((key) => imageController.enqueue(key));
 
-    const dataPlaneUrl = await this.#openDataPlane(supervisor);
-    const { machinesMax, reservedMemoryMiB, workersOnHost } = this.#config;
+    const { machinesMax, reservedMemoryMiB, workersOnHost, leaseSeconds } = this.#config;
+    const lease = new NodeLease({
+      client: this.#urgentClient,
+      nodeName,
+      termSeconds: leaseSeconds,
+      clock,
+      steadyClock: systemSteadyClock,
+      reclaim: () => killWhatIsLost({ client: this.#urgentClient, nodeName, supervisor, log }),
+    });
+    const { server: dataPlane, url: dataPlaneUrl } = await this.#openDataPlane(supervisor, lease);
+    const expiry = new Expiry(
+      () => lease.remainingMs,
+      () => {
+        log.warn(`The Lease could not be renewed for ${leaseSeconds} s: this node serves nothing until it is`);
+        dataPlane.cut();
+      },
+    );
+    this.#disposer.add(() => expiry.stop());
     const registration = new Registration({
-      client,
+      client: this.#urgentClient,
       nodeName,
       dataPlaneUrl,
       v86Build: build,
@@ -145,7 +171,7 @@ export class NodeAgent {
       machines: () => supervisor.liveCount,
       images: () => prefetch.ready,
     });
-    const signs = signOfLife(registration, new NodeLease({ client, nodeName, clock }), log);
+    const signs = signOfLife(registration, lease, log, () => expiry.watch());
     const keeping = housekeeping({
       supervisor,
       watches: this.#watches,
@@ -227,8 +253,11 @@ export class NodeAgent {
     return { artifacts, snapshotCache, spool, pool };
   }
 
-  /** Resolves to the URL at which gateways reach it. */
-  async #openDataPlane(supervisor: Supervisor): Promise<string> {
+  /** Resolves to the server, and the URL at which gateways reach it. */
+  async #openDataPlane(
+    supervisor: Supervisor,
+    lease: Pick<NodeLease, 'isHeld'>,
+  ): Promise<{ readonly server: DataPlaneServer; readonly url: string }> {
     const { host, port, url, secret } = this.#config.dataPlane;
     const server = new DataPlaneServer({
       host,
@@ -236,11 +265,12 @@ export class NodeAgent {
       log: this.#log,
       metrics: this.#metrics,
       tokens: new AccessTokens(secret),
-      endpoint: (uid) => supervisor.endpoint(uid),
+      // Asked for every request: a process that was stopped may hear of requests before it hears of its timers.
+      endpoint: (uid) => (lease.isHeld ? supervisor.endpoint(uid) : undefined),
     });
     const boundPort = await server.listen();
     this.#disposer.add(() => server.close());
-    return url ?? `http://${advertisedHost(host)}:${boundPort}`;
+    return { server, url: url ?? `http://${advertisedHost(host)}:${boundPort}` };
   }
 
   #hints(controllers: Readonly<Record<string, Controller>>): Hints | undefined {

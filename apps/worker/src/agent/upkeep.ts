@@ -3,7 +3,7 @@ import { type ArtifactCache } from '../machine/artifact-cache.ts';
 import { type SnapshotCache } from '../machine/snapshot-cache.ts';
 import { type Supervisor } from '../machine/supervisor.ts';
 import { type ImagePrefetch } from './image-prefetch.ts';
-import { LEASE_RENEW_MS, type NodeLease } from './lease.ts';
+import { type NodeLease } from './lease.ts';
 import { type NodeWatches } from './node-watches.ts';
 import { type Registration } from './registration.ts';
 import { Repetition } from './repetition.ts';
@@ -11,16 +11,18 @@ import { Repetition } from './repetition.ts';
 const HOUSEKEEPING_MS = 30_000;
 
 /** The node's sign of life: its object in the API, and the lease that says somebody stands behind it. */
-export function signOfLife(registration: Registration, lease: NodeLease, log: Logger): Repetition {
+export function signOfLife(registration: Registration, lease: NodeLease, log: Logger, onRenewed: () => void): Repetition {
   let isRegistered = false;
   return new Repetition({
     name: 'The sign of life',
-    everyMs: LEASE_RENEW_MS,
+    everyMs: lease.renewEveryMs,
     log,
     async work() {
-      await (isRegistered ? registration.report() : registration.register());
+      if (!isRegistered) await registration.register();
       isRegistered = true;
       await lease.renew();
+      onRenewed();
+      await registration.report();
     },
   });
 }

@@ -63,8 +63,14 @@ export class DataPlaneServer {
     return (this.#server.server.address() as AddressInfo).port;
   }
 
-  async close(): Promise<void> {
+  /** Ends everything that is carried now. */
+  cut(): void {
     for (const socket of this.#upgraded) socket.destroy();
+    this.#server.server.closeAllConnections();
+  }
+
+  async close(): Promise<void> {
+    this.cut();
     await this.#server.close();
   }
 

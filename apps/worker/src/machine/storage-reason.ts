@@ -1,6 +1,6 @@
 import { type ObjectStoreFailure } from '@corral/object-store';
 
-export type StorageReason = 'StorageUnreachable' | 'StorageFull' | 'DigestMismatch' | 'ObjectMissing';
+export type StorageReason = 'StorageUnreachable' | 'StorageFull' | 'DigestMismatch' | 'ObjectMissing' | 'ObjectExists';
 
 /** What conditions call a failure of the object store. */
 export function storageReason({ reason }: ObjectStoreFailure): StorageReason {
@@ -9,6 +9,8 @@ export function storageReason({ reason }: ObjectStoreFailure): StorageReason {
       return 'StorageFull';
     case 'Corrupt':
       return 'DigestMismatch';
+    case 'Conflict':
+      return 'ObjectExists';
     case 'NotFound':
       return 'ObjectMissing';
     case 'Unreachable':

@@ -45,6 +45,7 @@ class OneSnapshot {
       nodeName: 'worker-1',
       clock: systemClock,
       log: pino({ level: 'silent' }),
+      isServing: () => true,
       recorder: { record: () => undefined },
       snapshots: { get: () => known, getByUid: () => known, list: () => [known], observe: (snapshot: VirtualMachineSnapshot) => (known = snapshot) },
       machines: { get: () => ({ metadata: { uid: 'vm' } }) },

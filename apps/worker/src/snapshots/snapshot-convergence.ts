@@ -41,6 +41,8 @@ export interface SnapshotConvergenceOptions {
   readonly supervisor: Supervisor;
   readonly store: ObjectStore;
   readonly spool: Spool;
+  /** Whether this node may act on what is bound to it: it holds its Lease. */
+  isServing(): boolean;
   readonly recorder: EventRecorder;
   readonly clock: Clock;
   readonly log: Logger;
@@ -139,6 +141,9 @@ export class SnapshotConvergence {
       keyPrefix: `snapshots/${namespace}/${uid}`,
       taken: moment.taken,
       signal: AbortSignal.any([signal, AbortSignal.timeout(UPLOAD_DEADLINE_MS)]),
+      checkRight: () => {
+        if (!this.#options.isServing()) throw new SnapshotFailure('NodeFenced', 'The node has lost touch with the API and uploads nothing');
+      },
       onProgress: (uploadedBytes) => progress.tell(uploadedBytes),
     });
     await progress.settled();

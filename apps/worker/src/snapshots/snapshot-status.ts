@@ -15,6 +15,8 @@ export type SnapshotReason =
   | 'StorageFull'
   | 'StorageUnreachable'
   | 'DigestMismatch'
+  | 'ObjectExists'
+  | 'NodeFenced'
   | 'NodeDiskFull'
   | 'SnapshotFailed'
   | 'VirtualMachineNotRunning'

@@ -12,6 +12,8 @@ export interface SnapshotUploadOptions {
   readonly keyPrefix: string;
   readonly taken: SnapshotTaken;
   readonly signal: AbortSignal;
+  /** Throws when this node has no right to go on. */
+  checkRight(): void;
   onProgress(uploadedBytes: number): void;
 }
 
@@ -19,7 +21,7 @@ const READ_BYTES = 1024 * 1024;
 
 /**
  * Stores a snapshot's files, the manifest last: a snapshot whose manifest is there is whole. Each file counts as stored
- * only when the store itself has named its size and digest. The result is the manifest's key. Throws ObjectStoreFailure;
+ * only when the store itself has named its size and digest, and never replaces another that is there. The result is the manifest's key. Throws ObjectStoreFailure;
  * trying again is safe.
  */
 export async function uploadSnapshot({
@@ -28,6 +30,7 @@ export async function uploadSnapshot({
   keyPrefix,
   taken,
   signal,
+  checkRight,
   onProgress,
 }: SnapshotUploadOptions): Promise<string> {
   let uploadedBytes = 0;
@@ -35,8 +38,14 @@ export async function uploadSnapshot({
     ...taken.files.filter(({ name }) => name !== taken.manifest.name),
     taken.manifest,
   ]) {
+    checkRight();
     const meter = new Transform({
       transform(chunk: Buffer, _encoding, done) {
+        try {
+          checkRight();
+        } catch (error) {
+          return done(error as Error);
+        }
         uploadedBytes += chunk.length;
         onProgress(uploadedBytes);
         done(null, chunk);
@@ -47,7 +56,7 @@ export async function uploadSnapshot({
     // The store hears of it too, unless it has given up: then nobody else listens.
     meter.on('error', () => undefined);
     try {
-      await store.putStream(posix.join(keyPrefix, name), file.pipe(meter), { sha256, sizeBytes, signal });
+      await store.putStream(posix.join(keyPrefix, name), file.pipe(meter), { sha256, sizeBytes, signal, ifAbsent: true });
     } finally {
       file.destroy();
     }
