@@ -26,6 +26,20 @@ export const DataPlaneClaims = z.object({ uid: z.string(), incarnation: z.number
 export type DataPlaneClaims = z.output<typeof DataPlaneClaims>;
 export const DATA_PLANE_AUDIENCE = 'corral-data-plane';
 
+/** What the node's own machines use now: `GET` with a token whose claims are NodeUsageClaims. */
+export const NODE_USAGE_PATH = '/v1/usage';
+export const NodeUsageClaims = z.object({ operation: z.literal('usage') });
+export type NodeUsageClaims = z.output<typeof NodeUsageClaims>;
+
+const Usage = z.object({ cpuCores: z.number().nonnegative(), memoryBytes: z.number().int().nonnegative(), windowSeconds: z.number().positive() });
+export const NodeUsage = z.object({
+  measuredAt: z.string(),
+  /** The node agent and all its VM processes; absent until it was watched for some seconds. */
+  node: Usage.optional(),
+  machines: z.array(z.object({ uid: z.string(), namespace: z.string(), name: z.string(), usage: Usage })),
+});
+export type NodeUsage = z.output<typeof NodeUsage>;
+
 export const MAX_EXEC_OUTPUT_BYTES = 1024 * 1024;
 
 export const ExecRequest = z.strictObject({

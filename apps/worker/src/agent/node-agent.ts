@@ -15,6 +15,7 @@ import { Preparer } from '../machine/preparation.ts';
 import { ProcessPool } from '../machine/process-pool.ts';
 import { SnapshotCache } from '../machine/snapshot-cache.ts';
 import { Supervisor } from '../machine/supervisor.ts';
+import { UsageReader } from '../machine/usage.reader.ts';
 import { SnapshotConvergence } from '../snapshots/snapshot-convergence.ts';
 import { Spool } from '../snapshots/spool.ts';
 import { Convergence } from './convergence.ts';
@@ -259,12 +260,15 @@ export class NodeAgent {
     lease: Pick<NodeLease, 'isHeld'>,
   ): Promise<{ readonly server: DataPlaneServer; readonly url: string }> {
     const { host, port, url, secret } = this.#config.dataPlane;
+    const usage = new UsageReader(supervisor, systemClock);
+    this.#disposer.add(() => usage.close());
     const server = new DataPlaneServer({
       host,
       port,
       log: this.#log,
       metrics: this.#metrics,
       tokens: new AccessTokens(secret),
+      usage: () => usage.read(),
       // Asked for every request: a process that was stopped may hear of requests before it hears of its timers.
       endpoint: (uid) => (lease.isHeld ? supervisor.endpoint(uid) : undefined),
     });

@@ -1,5 +1,6 @@
-import { DATA_PLANE_AUDIENCE, DataPlaneClaims, Problem } from '@corral/contracts';
+import { DATA_PLANE_AUDIENCE, Problem } from '@corral/contracts';
 import { jwtVerify } from 'jose';
+import { type z } from 'zod';
 
 /** Tokens live this long; clocks of API and node may differ by a little. */
 const MAX_AGE_SECONDS = 60;
@@ -13,8 +14,8 @@ export class AccessTokens {
     this.#key = new TextEncoder().encode(secret);
   }
 
-  /** What the bearer may do. Throws Problem `request.unauthenticated`. */
-  async verify(authorization: string | undefined): Promise<DataPlaneClaims> {
+  /** What the bearer may do, when it is of the kind expected. Throws Problem `request.unauthenticated`. */
+  async verify<T>(authorization: string | undefined, claims: z.ZodType<T>): Promise<T> {
     const token = /^Bearer (.+)$/i.exec(authorization ?? '')?.[1];
     if (token === undefined) throw new Problem('request.unauthenticated', 'The data plane needs a bearer token');
     try {
@@ -25,7 +26,7 @@ export class AccessTokens {
         clockTolerance: CLOCK_TOLERANCE_SECONDS,
         requiredClaims: ['exp'],
       });
-      return DataPlaneClaims.parse(payload);
+      return claims.parse(payload);
     } catch (error) {
       throw new Problem('request.unauthenticated', 'The token is not valid here, or not any more', { cause: error });
     }

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { DATA_PLANE_AUDIENCE, type DataPlaneOperation, dataPlanePath } from '@corral/contracts';
+import { DATA_PLANE_AUDIENCE, type NodeUsage, type DataPlaneOperation, dataPlanePath } from '@corral/contracts';
 import { until } from '@corral/testing';
 import { SignJWT } from 'jose';
 import { pino } from 'pino';
@@ -25,6 +25,7 @@ jest.setTimeout(60_000);
 const SECRET = 'a secret of at least sixteen characters';
 const UID = 'd5a1bd84-4c63-4a6c-9a63-1f4a77a1a001';
 const MIB = 1024 * 1024;
+const USAGE: NodeUsage = { measuredAt: '2026-01-01T00:00:00.000Z', machines: [{ uid: UID, namespace: 'default', name: 'demo', usage: { cpuCores: 0.5, memoryBytes: 1, windowSeconds: 15 } }] };
 
 /** What the node agent carries to: a server on a unix socket, as a VM process is one. */
 let machine: Server;
@@ -51,6 +52,7 @@ beforeAll(async () => {
       corrections: () => ({ VirtualMachine: 2 }),
     }),
     log: pino({ level: 'silent' }),
+    usage: () => Promise.resolve(USAGE),
     endpoint: (uid) => (uid === UID ? endpoint : undefined),
   });
   port = await dataPlane.listen();
@@ -72,6 +74,8 @@ const token = (operation: DataPlaneOperation, incarnation = 3): Promise<string> 
     .setIssuedAt()
     .setExpirationTime('60s')
     .sign(new TextEncoder().encode(SECRET));
+const usageToken = (claims: object): Promise<string> =>
+  new SignJWT({ ...claims }).setProtectedHeader({ alg: 'HS256' }).setAudience(DATA_PLANE_AUDIENCE).setIssuedAt().setExpirationTime('60s').sign(new TextEncoder().encode(SECRET));
 const urlOf = (operation: DataPlaneOperation, query = ''): string =>
   `http://127.0.0.1:${port}${dataPlanePath(UID, 3, operation)}${query}`;
 
@@ -81,6 +85,19 @@ async function call(operation: DataPlaneOperation, init: RequestInit = {}, query
     headers: { ...(init.headers as Record<string, string>), authorization: `Bearer ${await token(operation)}` },
   });
 }
+
+describe('What the node uses', () => {
+  const ask = (bearer?: string): Promise<Response> => fetch(`http://127.0.0.1:${port}/v1/usage`, bearer === undefined ? {} : { headers: { authorization: `Bearer ${bearer}` } });
+
+  it('is told to whoever has a token for it', async () => {
+    expect(await (await ask(await usageToken({ operation: 'usage' }))).json()).toEqual(USAGE);
+  });
+
+  it('is told to nobody else, not even with a token for a machine', async () => {
+    expect((await ask()).status).toBe(401);
+    expect((await ask(await token('exec'))).status).toBe(401);
+  });
+});
 
 describe('The data plane over HTTP', () => {
   it('carries method, query, headers and body, and keeps the token to itself', async () => {

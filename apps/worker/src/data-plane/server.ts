@@ -2,7 +2,7 @@ import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { type Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { Problem, PROBLEMS, toStatus } from '@corral/contracts';
+import { DataPlaneClaims, NODE_USAGE_PATH, NodeUsageClaims, Problem, PROBLEMS, toStatus, type NodeUsage } from '@corral/contracts';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Logger } from 'pino';
 import { type MachineEndpoint } from '../machine/machine.ts';
@@ -16,6 +16,8 @@ export interface DataPlaneServerOptions {
   readonly log: Logger;
   /** What `GET /metrics` answers. */
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
+  /** What `GET /v1/usage` answers. */
+  usage(): Promise<NodeUsage>;
   /** Where a machine's running incarnation is served. */
   endpoint(uid: string): MachineEndpoint | undefined;
 }
@@ -51,6 +53,7 @@ export class DataPlaneServer {
     this.#server.get('/metrics', async (_request, reply) =>
       reply.type(options.metrics.contentType).send(await options.metrics.text()),
     );
+    this.#server.get(NODE_USAGE_PATH, (request, reply) => this.#usage(request, reply));
     this.#server.all('/v1/machines/*', (request, reply) => this.#carry(request, reply));
     this.#server.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       this.#upgrade(request, socket, head).catch((error: unknown) => refuseUpgrade(socket, error));
@@ -80,7 +83,7 @@ export class DataPlaneServer {
   ): Promise<{ readonly route: DataPlaneRoute; readonly socketPath: string }> {
     const route = parseRoute(url);
     if (!route) throw new Problem('route.not-found', 'The data plane has no such path');
-    checkClaims(route, await this.#options.tokens.verify(authorization));
+    checkClaims(route, await this.#options.tokens.verify(authorization, DataPlaneClaims));
     const endpoint = this.#options.endpoint(route.uid);
     if (endpoint?.incarnation !== route.incarnation)
       throw new Problem('vm.not-running', 'The machine does not run on this node, or has been started anew');
@@ -95,6 +98,16 @@ export class DataPlaneServer {
       if (reply.raw.headersSent) return void reply.raw.destroy();
       const status = toStatus(error);
       if (!(error instanceof Problem)) this.#options.log.error({ err: error }, 'The data plane failed');
+      await reply.code(status.code).send(status);
+    }
+  }
+
+  async #usage(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    try {
+      await this.#options.tokens.verify(request.headers.authorization, NodeUsageClaims);
+      await reply.send(await this.#options.usage());
+    } catch (error) {
+      const status = toStatus(error);
       await reply.code(status.code).send(status);
     }
   }

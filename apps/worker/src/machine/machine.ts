@@ -105,6 +105,11 @@ export class Machine {
     return this.#state;
   }
 
+  /** Of its VM process, while there is one. */
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
   get failures(): number {
     return this.#failures;
   }
