@@ -18,6 +18,10 @@ export interface StoreQuery {
   /** Begin after this key, in order of namespace and name. */
   readonly after?: { readonly namespace: string; readonly name: string } | undefined;
   readonly limit?: number | undefined;
+  /** Where objects have to be fetched, no more than this many at once: the page may then be shorter than `limit`. */
+  readonly batch?: number | undefined;
+  /** Any state will do, even one from before writes that were acknowledged; never one from before what this process has shown. */
+  readonly mayBeOld?: boolean | undefined;
   /** The state at this version instead of now. */
   readonly at?: number | undefined;
 }

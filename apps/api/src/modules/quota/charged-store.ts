@@ -3,7 +3,7 @@ import { bodyOf, sameJson, type Change, type Store, type StoredPage, type StoreQ
 import { Problem, qualifiedResource, resourceQuotas, type KindDefinition, type KubeObject, type ResourceQuota } from '@corral/contracts';
 import { charge, useOf, type Step } from '@corral/quota';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PostgresStore } from '../../platform/database/postgres-store.ts';
+import { CachedStore } from '../../platform/database/cached-store.ts';
 import { LimitRangeIndex, QuotaIndex } from './quota-index.ts';
 
 const QUOTAS = resourceQuotas as unknown as KindDefinition;
@@ -31,13 +31,18 @@ export class ChargedStore implements Store {
   readonly #waiting = new Map<string, Entry[]>();
 
   constructor(
-    @Inject(PostgresStore) private readonly store: PostgresStore,
+    @Inject(CachedStore) private readonly store: CachedStore,
     @Inject(QuotaIndex) private readonly index: QuotaIndex,
     @Inject(LimitRangeIndex) private readonly ranges: LimitRangeIndex,
   ) {}
 
   get(kind: KindDefinition, namespace: string | undefined, name: string): Promise<KubeObject | undefined> {
     return this.store.get(kind, namespace, name);
+  }
+
+  /** As CachedStore's. */
+  peek(kind: KindDefinition, namespace: string | undefined, name: string): KubeObject | undefined {
+    return this.store.peek(kind, namespace, name);
   }
 
   list(kind: KindDefinition, query: StoreQuery): Promise<StoredPage> {

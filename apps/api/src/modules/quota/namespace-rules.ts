@@ -1,8 +1,7 @@
 import { Logger, type BeforeApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { Selection } from '@corral/api-machinery';
+import { Selection, type Store } from '@corral/api-machinery';
 import { Problem, qualifiedResource, type KindDefinition, type KubeObject } from '@corral/contracts';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { PostgresStore } from '../../platform/database/postgres-store.ts';
 import type { Watches } from '../resources/watches.ts';
 
 const BOOKMARK_EVERY_MS = 60_000;
@@ -24,7 +23,7 @@ export class NamespaceRules<T extends KubeObject> implements OnModuleInit, Befor
   constructor(
     private readonly kind: KindDefinition,
     private readonly watches: Watches,
-    private readonly store: PostgresStore,
+    private readonly store: Pick<Store, 'list'>,
   ) {}
 
   onModuleInit(): void {

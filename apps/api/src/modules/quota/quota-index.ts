@@ -1,13 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { limitRanges, resourceQuotas, type KindDefinition, type LimitRange, type ResourceQuota } from '@corral/contracts';
-import { PostgresStore } from '../../platform/database/postgres-store.ts';
+import { CachedStore } from '../../platform/database/cached-store.ts';
 import { Watches } from '../resources/watches.ts';
 import { NamespaceRules } from './namespace-rules.ts';
 
 /** The quotas of each namespace. A charge goes by compare-and-set, and reads anew when that fails. */
 @Injectable()
 export class QuotaIndex extends NamespaceRules<ResourceQuota> {
-  constructor(@Inject(Watches) watches: Watches, @Inject(PostgresStore) store: PostgresStore) {
+  constructor(@Inject(Watches) watches: Watches, @Inject(CachedStore) store: CachedStore) {
     super(resourceQuotas as unknown as KindDefinition, watches, store);
   }
 }
@@ -15,7 +15,7 @@ export class QuotaIndex extends NamespaceRules<ResourceQuota> {
 /** The limit ranges of each namespace. */
 @Injectable()
 export class LimitRangeIndex extends NamespaceRules<LimitRange> {
-  constructor(@Inject(Watches) watches: Watches, @Inject(PostgresStore) store: PostgresStore) {
+  constructor(@Inject(Watches) watches: Watches, @Inject(CachedStore) store: CachedStore) {
     super(limitRanges as unknown as KindDefinition, watches, store);
   }
 }

@@ -50,7 +50,7 @@ export interface DeletionResult {
 const MAX_ATTEMPTS = 100;
 const MAX_RETRY_DELAY_MS = 20;
 const NAME_ATTEMPTS = 8;
-/** Without a limit a list is still read in pages, so that one query is never the whole table. */
+/** What has to be fetched is fetched in pages, so that one query is never the whole table. */
 const PAGE = 1000;
 
 /** The verbs of the API over every kind: what HTTP, the in-process client and the console's socket have in common. */
@@ -86,11 +86,13 @@ export class Resources {
     let after = token?.after;
     if (request.resourceVersion !== undefined && at === undefined) await this.#requireReached(request.resourceVersion);
 
+    const mayBeOld = request.resourceVersion === 0 && request.match !== 'Exact';
+
     const objects: KubeObject[] = [];
     for (;;) {
       // Selectors are finished here, so a page may have to be filled from several of the store's.
-      const size = limit === undefined || !selection.isWholeCollection ? PAGE : limit - objects.length;
-      const page = await this.store.list(kind, { namespace: selection.namespace, ...selection.index, after, at, limit: size });
+      const size = limit === undefined || !selection.isWholeCollection ? undefined : limit - objects.length;
+      const page = await this.store.list(kind, { namespace: selection.namespace, ...selection.index, after, at, limit: size, batch: PAGE, mayBeOld });
       at ??= page.resourceVersion;
       for (const [index, object] of page.objects.entries()) {
         after = { namespace: object.metadata.namespace ?? '', name: object.metadata.name };
@@ -213,6 +215,9 @@ export class Resources {
     mayRetry: boolean,
     decide: (current: KubeObject) => Promise<KubeObject>,
   ): Promise<KubeObject> {
+    const known = this.store.peek(kind, address.namespace, address.name);
+    const quick = known && !options.dryRun ? await this.#updateKnown(kind, known, decide) : undefined;
+    if (quick) return quick;
     for (let attempt = 1; ; attempt += 1) {
       const current = await this.get(kind, address);
       const next = successor(current, await decide(current));
@@ -227,6 +232,21 @@ export class Resources {
         if (!isProblem(error, 'object.conflict') || !mayRetry || attempt === MAX_ATTEMPTS) throw error;
         await sleep(Math.random() * MAX_RETRY_DELAY_MS);
       }
+    }
+  }
+
+  /**
+   * The same without asking what is stored now: the write itself finds out. What is refused here, or would change nothing,
+   * may be so only because the object is known in an old version: undefined, and it is decided anew.
+   */
+  async #updateKnown(kind: KindDefinition, known: KubeObject, decide: (current: KubeObject) => Promise<KubeObject>): Promise<KubeObject | undefined> {
+    try {
+      const next = successor(known, await decide(known));
+      if (!next) return undefined;
+      return isReleased(kind, next) ? await this.store.remove(kind, known, next) : await this.store.update(kind, known, next);
+    } catch (error) {
+      if (error instanceof Problem && error.code !== 'dependency.unavailable') return undefined;
+      throw error;
     }
   }
 

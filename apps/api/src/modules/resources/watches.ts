@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { versionNotReached, type Change, type Selection, type WatchRequest } from '@corral/api-machinery';
 import { qualifiedResource, type WatchEvent } from '@corral/contracts';
 import { ChangeFeed } from '../../platform/database/change-feed.ts';
-import { PostgresStore } from '../../platform/database/postgres-store.ts';
+import { CachedStore } from '../../platform/database/cached-store.ts';
 
 /** What a watcher is told: an event, or how far it has seen everything. */
 export type WatchItem =
@@ -20,11 +20,11 @@ export interface WatchOptions {
 
 const BATCH = 500;
 
-/** Watches over the change log: history from the database up to where the feed is, then the feed. */
+/** Watches over the change log: history up to where the feed is, from memory or the database, then the feed. */
 @Injectable()
 export class Watches {
   constructor(
-    @Inject(PostgresStore) private readonly store: PostgresStore,
+    @Inject(CachedStore) private readonly store: CachedStore,
     @Inject(ChangeFeed) private readonly feed: ChangeFeed,
   ) {}
 
@@ -36,7 +36,7 @@ export class Watches {
     const resource = qualifiedResource(selection.kind);
     const deadline = options.timeoutMs === undefined ? Infinity : Date.now() + options.timeoutMs;
     // Subscribed before history is read, so that nothing falls between the two.
-    const subscription = this.feed.subscribe(resource);
+    const subscription = this.feed.subscribe(resource, selection.namespace);
     try {
       let cursor: number;
       if (options.start.from === 'Existing') {

@@ -4,23 +4,38 @@ import { Problem } from '@corral/contracts';
 import pg from 'pg';
 import { API_CONFIG, type ApiConfig } from '../config/api-config.ts';
 import { PostgresStore } from './postgres-store.ts';
+import { RecentChanges } from './recent-changes.ts';
 
 const BATCH = 1000;
 /** A notification that got lost costs at most this long. */
 const POLL_MS = 1_000;
 const RECONNECT_MS = 1_000;
+/** A read waits this long for the feed to be as new as the database. */
+const REACH_TIMEOUT_MS = 10_000;
 /** A reader this far behind is cut off; it resumes from the log. */
 const MAX_PENDING = 10_000;
 
+/** Whoever keeps a copy: told of every change at once, before any watch. */
+export interface Follower {
+  changed(changes: readonly Change[]): void;
+  /** The log was compacted past this process: what was changed is not known. */
+  missed(): void;
+}
+
 /**
- * The tail of the change log, read once per process and handed to everyone who watches. NOTIFY only says when to look:
- * the log is the truth, so a lost notification or connection delays and never loses.
+ * The tail of the change log, read once per process and handed to everyone who watches. What this process writes it knows
+ * before NOTIFY says so, and takes it without reading it back where nobody else wrote between. NOTIFY only says when to
+ * look: the log is the truth, so a lost notification or connection delays and never loses.
  */
 @Injectable()
 export class ChangeFeed implements OnModuleInit, BeforeApplicationShutdown {
   readonly #logger = new Logger(ChangeFeed.name);
-  readonly #subscriptions = new Set<ChangeSubscription>();
+  readonly #subscriptions = new Map<string, Set<ChangeSubscription>>();
+  readonly #followers: Follower[] = [];
+  #waiters: { readonly version: number; readonly resolve: () => void }[] = [];
+  #recent = new RecentChanges(0);
   #position = 0;
+  #isRunning = false;
   #listener: pg.Client | undefined;
   #reading: Promise<void> | undefined;
   #readAgain = false;
@@ -30,10 +45,19 @@ export class ChangeFeed implements OnModuleInit, BeforeApplicationShutdown {
   constructor(
     @Inject(PostgresStore) private readonly store: PostgresStore,
     @Inject(API_CONFIG) private readonly config: ApiConfig,
-  ) {}
+  ) {
+    store.onCommit(({ base, changes }) => {
+      if (!this.#isRunning || changes.length === 0) return;
+      // Others wrote before us: their changes come first.
+      if (base > this.#position) this.#read();
+      else this.#take(changes);
+    });
+  }
 
   async onModuleInit(): Promise<void> {
     this.#position = await this.store.currentVersion();
+    this.#recent = new RecentChanges(this.#position);
+    this.#isRunning = true;
     await this.#listen();
     this.#poll = setInterval(() => this.#read(), POLL_MS);
   }
@@ -41,17 +65,87 @@ export class ChangeFeed implements OnModuleInit, BeforeApplicationShutdown {
   async beforeApplicationShutdown(): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#poll);
-    for (const subscription of this.#subscriptions) subscription.end();
+    for (const subscription of this.#all()) subscription.end();
     await this.#listener?.end().catch(() => undefined);
     await this.#reading;
   }
 
-  /** Changes after `position`, from now on. Close it. */
-  subscribe(resource?: string): ChangeSubscription {
-    const subscription = new ChangeSubscription(resource, this.#position, () => this.#subscriptions.delete(subscription));
+  /** Everything up to here has been told. */
+  get position(): number {
+    return this.#position;
+  }
+
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
+
+  follow(follower: Follower): void {
+    this.#followers.push(follower);
+  }
+
+  /** Changes after `position`, from now on: all, or those of one resource, or those of one resource in one namespace. Close it. */
+  subscribe(resource?: string, namespace?: string): ChangeSubscription {
+    const key = resource === undefined ? EVERYTHING : keyOf(resource, namespace);
+    const group = this.#subscriptions.get(key) ?? new Set();
+    this.#subscriptions.set(key, group);
+    const subscription = new ChangeSubscription(
+      () => this.#position,
+      () => {
+        group.delete(subscription);
+        if (group.size === 0 && this.#subscriptions.get(key) === group) this.#subscriptions.delete(key);
+      },
+    );
     if (this.#stopped) subscription.end();
-    else this.#subscriptions.add(subscription);
+    else group.add(subscription);
     return subscription;
+  }
+
+  /** Changes after a version that are still in memory, oldest first; undefined when it is from before those. */
+  recent(version: number, limit: number, resource?: string): readonly Change[] | undefined {
+    return this.#recent.after(version, limit, resource);
+  }
+
+  /** Resolves when everything up to a version has been told; refuses with `dependency.unavailable` when that takes too long. */
+  reached(version: number): Promise<void> {
+    if (version <= this.#position) return Promise.resolve();
+    this.#read();
+    return new Promise((resolve, reject) => {
+      const waiter = { version, resolve: () => (clearTimeout(timer), resolve()) };
+      const timer = setTimeout(() => {
+        this.#waiters = this.#waiters.filter((other) => other !== waiter);
+        reject(new Problem('dependency.unavailable', 'the change log cannot be read; try again', { details: { retryAfterSeconds: 1 } }));
+      }, REACH_TIMEOUT_MS);
+      this.#waiters.push(waiter);
+    });
+  }
+
+  #take(changes: readonly Change[]): void {
+    // What was read and what was written here may both tell of a change.
+    const news = changes.filter(({ resourceVersion }) => resourceVersion > this.#position);
+    const last = news.at(-1);
+    if (!last) return;
+    this.#recent.push(news);
+    this.#moveTo(last.resourceVersion, () => {
+      for (const follower of this.#followers) follower.changed(news);
+    });
+    for (const change of news) {
+      const { namespace } = change.object.metadata;
+      const keys = [EVERYTHING, keyOf(change.resource, undefined), ...(namespace === undefined ? [] : [keyOf(change.resource, namespace)])];
+      for (const key of keys) for (const subscription of this.#subscriptions.get(key) ?? []) subscription.push(change);
+    }
+  }
+
+  #moveTo(position: number, tell: () => void): void {
+    this.#position = position;
+    tell();
+    if (this.#waiters.length === 0) return;
+    const reached = this.#waiters.filter(({ version }) => version <= position);
+    this.#waiters = this.#waiters.filter(({ version }) => version > position);
+    for (const { resolve } of reached) resolve();
+  }
+
+  *#all(): Generator<ChangeSubscription> {
+    for (const group of [...this.#subscriptions.values()]) yield* [...group];
   }
 
   async #listen(): Promise<void> {
@@ -63,7 +157,9 @@ export class ChangeFeed implements OnModuleInit, BeforeApplicationShutdown {
     };
     client.on('error', lost);
     client.on('end', lost);
-    client.on('notification', () => this.#read());
+    client.on('notification', ({ payload }) => {
+      if (!(Number(payload) <= this.#position)) this.#read();
+    });
     await client.connect();
     await client.query('LISTEN corral_changes');
     this.#listener = client;
@@ -107,16 +203,22 @@ export class ChangeFeed implements OnModuleInit, BeforeApplicationShutdown {
         if (!(error instanceof Problem && error.code === 'version.expired')) throw error;
         // The log was compacted past us: nobody here can be told what they missed.
         const current = await this.store.currentVersion();
-        for (const subscription of this.#subscriptions) subscription.end(versionExpired(this.#position, current));
-        this.#position = current;
+        for (const subscription of this.#all()) subscription.end(versionExpired(this.#position, current));
+        this.#recent = new RecentChanges(current);
+        this.#moveTo(current, () => {
+          for (const follower of this.#followers) follower.missed();
+        });
         return;
       }
-      this.#position = changes.at(-1)?.resourceVersion ?? this.#position;
-      for (const subscription of this.#subscriptions) subscription.push(changes, this.#position);
+      this.#take(changes);
       if (changes.length < BATCH) return;
     }
   }
 }
+
+/** No resource has such a name. */
+const EVERYTHING = '*';
+const keyOf = (resource: string, namespace: string | undefined): string => (namespace === undefined ? resource : `${resource}/${namespace}`);
 
 export interface FeedBatch {
   /** Oldest first; empty when nothing happened in time. */
@@ -127,32 +229,28 @@ export interface FeedBatch {
 
 /** One reader's share of the feed. */
 export class ChangeSubscription {
+  /** Where it began: changes after this version come. */
   readonly start: number;
-  readonly #resource: string | undefined;
+  readonly #feedPosition: () => number;
   readonly #onClose: () => void;
   #pending: Change[] = [];
-  #position: number;
   #wake: (() => void) | undefined;
-  #end: { readonly error: Problem | undefined } | undefined;
+  #end: { readonly error: Problem | undefined; readonly position: number } | undefined;
 
-  constructor(resource: string | undefined, start: number, onClose: () => void) {
-    this.#resource = resource;
-    this.start = start;
-    this.#position = start;
+  constructor(feedPosition: () => number, onClose: () => void) {
+    this.#feedPosition = feedPosition;
+    this.start = feedPosition();
     this.#onClose = onClose;
   }
 
-  push(changes: readonly Change[], position: number): void {
+  push(change: Change): void {
     if (this.#end) return;
-    const relevant = this.#resource === undefined ? changes : changes.filter(({ resource }) => resource === this.#resource);
-    if (this.#pending.length + relevant.length > MAX_PENDING) {
+    if (this.#pending.length >= MAX_PENDING) {
       // The position stays before what is dropped: whoever resumes from it is told everything.
-      this.end();
+      this.#close(undefined, this.#pending.at(-1)?.resourceVersion ?? this.start);
       return;
     }
-    this.#position = position;
-    if (relevant.length === 0) return;
-    this.#pending.push(...relevant);
+    this.#pending.push(change);
     this.#wake?.();
   }
 
@@ -166,11 +264,17 @@ export class ChangeSubscription {
       if (this.#end?.error) throw this.#end.error;
       if (this.#end || signal.aborted) return undefined;
     }
-    return { changes: this.#pending.splice(0), position: this.#position };
+    const changes = this.#pending;
+    this.#pending = [];
+    return { changes, position: this.#end?.position ?? this.#feedPosition() };
   }
 
   end(error?: Problem): void {
-    this.#end ??= { error };
+    this.#close(error, this.#feedPosition());
+  }
+
+  #close(error: Problem | undefined, position: number): void {
+    this.#end ??= { error, position };
     this.#wake?.();
     this.#onClose();
   }

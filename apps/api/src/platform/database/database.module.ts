@@ -1,4 +1,5 @@
 import { Global, Module } from '@nestjs/common';
+import { CachedStore } from './cached-store.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { ChangeLogController } from './change-log.controller.ts';
 import { ChangeLogCompaction } from './change-log-compaction.ts';
@@ -7,5 +8,5 @@ import { PostgresStore } from './postgres-store.ts';
 import { Sql } from './sql.ts';
 
 @Global()
-@Module({ controllers: [ChangeLogController], providers: [Database, Sql, PostgresStore, ChangeFeed, ChangeLogCompaction], exports: [Database, PostgresStore, ChangeFeed] })
+@Module({ controllers: [ChangeLogController], providers: [Database, Sql, PostgresStore, ChangeFeed, CachedStore, ChangeLogCompaction], exports: [Database, PostgresStore, CachedStore, ChangeFeed] })
 export class DatabaseModule {}

@@ -135,6 +135,12 @@ export class PostgresStore implements Store {
     return z.tuple([Extent]).parse(rows)[0];
   }
 
+  /** About how many characters all objects of a kind have as JSON. */
+  async weightOf(kind: KindDefinition): Promise<number> {
+    const rows = await this.sql.query(Prisma.sql`SELECT coalesce(sum(pg_column_size(o.object)), 0)::text AS weight FROM objects o WHERE o.resource = ${qualifiedResource(kind)}`);
+    return z.tuple([z.object({ weight: z.coerce.number() })]).parse(rows)[0].weight;
+  }
+
   async changesAfter(version: number, limit: number, resource?: string): Promise<readonly Change[]> {
     const rows = await this.sql.query(
       resource === undefined

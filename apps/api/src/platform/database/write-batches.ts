@@ -59,7 +59,8 @@ export class WriteBatches {
   /** The objects as they were stored, in order; rejects with the refusal of a write that cannot be done. */
   submit(writes: readonly Write[]): Promise<readonly KubeObject[]> {
     const keys = writes.map(keyOf);
-    if (new Set(keys).size < keys.length) throw new Error('a transaction writes an object twice');
+    const repeated = writes.find((_, index) => keys.indexOf(keys[index] ?? '') < index);
+    if (repeated) return Promise.reject(refusalOf(repeated, repeated.type === 'Create' ? 'Exists' : 'Stale'));
     return new Promise((resolve, reject) => {
       const namespaces = writes.flatMap((write) => (write.type === 'Create' && isNamespaced(write.kind) ? [`namespaces//${write.object.metadata.namespace ?? ''}`] : []));
       this.#waiting.push({ writes, keys, namespaces, texts: writes.map(textOf), resolve, reject });
