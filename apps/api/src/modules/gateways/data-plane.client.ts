@@ -32,6 +32,8 @@ export interface DataPlaneTarget {
   readonly baseUrl: string;
   readonly uid: string;
   readonly incarnation: number;
+  /** Of the machine's object when it was looked up. */
+  readonly resourceVersion: string;
 }
 
 export interface DataPlaneRequest {
@@ -71,7 +73,9 @@ export class DataPlaneClient {
     if (!vm) throw new Problem('object.not-found', `${qualifiedResource(virtualMachines)} "${name}" not found`, { details });
     const phase = vm.metadata.deletionTimestamp === undefined ? (vm.status?.phase ?? 'Pending') : 'Terminating';
     const { nodeName, incarnation } = vm.status ?? {};
-    if (!phases.includes(phase) || nodeName === undefined || incarnation === undefined) {
+    // A machine that has left its node, or not yet come to another, runs nowhere whatever was last said of it.
+    const isBound = nodeName !== undefined && nodeName === vm.spec?.nodeName;
+    if (!phases.includes(phase) || !isBound || incarnation === undefined) {
       throw new Problem('vm.not-running', `virtual machine "${name}" is ${phase}, not ${phases.join(' or ')}`, { details: { ...details, uid: vm.metadata.uid, causes: [{ reason: phase, message: `phase is ${phase}`, field: 'status.phase' }] } });
     }
     const node = await this.objects.get(nodes, undefined, nodeName);
@@ -79,7 +83,7 @@ export class DataPlaneClient {
     // A node that hangs still takes connections; its callers should not hang with it.
     const isLost = findCondition(node?.status?.conditions, 'Ready')?.status === 'Unknown';
     if (!baseUrl || isLost) throw unreachable(nodeName, undefined);
-    return { namespace, name, nodeName, baseUrl, uid: vm.metadata.uid, incarnation };
+    return { namespace, name, nodeName, baseUrl, uid: vm.metadata.uid, incarnation, resourceVersion: vm.metadata.resourceVersion };
   }
 
   /** Sends the request and gives the answer as soon as its head is there, whatever its status. The signal ends both directions. */

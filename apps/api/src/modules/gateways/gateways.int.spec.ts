@@ -399,4 +399,41 @@ describe('gateways', () => {
       await phase('Running');
     });
   });
+
+  describe('when the machine is started anew or leaves its node', () => {
+    it('what is open to the incarnation before is cut off on both sides, and what comes after speaks to the new one', async () => {
+      await phase('Running');
+      const ends: string[] = [];
+      plane.sockets.set('serial', (socket) => {
+        socket.once('close', () => ends.push('serial'));
+        // It does not know that it has been followed, and goes on talking.
+        const talk = setInterval(() => socket.send('old'), 5);
+        socket.once('close', () => clearInterval(talk));
+      });
+      let arrived = false;
+      plane.http.set('POST exec', (_request, response) => {
+        arrived = true;
+        response.once('close', () => ends.push('exec'));
+      });
+      const socket = new WebSocket(`${stack.url.replace('http', 'ws')}${MACHINE}/serial`, { headers: authorization });
+      const closed = once(socket, 'close') as Promise<[number, Buffer]>;
+      await once(socket, 'message');
+      const command = post(`${MACHINE}/exec`, { command: ['sleep', '99'] });
+      await eventually(async () => arrived, 'the node has the command');
+
+      // What changes nothing of that ends nothing.
+      await phase('Paused');
+      await phase('Running');
+      expect([socket.readyState, ends]).toEqual([WebSocket.OPEN, []]);
+
+      plane.incarnation += 1;
+      await phase('Running');
+      expect((await closed)[0]).toBe(1012);
+      expect((await command).status).toBe(503);
+      await eventually(async () => ends.length === 2, 'the node is told of both');
+
+      plane.http.set('POST exec', (_request, response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{}'));
+      expect((await post(`${MACHINE}/exec`, { command: ['true'] })).status).toBe(200);
+    });
+  });
 });

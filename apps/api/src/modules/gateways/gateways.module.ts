@@ -1,9 +1,11 @@
 import { Module } from '@nestjs/common';
+import { ControllersModule } from '../controllers/controllers.module.ts';
 import { DataPlaneClient } from './data-plane.client.ts';
 import { ExecGateway } from './exec.gateway.ts';
 import { MachineController } from './machine.controller.ts';
+import { OpenTargets } from './open-targets.ts';
 import { SerialGateway } from './serial.gateway.ts';
 
 /** Guest data in and out: exec, serial, files, screen, input. */
-@Module({ controllers: [MachineController], providers: [DataPlaneClient, ExecGateway, SerialGateway] })
+@Module({ imports: [ControllersModule], controllers: [MachineController], providers: [DataPlaneClient, OpenTargets, ExecGateway, SerialGateway] })
 export class GatewaysModule {}

@@ -8,6 +8,7 @@ import { type RouteOptions } from '../../platform/http/http-server.ts';
 import { streamedBody } from '../../platform/http/streamed-body.ts';
 import { DataPlaneClient, answerHeaders, SHOWN, type DataPlaneRequest } from './data-plane.client.ts';
 import { readJson } from './json-body.ts';
+import { OpenTargets } from './open-targets.ts';
 
 export const MACHINE_PATH = `apis/${virtualMachines.group}/${virtualMachines.version}/namespaces/:namespace/${virtualMachines.plural}/:name`;
 const RUNNING: readonly VmPhase[] = ['Running'];
@@ -22,7 +23,10 @@ type MachineRequest = FastifyRequest<{ Params: { namespace: string; name: string
 /** What a machine's guest is reached by over HTTP. Carries bytes; what they mean is the guest's and the node's business. */
 @Controller(MACHINE_PATH)
 export class MachineController {
-  constructor(@Inject(DataPlaneClient) private readonly dataPlane: DataPlaneClient) {}
+  constructor(
+    @Inject(DataPlaneClient) private readonly dataPlane: DataPlaneClient,
+    @Inject(OpenTargets) private readonly targets: OpenTargets,
+  ) {}
 
   @Post('exec')
   @RouteConfig(STREAMED)
@@ -81,7 +85,11 @@ export class MachineController {
     const target = await this.dataPlane.find(namespace, name, phases);
     // A caller who has gone wants nothing more of the guest.
     const abort = new AbortController();
-    reply.raw.once('close', () => abort.abort());
+    const release = this.targets.hold(target, () => abort.abort());
+    reply.raw.once('close', () => {
+      release();
+      abort.abort();
+    });
     const outgoing: DataPlaneRequest = {
       method: request.method,
       query: queryOf(request),

@@ -2,10 +2,14 @@ import type { DataPlaneOperation, VmPhase } from '@corral/contracts';
 import type { WebSocket } from 'ws';
 import type { UpgradeRequest } from '../../platform/http/gateway-server.ts';
 import { carrySocket } from './carry-socket.ts';
-import type { DataPlaneClient } from './data-plane.client.ts';
+import type { DataPlaneClient, DataPlaneTarget } from './data-plane.client.ts';
+import type { OpenTargets } from './open-targets.ts';
 
 /** Longest message carried, either way. */
 export const MAX_MESSAGE_BYTES = 1024 * 1024;
+
+/** Source: RFC 6455, 7.4.1 and its registry: the service goes on elsewhere, come again. */
+const SERVICE_RESTART = 1012;
 
 interface NodeConnectionWish {
   readonly operation: DataPlaneOperation;
@@ -18,25 +22,32 @@ interface NodeConnectionWish {
 export class NodeConnection {
   private constructor(
     private readonly upstream: WebSocket,
+    private readonly target: DataPlaneTarget,
+    private readonly targets: OpenTargets,
     private readonly claim: () => void,
   ) {}
 
   /** Open, and paused until it is carried. Refusals: those of the DataPlaneClient, and the node's own. */
-  static async open(dataPlane: DataPlaneClient, { params, query, raw }: UpgradeRequest, { operation, phases, subprotocols }: NodeConnectionWish): Promise<NodeConnection> {
+  static async open(dataPlane: DataPlaneClient, targets: OpenTargets, { params, query, raw }: UpgradeRequest, { operation, phases, subprotocols }: NodeConnectionWish): Promise<NodeConnection> {
     const target = await dataPlane.find(params['namespace'] ?? '', params['name'] ?? '', phases);
     const upstream = await dataPlane.connect(target, operation, query, subprotocols, MAX_MESSAGE_BYTES);
     // A client that leaves before its handshake is answered never opens, and nobody else would end this connection.
     const abandon = (): void => upstream.terminate();
     raw.socket.once('close', abandon);
     if (raw.socket.destroyed) abandon();
-    return new NodeConnection(upstream, () => void raw.socket.off('close', abandon));
+    return new NodeConnection(upstream, target, targets, () => void raw.socket.off('close', abandon));
   }
 
   /** Carries everything both ways until either side ends. */
   carry(client: WebSocket): void {
     this.claim();
     // The node may have ended its side between the two handshakes.
-    if (this.upstream.readyState === this.upstream.OPEN) carrySocket(client, this.upstream);
-    else client.close(1011, 'the machine ended the connection');
+    if (this.upstream.readyState !== this.upstream.OPEN) return client.close(1011, 'the machine ended the connection');
+    carrySocket(client, this.upstream);
+    const release = this.targets.hold(this.target, () => {
+      client.close(SERVICE_RESTART, 'the machine left its node or was started anew');
+      this.upstream.terminate();
+    });
+    client.once('close', release);
   }
 }
