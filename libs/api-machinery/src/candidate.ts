@@ -18,6 +18,8 @@ export interface Candidate {
   readonly complete: boolean;
   /** The object as it came, for messages that show a bad value. */
   readonly sent: unknown;
+  /** The managedFields that came with it; those of `object` are none. */
+  readonly managedFields: readonly unknown[] | undefined;
 }
 
 /** What the server decides about a new object. */
@@ -91,6 +93,7 @@ export function candidateForStatus(kind: KindDefinition, { value, duplicates }: 
     problems: parsed?.problems ?? [],
     complete: parsed?.complete ?? true,
     sent: value,
+    managedFields: undefined,
   };
 }
 
@@ -104,7 +107,7 @@ function judge(
 ): Candidate {
   const object = incoming.complete ? (kind.normalize?.(read) ?? read) : read;
   const problems = [...found, ...incoming.problems, ...ruleProblems(kind, object, previous, incoming)];
-  return { object, decoding: incoming.decoding, problems, complete: incoming.complete, sent };
+  return { object, decoding: incoming.decoding, problems, complete: incoming.complete, sent, managedFields: incoming.metadata.managedFields };
 }
 
 /** Refuses a candidate with anything wrong, naming all of it; returns the warnings for one that may pass. */
@@ -134,10 +137,10 @@ export function bodyOf(object: KubeObject): JsonRecord {
 }
 
 /** Times in managedFields alone are not a change. */
-function withoutManagedTimes(object: KubeObject): KubeObject {
+function withoutManagedTimes(object: KubeObject): unknown {
   const { managedFields, ...metadata } = object.metadata;
   if (!managedFields) return object;
-  return { ...object, metadata: { ...metadata, managedFields: managedFields.map((entry) => (isRecord(entry) ? { ...entry, time: undefined } : entry)) } };
+  return { ...object, metadata: { ...metadata, managedFields: managedFields.map(({ time: _time, ...entry }) => entry) } };
 }
 
 function requireTarget(kind: KindDefinition, sent: NewMetadata, { namespace, name }: Target): void {
@@ -158,14 +161,12 @@ function requireSameObject(kind: KindDefinition, sent: NewMetadata, { metadata }
 const CLEARED = { labels: undefined, annotations: undefined, finalizers: undefined, ownerReferences: undefined, managedFields: undefined };
 
 /** The metadata a caller may set; empty containers count as absent. */
-function settable({ labels, annotations, finalizers, ownerReferences, managedFields }: NewMetadata): NewMetadata {
-  const clearsManagedFields = managedFields?.length === 1 && isRecord(managedFields[0]) && Object.keys(managedFields[0]).length === 0;
+function settable({ labels, annotations, finalizers, ownerReferences }: NewMetadata): NewMetadata {
   return {
     ...(labels && Object.keys(labels).length > 0 ? { labels } : {}),
     ...(annotations && Object.keys(annotations).length > 0 ? { annotations } : {}),
     ...(finalizers && finalizers.length > 0 ? { finalizers: [...new Set(finalizers)] } : {}),
     ...(ownerReferences && ownerReferences.length > 0 ? { ownerReferences } : {}),
-    ...(managedFields && managedFields.length > 0 && !clearsManagedFields ? { managedFields } : {}),
   };
 }
 

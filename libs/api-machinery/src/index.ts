@@ -18,3 +18,6 @@ export * from './openapi.ts';
 export * from './list-options.ts';
 export * from './openapi-v2.ts';
 export * from './protobuf-body.ts';
+export * from './field-set.ts';
+export * from './managed-fields.ts';
+export * from './server-side-apply.ts';

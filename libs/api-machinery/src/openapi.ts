@@ -1,7 +1,7 @@
 import { apiVersionOf, type KindDefinition } from '@corral/contracts';
-import { z } from 'zod';
 import { acceptedPatchTypes } from './patch.ts';
 import { isRecord, type JsonRecord } from './field-path.ts';
+import { jsonSchemaOf } from './json-schema.ts';
 
 /** OpenAPI v3 of one group version, from the same schemas that validate: what `kubectl apply`, `create` and `explain` read. */
 export function openApiDocument(kinds: readonly KindDefinition[], serverVersion: string): JsonRecord {
@@ -28,13 +28,13 @@ const DELETE_OPTIONS = 'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions';
 const groupVersionKind = ({ group, version, kind }: KindDefinition) => ({ group, version, kind });
 
 function schemasOf(kind: KindDefinition): JsonRecord {
-  const body = jsonSchema(kind.body);
+  const body = jsonSchemaOf(kind.body);
   const properties = {
     apiVersion: { type: 'string', description: 'APIVersion defines the versioned schema of this representation of an object.' },
     kind: { type: 'string', description: 'Kind is the REST resource this object represents.' },
     metadata: { description: 'Standard object metadata.', default: {}, allOf: [ref(OBJECT_META)] },
     ...(isRecord(body['properties']) ? body['properties'] : {}),
-    ...(kind.status ? { status: { description: 'What is observed. Written by the system.', ...jsonSchema(kind.status) } } : {}),
+    ...(kind.status ? { status: { description: 'What is observed. Written by the system.', ...jsonSchemaOf(kind.status) } } : {}),
   };
   const name = schemaName(kind);
   return {
@@ -53,11 +53,6 @@ function schemasOf(kind: KindDefinition): JsonRecord {
       'x-kubernetes-group-version-kind': [{ ...groupVersionKind(kind), kind: `${kind.kind}List` }],
     },
   };
-}
-
-function jsonSchema(schema: z.ZodType): JsonRecord {
-  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { target: 'openapi-3.0', io: 'input', unrepresentable: 'any' });
-  return rest;
 }
 
 const query = (name: string, description: string, type = 'string') => ({ name, in: 'query', description, schema: { type, uniqueItems: true } });

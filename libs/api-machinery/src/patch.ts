@@ -9,12 +9,13 @@ import { strategicMerge } from './strategic-merge.ts';
 export const PATCH_TYPES = {
   json: 'application/json-patch+json',
   merge: 'application/merge-patch+json',
+  apply: 'application/apply-patch+yaml',
   strategic: 'application/strategic-merge-patch+json',
 } as const;
 
 /** The patch formats a kind takes: custom kinds have no strategic merge, as in Kubernetes. */
 export function acceptedPatchTypes(kind: KindDefinition): readonly string[] {
-  return kind.builtIn ? Object.values(PATCH_TYPES) : [PATCH_TYPES.json, PATCH_TYPES.merge];
+  return kind.builtIn ? Object.values(PATCH_TYPES) : [PATCH_TYPES.json, PATCH_TYPES.merge, PATCH_TYPES.apply];
 }
 
 const path = z.string().regex(/^(\/|$)/, 'must be a JSON pointer');
@@ -28,7 +29,7 @@ const JsonPatch = z.array(
 
 export type Patch = (object: KubeObject) => unknown;
 
-/** Reads a patch body; the patch may be applied again when the object moved meanwhile. */
+/** Reads a patch body, of any type but apply; the patch may be applied again when the object moved meanwhile. */
 export function readPatch(kind: KindDefinition, text: string, mediaType: string): Patch {
   const accepted = acceptedPatchTypes(kind);
   if (!accepted.includes(mediaType)) {

@@ -11,6 +11,17 @@ export const OwnerReference = z.object({
 });
 export type OwnerReference = z.output<typeof OwnerReference>;
 
+/** Who manages which fields. Source: metav1.ManagedFieldsEntry. */
+export interface ManagedFieldsEntry {
+  readonly manager: string;
+  readonly operation: 'Apply' | 'Update';
+  readonly apiVersion: string;
+  readonly time?: string;
+  readonly fieldsType: 'FieldsV1';
+  readonly fieldsV1: object;
+  readonly subresource?: string;
+}
+
 export interface ObjectMeta {
   readonly name: string;
   readonly generateName?: string;
@@ -27,7 +38,7 @@ export interface ObjectMeta {
   readonly annotations?: Readonly<Record<string, string>>;
   readonly finalizers?: readonly string[];
   readonly ownerReferences?: readonly OwnerReference[];
-  readonly managedFields?: readonly unknown[];
+  readonly managedFields?: readonly ManagedFieldsEntry[];
 }
 
 /** An object as the API gives it. Kinds without spec or status (Event) carry other top-level fields. */

@@ -2,13 +2,14 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { systemClock } from '@corral/base';
 import {
-  isRecord, isTrue, malformed, mediaTypeOf, negotiate, presentList, presentObject, readListRequest, readPatch,
-  readWatchRequest, Selection, type Decoded, type DeleteOptions, type FieldValidation, type Patch, type Query,
+  decodeBody, isRecord, isTrue, malformed, mediaTypeOf, negotiate, optionsInvalid, PATCH_TYPES, presentList, presentObject, readListRequest, readPatch,
+  readWatchRequest, requestAttributes, Selection, type Decoded, type DeleteOptions, type Patch, type Query,
 } from '@corral/api-machinery';
 import { apiPath, KINDS, Problem, type KindDefinition, type KubeObject, type Status } from '@corral/contracts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { stringify } from 'yaml';
 import { z } from 'zod';
+import { requireAllowed } from '../../platform/auth/authorization.ts';
 import { readObjectBody, textOf } from '../../platform/http/object-body.ts';
 import { queryValue } from '../../platform/http/http-server.ts';
 import { sendStatus } from '../../platform/http/status-reply.ts';
@@ -16,6 +17,7 @@ import { RequestMetrics } from '../../platform/telemetry/request-metrics.ts';
 import { Resources, type ObjectAddress, type WriteOptions } from './resources.service.ts';
 import { Waits } from './waits.ts';
 import { streamWatch } from './watch-stream.ts';
+import { readDryRun, writeOptions } from './write-request.ts';
 import { Watches } from './watches.ts';
 
 type Params = { namespace?: string; name?: string };
@@ -61,7 +63,9 @@ export class ResourceRoutes implements OnModuleInit {
       this.#write(kind, request, reply, (address, options) => this.resources.replace(kind, address, bodyOf(request), options)),
     );
     scope.patch<{ Params: Params; Body: Buffer }>(object, (request, reply) =>
-      this.#write(kind, request, reply, (address, options) => this.resources.patch(kind, address, patchOf(kind, request), options)),
+      isApply(request)
+        ? this.#apply(kind, request, reply)
+        : this.#write(kind, request, reply, (address, options) => this.resources.patch(kind, address, patchOf(kind, request), options)),
     );
     scope.delete<{ Params: Params; Body: Buffer | undefined }>(object, (request, reply) => this.#delete(kind, request, reply));
     scope.get<{ Params: Params; Body: undefined }>(`${object}/wait`, (request, reply) => this.#wait(kind, request, reply));
@@ -71,7 +75,9 @@ export class ResourceRoutes implements OnModuleInit {
       this.#write(kind, request, reply, (address, options) => this.resources.replaceStatus(kind, address, bodyOf(request), options)),
     );
     scope.patch<{ Params: Params; Body: Buffer }>(`${object}/status`, (request, reply) =>
-      this.#write(kind, request, reply, (address, options) => this.resources.patchStatus(kind, address, patchOf(kind, request), options)),
+      isApply(request)
+        ? this.#apply(kind, request, reply, 'status')
+        : this.#write(kind, request, reply, (address, options) => this.resources.patchStatus(kind, address, patchOf(kind, request), options)),
     );
     for (const path of [collection, object, `${object}/status`]) refuseOtherMethods(scope, path);
   }
@@ -115,6 +121,20 @@ export class ResourceRoutes implements OnModuleInit {
     return this.#sendObject(kind, request, reply, 200, object);
   }
 
+  async #apply(kind: KindDefinition, request: FastifyRequest<{ Params: Params; Body: Buffer }>, reply: FastifyReply, subresource?: 'status'): Promise<unknown> {
+    const query = queryOf(request);
+    if (!query('fieldManager')) throw optionsInvalid('PatchOptions', { field: 'fieldManager', reason: 'FieldValueRequired', message: 'is required for apply patch' });
+    const decoded = decodeBody(textOf(request.body), PATCH_TYPES.apply, [PATCH_TYPES.apply]);
+    const attributes = requestAttributes('PATCH', request.url.split('?', 1)[0] ?? '', query);
+    const { object, isCreated } = await this.resources.apply(kind, addressOf(request), decoded, {
+      ...writeOptions(request, reply),
+      force: isTrue(query('force')),
+      ...(subresource ? { subresource } : {}),
+      authorizeCreate: () => requireAllowed(request.user, { ...attributes, verb: 'create' }),
+    });
+    return this.#sendObject(kind, request, reply, isCreated ? 201 : 200, object);
+  }
+
   async #delete(kind: KindDefinition, request: Request, reply: FastifyReply): Promise<unknown> {
     const { isGone, object } = await this.resources.delete(kind, addressOf(request), deleteOptions(request));
     if (!isGone) return this.#sendObject(kind, request, reply, 200, object);
@@ -155,44 +175,11 @@ const addressOf = ({ params }: { params: Params }): ObjectAddress => ({ namespac
 
 const bodyOf = ({ body, headers }: FastifyRequest<{ Body: Buffer | undefined }>): Decoded => readObjectBody(body, headers['content-type']);
 
-function patchOf(kind: KindDefinition, { body, headers }: FastifyRequest<{ Body: Buffer }>): Patch {
+const isApply = ({ headers }: FastifyRequest): boolean => mediaTypeOf(headers['content-type']) === PATCH_TYPES.apply;
+
+function patchOf(kind: KindDefinition, { body, headers, query }: FastifyRequest<{ Body: Buffer }>): Patch {
+  if (queryValue(query, 'force') !== undefined) throw optionsInvalid('PatchOptions', { field: 'force', reason: 'FieldValueForbidden', message: 'may not be specified for non-apply patch' });
   return readPatch(kind, textOf(body), mediaTypeOf(headers['content-type']));
-}
-
-function writeOptions(request: FastifyRequest, reply: FastifyReply): WriteOptions {
-  const query = queryOf(request);
-  // A write that is tried again warns again.
-  const said = new Set<string>();
-  const warn = (text: string): void => {
-    if (said.has(text)) return;
-    said.add(text);
-    // One header per warning, as RFC 7234 §5.5 writes them; Node keeps repeated values apart.
-    const quoted = text.replaceAll(/[\\"]/g, '\\$&').replaceAll(/[^\x20-\x7e]/g, '?');
-    reply.raw.appendHeader('warning', `299 - "${quoted}"`);
-  };
-  return {
-    user: request.user,
-    fieldManager: query('fieldManager') || fieldManagerOf(request.headers['user-agent']),
-    dryRun: readDryRun(query('dryRun')),
-    fieldValidation: readFieldValidation(query('fieldValidation')),
-    warn,
-  };
-}
-
-/** Source: k8s.io/apiserver/pkg/endpoints/handlers, managerOrUserAgent. */
-const fieldManagerOf = (userAgent = 'unknown'): string => (userAgent.split('/', 1)[0] || 'unknown').slice(0, MAX_FIELD_MANAGER);
-const MAX_FIELD_MANAGER = 128;
-
-function readDryRun(text: string | undefined): boolean {
-  if (text === undefined || text === '') return false;
-  if (text === 'All') return true;
-  throw malformed(`dryRun: Unsupported value: "${text}": supported values: "All"`);
-}
-
-function readFieldValidation(text: string | undefined): FieldValidation | undefined {
-  if (text === undefined || text === '') return undefined;
-  if (text === 'Strict' || text === 'Warn' || text === 'Ignore') return text;
-  throw malformed(`fieldValidation: Unsupported value: "${text}": supported values: "Ignore", "Strict", "Warn"`);
 }
 
 const DeleteBody = z.object({
@@ -212,7 +199,7 @@ function deleteOptions(request: FastifyRequest<{ Body: Buffer | undefined }>): D
   return {
     ...(preconditions ? { preconditions } : {}),
     propagationPolicy: propagationPolicy ?? (orphanDependents ? 'Orphan' : undefined),
-    dryRun: readDryRun(query('dryRun')) || (dryRun?.length ?? 0) > 0,
+    dryRun: readDryRun('DeleteOptions', query('dryRun')) || (dryRun?.length ?? 0) > 0,
   };
 }
 

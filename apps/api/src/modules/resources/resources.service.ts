@@ -2,9 +2,10 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { systemClock } from '@corral/base';
 import {
-  acceptCandidate, candidateForCreate, candidateForStatus, candidateForUpdate, defaultFieldValidation, isRecord, isReleased, malformed,
-  objectConflict, objectExists, objectInvalid, objectNotFound, planDeletion, Selection, successor, withoutRepeats,
-  type Candidate, type Decoded, type DeleteOptions, type FieldValidation, type ListRequest, type Patch,
+  acceptCandidate, afterUpdate, applyTo, applyToNothing, candidateForCreate, candidateForStatus, candidateForUpdate, defaultFieldValidation, entriesOf,
+  isRecord, isReleased, malformed, objectConflict, objectExists, objectInvalid, objectNotFound, onlyPresent, planDeletion, readApplied, Selection, successor,
+  withManagedFields, withoutRepeats,
+  type Candidate, type Decoded, type DeleteOptions, type FieldManager, type FieldValidation, type ListRequest, type Patch,
 } from '@corral/api-machinery';
 import { Problem, qualifiedResource, type FieldProblem, type KindDefinition, type KubeObject, type ObjectClient } from '@corral/contracts';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -30,6 +31,16 @@ export interface WriteOptions {
   readonly fieldValidation?: FieldValidation | undefined;
   /** Told what was let pass but should be known. */
   readonly warn?: (warning: string) => void;
+}
+
+/** Of server-side apply. */
+export interface ApplyOptions extends WriteOptions {
+  /** Take fields from whoever manages them with other values. */
+  readonly force: boolean;
+  /** Which door: status, or everything else. */
+  readonly subresource?: 'status';
+  /** Called before an object is created, which is another right than to change one; refuses by throwing. */
+  readonly authorizeCreate: () => void | Promise<void>;
 }
 
 export interface ListPage {
@@ -118,17 +129,65 @@ export class Resources {
     for (let attempt = 1; ; attempt += 1) {
       const birth = { now: systemClock.now(), uid: randomUUID(), nameSuffix: nameSuffix() };
       const candidate = candidateForCreate(kind, decoded, target, birth);
-      const object = await this.#admit(kind, candidate, undefined, 'Create', options);
-      requireNamespace(kind, object);
+      const admitted = await this.#admit(kind, candidate, undefined, 'Create', options);
+      requireNamespace(kind, admitted);
+      const entries = afterUpdate(kind, undefined, admitted, entriesOf(candidate.managedFields, undefined), managerOf(options, birth.now));
       try {
-        if (!options.dryRun) return await this.store.create(kind, object);
-        if (await this.store.get(kind, object.metadata.namespace, object.metadata.name)) throw objectExists(kind, object.metadata.name);
-        await this.store.check({ type: 'Create', kind, object });
-        return object;
+        return await this.#store(kind, withManagedFields(admitted, entries), options);
       } catch (error) {
         if (!isProblem(error, 'object.exists') || !isNameMadeUp(decoded) || attempt === NAME_ATTEMPTS) throw error;
       }
     }
+  }
+
+  async #store(kind: KindDefinition, object: KubeObject, { dryRun }: WriteOptions): Promise<KubeObject> {
+    if (!dryRun) return this.store.create(kind, object);
+    if (await this.store.get(kind, object.metadata.namespace, object.metadata.name)) throw objectExists(kind, object.metadata.name);
+    await this.store.check({ type: 'Create', kind, object });
+    return object;
+  }
+
+  /**
+   * Server-side apply: creates the object, or lays the configuration over it. Refusals beside those of every write:
+   * `object.conflict` when somebody else manages a field with another value.
+   */
+  async apply(kind: KindDefinition, address: ObjectAddress, decoded: Decoded, options: ApplyOptions): Promise<{ readonly object: KubeObject; readonly isCreated: boolean }> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        if (options.subresource || (await this.store.get(kind, address.namespace, address.name))) {
+          return { object: await this.#applyToExisting(kind, address, decoded, options), isCreated: false };
+        }
+        return { object: await this.#createByApply(kind, address, decoded, options), isCreated: true };
+      } catch (error) {
+        // Created or deleted by somebody else between the two steps.
+        const mayTryAgain = !options.subresource && (isProblem(error, 'object.exists') || isNotFound(error, kind, address)) && !options.dryRun;
+        if (!mayTryAgain || attempt === MAX_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  async #createByApply(kind: KindDefinition, address: ObjectAddress, decoded: Decoded, options: ApplyOptions): Promise<KubeObject> {
+    await options.authorizeCreate();
+    if (sentVersion(decoded) !== undefined || metadataOf(decoded)['uid'] !== undefined) throw objectConflict(kind, address.name);
+    if (isNameMadeUp(decoded)) throw malformed('name must be provided');
+    const birth = { now: systemClock.now(), uid: randomUUID(), nameSuffix: nameSuffix() };
+    const applied = applyToNothing(kind, readApplied(kind, decoded.value, undefined), applicationOf(options));
+    const candidate = candidateForCreate(kind, { value: applied.value, duplicates: decoded.duplicates }, address, birth);
+    const object = await this.#admit(kind, candidate, undefined, 'Create', options);
+    return this.#store(kind, withManagedFields(object, onlyPresent(kind, object, applied.entries)), options);
+  }
+
+  #applyToExisting(kind: KindDefinition, address: ObjectAddress, decoded: Decoded, options: ApplyOptions): Promise<KubeObject> {
+    const configuration = readApplied(kind, decoded.value, options.subresource);
+    return this.#update(kind, address, options, sentVersion(decoded) === undefined, async (current) => {
+      requireVersion(kind, current, decoded);
+      const applied = applyTo(kind, current, configuration, applicationOf(options));
+      const value: Decoded = { value: applied.value, duplicates: decoded.duplicates };
+      const object = options.subresource
+        ? accept(kind, candidateForStatus(kind, value, current), options)
+        : await this.#admit(kind, candidateForUpdate(kind, value, current), current, 'Update', options);
+      return withManagedFields(object, onlyPresent(kind, object, applied.entries));
+    });
   }
 
   /** PUT. Custom kinds must say which version they replace; built-in ones may leave it out. */
@@ -136,29 +195,42 @@ export class Resources {
     requireVersionForUpdate(kind, address, decoded);
     return this.#update(kind, address, options, sentVersion(decoded) === undefined, async (current) => {
       requireVersion(kind, current, decoded);
-      return this.#admit(kind, candidateForUpdate(kind, decoded, current), current, 'Update', options);
+      return this.#admitUpdate(kind, decoded, current, options);
     });
   }
 
   patch(kind: KindDefinition, address: ObjectAddress, patch: Patch, options: WriteOptions): Promise<KubeObject> {
     return this.#update(kind, address, options, true, async (current) => {
       const decoded = this.#patched(kind, patch, current);
-      return this.#admit(kind, candidateForUpdate(kind, decoded, current), current, 'Update', options);
+      return this.#admitUpdate(kind, decoded, current, options);
     });
+  }
+
+  async #admitUpdate(kind: KindDefinition, decoded: Decoded, current: KubeObject, options: WriteOptions): Promise<KubeObject> {
+    const candidate = candidateForUpdate(kind, decoded, current);
+    const object = await this.#admit(kind, candidate, current, 'Update', options);
+    const entries = entriesOf(candidate.managedFields, current.metadata.managedFields);
+    return withManagedFields(object, afterUpdate(kind, current, object, entries, managerOf(options)));
   }
 
   replaceStatus(kind: KindDefinition, address: ObjectAddress, decoded: Decoded, options: WriteOptions): Promise<KubeObject> {
     requireVersionForUpdate(kind, address, decoded);
     return this.#update(kind, address, options, sentVersion(decoded) === undefined, (current) => {
       requireVersion(kind, current, decoded);
-      return Promise.resolve(accept(kind, candidateForStatus(kind, decoded, current), options));
+      return Promise.resolve(this.#acceptStatus(kind, decoded, current, options));
     });
   }
 
   patchStatus(kind: KindDefinition, address: ObjectAddress, patch: Patch, options: WriteOptions): Promise<KubeObject> {
     return this.#update(kind, address, options, true, (current) =>
-      Promise.resolve(accept(kind, candidateForStatus(kind, this.#patched(kind, patch, current), current), options)),
+      Promise.resolve(this.#acceptStatus(kind, this.#patched(kind, patch, current), current, options)),
     );
+  }
+
+  #acceptStatus(kind: KindDefinition, decoded: Decoded, current: KubeObject, options: WriteOptions): KubeObject {
+    const object = accept(kind, candidateForStatus(kind, decoded, current), options);
+    const entries = current.metadata.managedFields ?? [];
+    return withManagedFields(object, afterUpdate(kind, current, object, entries, { ...managerOf(options), subresource: 'status' }));
   }
 
   #patched(kind: KindDefinition, patch: Patch, current: KubeObject): Decoded {
@@ -272,6 +344,18 @@ export class Resources {
     return accepted;
   }
 }
+
+const managerOf = ({ fieldManager }: WriteOptions, now = systemClock.now()): FieldManager => ({ manager: fieldManager, now });
+
+const applicationOf = (options: ApplyOptions): FieldManager & { readonly force: boolean } => ({
+  ...managerOf(options),
+  force: options.force,
+  ...(options.subresource ? { subresource: options.subresource } : {}),
+});
+
+/** The object itself is not there; a namespace that is missing is another matter. */
+const isNotFound = (error: unknown, kind: KindDefinition, { name }: ObjectAddress): boolean =>
+  isProblem(error, 'object.not-found') && (error as Problem).details?.kind === kind.plural && (error as Problem).details?.name === name;
 
 function accept(kind: KindDefinition, candidate: Candidate, options: WriteOptions): KubeObject {
   const warnings = acceptCandidate(kind, candidate, options.fieldValidation ?? defaultFieldValidation(kind));

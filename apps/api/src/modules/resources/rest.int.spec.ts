@@ -130,7 +130,7 @@ describe('create', () => {
   });
 
   it('refuses a body in a format it does not read, and lists those it does', async () => {
-    const answer = await api.request('POST', MACHINES, 'k8s', { 'content-type': 'application/vnd.kubernetes.protobuf' });
+    const answer = await api.request('POST', MACHINES, 'a=b', { 'content-type': 'application/x-www-form-urlencoded' });
     expect([answer.status, answer.body.reason, answer.body.message]).toEqual([415, 'UnsupportedMediaType', expect.stringContaining('application/json, application/yaml')]);
   });
 
@@ -304,7 +304,7 @@ describe('reading', () => {
     const accept = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json';
     const aggregated = await api.request('GET', '/apis', undefined, { accept });
     expect(aggregated.headers.get('content-type')).toContain('as=APIGroupDiscoveryList');
-    expect(aggregated.body.items.map(({ metadata }) => metadata.name)).toEqual(['coordination.k8s.io', 'corral.dev']);
+    expect(aggregated.body.items.map(({ metadata }) => metadata.name)).toEqual(expect.arrayContaining(['coordination.k8s.io', 'corral.dev']));
     const etag = aggregated.headers.get('etag') ?? '';
     expect((await api.request('GET', '/apis', undefined, { accept, 'if-none-match': etag })).status).toBe(304);
     expect((await api.request('GET', '/apis', undefined, { accept: 'application/json' })).body.kind).toBe('APIGroupList');
