@@ -2,8 +2,9 @@ import { Module } from '@nestjs/common';
 import { AdmissionRulesModule } from '../modules/admission/admission-rules.module.ts';
 import { ArtifactsModule } from '../modules/artifacts/artifacts.module.ts';
 import { GatewaysModule } from '../modules/gateways/gateways.module.ts';
+import { ServiceAccountTokensModule } from '../modules/service-accounts/service-accounts.module.ts';
 import { ResourceRoutesModule } from '../modules/resources/resources.module.ts';
 
 /** What answers requests: the generic API, and the modules that carry guest data. List gateways and controllers here. */
-@Module({ imports: [AdmissionRulesModule, ResourceRoutesModule, ArtifactsModule, GatewaysModule] })
+@Module({ imports: [AdmissionRulesModule, ResourceRoutesModule, ServiceAccountTokensModule, ArtifactsModule, GatewaysModule] })
 export class ApiRole {}

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { ApiKeysModule } from '../api-keys/api-keys.module.ts';
 import { ImageAdmission } from '../images/image.admission.ts';
 import { NamespaceAdmission } from '../namespaces/namespace.admission.ts';
 import { LimitRangeAdmission } from '../quota/limit-range.admission.ts';
@@ -8,5 +9,5 @@ import { SnapshotAdmission } from '../snapshots/snapshot.admission.ts';
 import { VirtualMachineAdmission } from '../virtual-machines/virtual-machine.admission.ts';
 
 /** What kinds need beside their schemas. Belongs wherever objects are written, in every role. */
-@Module({ providers: [NamespaceAdmission, PriorityAdmission, QuotaAdmission, LimitRangeAdmission, VirtualMachineAdmission, SnapshotAdmission, ImageAdmission] })
+@Module({ imports: [ApiKeysModule], providers: [NamespaceAdmission, PriorityAdmission, QuotaAdmission, LimitRangeAdmission, VirtualMachineAdmission, SnapshotAdmission, ImageAdmission] })
 export class AdmissionRulesModule {}

@@ -5,7 +5,7 @@ import {
   acceptsAggregatedDiscovery, AGGREGATED_DISCOVERY_TYPE, aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions, openApiDocument,
   openApiV2, routeNotFound, type Subresource,
 } from '@corral/api-machinery';
-import { KINDS, virtualMachines, type KindDefinition } from '@corral/contracts';
+import { KINDS, serviceAccounts, virtualMachines, type KindDefinition } from '@corral/contracts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { GIT_VERSION } from '../../platform/telemetry/health.controller.ts';
 import { sendStatus } from '../../platform/http/status-reply.ts';
@@ -18,6 +18,7 @@ const SUBRESOURCES: readonly Subresource[] = [
   { kind: machine, name: 'screenshot', verbs: ['get'] },
   { kind: machine, name: 'input', verbs: ['create'] },
   { kind: machine, name: 'tickets', verbs: ['create'] },
+  { kind: serviceAccounts as KindDefinition, name: 'token', verbs: ['create'] },
 ];
 
 /** The one form of v2 that kubectl asks for first, and takes whatever else it accepts. */

@@ -129,11 +129,12 @@ export class Resources {
     for (let attempt = 1; ; attempt += 1) {
       const birth = { now: systemClock.now(), uid: randomUUID(), nameSuffix: nameSuffix() };
       const candidate = candidateForCreate(kind, decoded, target, birth);
-      const admitted = await this.#admit(kind, candidate, undefined, 'Create', options);
+      const revealed: Record<string, unknown> = {};
+      const admitted = await this.#admit(kind, candidate, undefined, 'Create', options, revealed);
       requireNamespace(kind, admitted);
       const entries = afterUpdate(kind, undefined, admitted, entriesOf(candidate.managedFields, undefined), managerOf(options, birth.now));
       try {
-        return await this.#store(kind, withManagedFields(admitted, entries), options);
+        return withRevealed(await this.#store(kind, withManagedFields(admitted, entries), options), revealed);
       } catch (error) {
         if (!isProblem(error, 'object.exists') || !isNameMadeUp(decoded) || attempt === NAME_ATTEMPTS) throw error;
       }
@@ -173,8 +174,9 @@ export class Resources {
     const birth = { now: systemClock.now(), uid: randomUUID(), nameSuffix: nameSuffix() };
     const applied = applyToNothing(kind, readApplied(kind, decoded.value, undefined), applicationOf(options));
     const candidate = candidateForCreate(kind, { value: applied.value, duplicates: decoded.duplicates }, address, birth);
-    const object = await this.#admit(kind, candidate, undefined, 'Create', options);
-    return this.#store(kind, withManagedFields(object, onlyPresent(kind, object, applied.entries)), options);
+    const revealed: Record<string, unknown> = {};
+    const object = await this.#admit(kind, candidate, undefined, 'Create', options, revealed);
+    return withRevealed(await this.#store(kind, withManagedFields(object, onlyPresent(kind, object, applied.entries)), options), revealed);
   }
 
   #applyToExisting(kind: KindDefinition, address: ObjectAddress, decoded: Decoded, options: ApplyOptions): Promise<KubeObject> {
@@ -323,9 +325,9 @@ export class Resources {
   }
 
   /** Defaults and checks that look at other objects; refuses with everything that is wrong at once. */
-  async #admit(kind: KindDefinition, candidate: Candidate, previous: KubeObject | undefined, operation: AdmissionRequest['operation'], options: WriteOptions): Promise<KubeObject> {
+  async #admit(kind: KindDefinition, candidate: Candidate, previous: KubeObject | undefined, operation: AdmissionRequest['operation'], options: WriteOptions, revealed: Record<string, unknown> = {}): Promise<KubeObject> {
     let { object } = candidate;
-    const request: AdmissionRequest = { operation, user: options.user, isDryRun: options.dryRun, objects: this.#objects };
+    const request: AdmissionRequest = { operation, user: options.user, isDryRun: options.dryRun, objects: this.#objects, reveal: (fields) => Object.assign(revealed, fields) };
     if (candidate.complete) {
       for (const fill of this.admission.defaultersOf(kind)) object = await fill(object, previous, request);
     }
@@ -362,6 +364,10 @@ function accept(kind: KindDefinition, candidate: Candidate, options: WriteOption
   for (const warning of warnings) options.warn?.(warning);
   return candidate.object;
 }
+
+/** What may be seen once is in the answer and nowhere else. */
+const withRevealed = (object: KubeObject, revealed: Readonly<Record<string, unknown>>): KubeObject =>
+  Object.keys(revealed).length === 0 ? object : { ...object, status: { ...(object.status as object | undefined), ...revealed } };
 
 const isProblem = (error: unknown, code: Problem['code']): boolean => error instanceof Problem && error.code === code;
 

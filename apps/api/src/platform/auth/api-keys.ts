@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { apiKeys, toKubeTime, type ApiKey, type KindDefinition } from '@corral/contracts';
-import { z } from 'zod';
 import { Database } from '../database/database.ts';
+import type { ApiKeyDigest } from '../database/generated/client.ts';
 import { PostgresStore } from '../database/postgres-store.ts';
 import { isApiKeySecret } from './api-key-secret.ts';
 import { hasExpired, type Credential, type CredentialRef } from './credential.ts';
@@ -12,8 +12,7 @@ import type { Authenticated } from './user.ts';
 /** How exact the time of last use is, which keeps a busy key from being written at every request. */
 const USE_RESOLUTION_MS = 60_000;
 const MAX_CACHED = 10_000;
-const Location = z.object({ namespace: z.string(), name: z.string() });
-type Location = z.output<typeof Location>;
+type Location = Pick<ApiKeyDigest, 'namespace' | 'name'>;
 type KeyRef = CredentialRef & { readonly type: 'ApiKey' };
 
 export const digestOfKey = (secret: string): string => Buffer.from(digestOf(secret)).toString('hex');
@@ -65,8 +64,7 @@ export class ApiKeys {
   }
 
   async #locate(digest: string): Promise<Location | undefined> {
-    const rows = await this.database.$queryRaw`SELECT namespace, name FROM objects WHERE resource = 'apikeys.corral.dev' AND spec ->> 'digest' = ${digest}`;
-    const [location] = z.array(Location).parse(rows);
+    const location = await this.database.apiKeyDigest.findUnique({ where: { digest } });
     if (!location) return undefined;
     if (this.#locations.size >= MAX_CACHED) this.#locations.clear();
     this.#locations.set(digest, location);

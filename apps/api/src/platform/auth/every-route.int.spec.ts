@@ -17,6 +17,8 @@ const OPEN_TO_NOBODY_IN_PARTICULAR = [
   ...read('/sign-in'),
   'POST /auth/sessions',
   'DELETE /auth/sessions',
+  // Whoever verifies a service account's token elsewhere: public keys.
+  ...read('/.well-known/openid-configuration', '/openid/v1/jwks'),
   // The console's files hold no secret.
   ...read('/*'),
 ];

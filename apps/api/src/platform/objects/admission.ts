@@ -12,6 +12,8 @@ export interface AdmissionRequest {
   readonly isDryRun: boolean;
   /** The API with full rights, for looking at other objects. */
   readonly objects: ObjectClient;
+  /** Puts fields into the status of the answer to this create, which are stored nowhere: what may be seen once. */
+  reveal(fields: Readonly<Record<string, unknown>>): void;
 }
 
 /**

@@ -1,0 +1,38 @@
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { FastifyInstance } from 'fastify';
+import { SIGNING_ALGORITHM, SigningKeys } from '../../platform/auth/signing-keys.ts';
+import { ServiceAccountTokens } from '../../platform/auth/service-account-tokens.ts';
+import { sendStatus } from '../../platform/http/status-reply.ts';
+
+const KEYS_PATH = '/openid/v1/jwks';
+
+/**
+ * For whoever is shown a service account's token elsewhere: the issuer's discovery document and public keys, at the paths
+ * kube-apiserver has them.
+ */
+@Injectable()
+export class IssuerRoutes implements OnModuleInit {
+  constructor(
+    @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
+    @Inject(SigningKeys) private readonly keys: SigningKeys,
+    @Inject(ServiceAccountTokens) private readonly tokens: ServiceAccountTokens,
+  ) {}
+
+  onModuleInit(): void {
+    const fastify = this.host.httpAdapter.getInstance<FastifyInstance>();
+    const { issuer } = this.tokens;
+    void fastify.register((scope, _options, done) => {
+      scope.setErrorHandler(sendStatus);
+      scope.get('/.well-known/openid-configuration', () => ({
+        issuer,
+        jwks_uri: `${issuer.replace(/\/$/, '')}${KEYS_PATH}`,
+        response_types_supported: ['id_token'],
+        subject_types_supported: ['public'],
+        id_token_signing_alg_values_supported: [SIGNING_ALGORITHM],
+      }));
+      scope.get(KEYS_PATH, async (_request, reply) => reply.type('application/jwk-set+json').send(JSON.stringify({ keys: await this.keys.publicKeys() })));
+      done();
+    });
+  }
+}
