@@ -1,4 +1,5 @@
 import { nodes, virtualMachines, type KindDefinition, type KubeObject } from '@corral/contracts';
+import { shapeOf } from './field-shape.ts';
 import { acceptedPatchTypes, mergePatch, PATCH_TYPES, readPatch } from './patch.ts';
 import { strategicMerge } from './strategic-merge.ts';
 
@@ -23,20 +24,33 @@ it.each([
 });
 
 describe('strategic merge', () => {
+  const shape = shapeOf(nodes as unknown as KindDefinition);
+  const condition = (type: string, status: string) => ({ type, status });
+
   it.each([
-    ['a keyed list item by item', { spec: { taints: [{ key: 'a', effect: 'X', value: '1' }, { key: 'b', effect: 'X' }] } }, { spec: { taints: [{ key: 'a', effect: 'X', value: '2' }] } }, { spec: { taints: [{ key: 'a', effect: 'X', value: '2' }, { key: 'b', effect: 'X' }] } }],
-    ['two keys as one', { spec: { taints: [{ key: 'a', effect: 'X' }] } }, { spec: { taints: [{ key: 'a', effect: 'Y' }] } }, { spec: { taints: [{ key: 'a', effect: 'X' }, { key: 'a', effect: 'Y' }] } }],
-    ['conditions by type', { status: { conditions: [{ type: 'Ready', status: 'True' }] } }, { status: { conditions: [{ type: 'Ready', status: 'False' }, { type: 'Ok' }] } }, { status: { conditions: [{ type: 'Ready', status: 'False' }, { type: 'Ok' }] } }],
+    ['conditions by type', { status: { conditions: [condition('Ready', 'True')] } }, { status: { conditions: [condition('Ready', 'False'), condition('Ok', 'True')], '$setElementOrder/conditions': [{ type: 'Ok' }, { type: 'Ready' }] } }, { status: { conditions: [condition('Ready', 'False'), condition('Ok', 'True')] } }],
+    ['addresses by type', { status: { addresses: [{ type: 'InternalIP', address: '1' }, { type: 'Hostname', address: 'n' }] } }, { status: { addresses: [{ type: 'InternalIP', address: '2' }, { $patch: 'delete', type: 'Hostname' }] } }, { status: { addresses: [{ type: 'InternalIP', address: '2' }] } }],
     ['owners by uid', { metadata: { ownerReferences: [{ uid: '1', name: 'a' }] } }, { metadata: { ownerReferences: [{ uid: '2' }, { $patch: 'delete', uid: '1' }] } }, { metadata: { ownerReferences: [{ uid: '2' }] } }],
-    ['a replaced list', { spec: { taints: [{ key: 'a', effect: 'X' }] } }, { spec: { taints: [{ $patch: 'replace' }, { key: 'c', effect: 'X' }] } }, { spec: { taints: [{ key: 'c', effect: 'X' }] } }],
+    ['a replaced list', { status: { conditions: [condition('Ready', 'True')] } }, { status: { conditions: [{ $patch: 'replace' }, condition('Ok', 'True')] } }, { status: { conditions: [condition('Ok', 'True')] } }],
+    // Kubernetes gives taints no merge key: kubectl sends all that are to be.
+    ['taints as a whole', { spec: { taints: [{ key: 'a', effect: 'X' }, { key: 'b', effect: 'X' }] } }, { spec: { taints: [{ key: 'b', effect: 'X' }] } }, { spec: { taints: [{ key: 'b', effect: 'X' }] } }],
     ['a replaced object', { metadata: { labels: { a: '1' } } }, { metadata: { labels: { $patch: 'replace', b: '2' } } }, { metadata: { labels: { b: '2' } } }],
     ['a deleted object', { metadata: { labels: { a: '1' } } }, { metadata: { labels: { $patch: 'delete' } } }, { metadata: {} }],
     ['finalizers as a set', { metadata: { finalizers: ['a', 'b'] } }, { metadata: { finalizers: ['b', 'c'], '$deleteFromPrimitiveList/finalizers': ['a'], '$setElementOrder/finalizers': ['b', 'c'] } }, { metadata: { finalizers: ['b', 'c'] } }],
     ['null as removal', { spec: { unschedulable: true, podCIDR: 'x' } }, { spec: { unschedulable: null } }, { spec: { podCIDR: 'x' } }],
+    ['null inside what is new as nothing', {}, { metadata: { labels: { a: null, b: '1' } } }, { metadata: { labels: { b: '1' } } }],
     ['a list without keys as a whole', { spec: { list: [1, 2] } }, { spec: { list: [3] } }, { spec: { list: [3] } }],
     ['retained keys', { spec: { a: 1, b: 2 } }, { spec: { $retainKeys: ['a'], a: 3 } }, { spec: { a: 3 } }],
   ])('takes %s', (_what, target, patch, expected) => {
-    expect(strategicMerge(target, patch)).toEqual(expected);
+    expect(strategicMerge(shape, target, patch)).toEqual(expected);
+  });
+
+  it.each([
+    ['a directive nobody knows', { metadata: { $patch: 'explode' } }],
+    ['an item without its key', { status: { conditions: [{ status: 'True' }] } }],
+    ['an item that is no object', { status: { conditions: [1] } }],
+  ])('refuses %s with 400', (_what, patch) => {
+    expect(() => strategicMerge(shape, {}, patch)).toThrow(expect.objectContaining({ code: 'request.malformed' }));
   });
 });
 

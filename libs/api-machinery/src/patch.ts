@@ -3,6 +3,7 @@ import jsonPatch, { type Operation } from 'fast-json-patch';
 import { z } from 'zod';
 import { decodeBody } from './decode.ts';
 import { isRecord, type JsonRecord } from './field-path.ts';
+import { shapeOf } from './field-shape.ts';
 import { malformed, objectInvalid } from './refusals.ts';
 import { strategicMerge } from './strategic-merge.ts';
 
@@ -38,7 +39,7 @@ export function readPatch(kind: KindDefinition, text: string, mediaType: string)
   const { value } = decodeBody(text, mediaType, accepted);
   if (mediaType === PATCH_TYPES.json) return readJsonPatch(kind, value);
   if (!isRecord(value)) throw malformed('the patch must be a JSON object');
-  if (mediaType === PATCH_TYPES.strategic) return (object) => strategicMerge(copyOf(object), value);
+  if (mediaType === PATCH_TYPES.strategic) return (object) => strategicMerge(shapeOf(kind), copyOf(object), value);
   return (object) => mergePatch(copyOf(object), value);
 }
 

@@ -1,22 +1,17 @@
 import { isRecord, type JsonRecord } from './field-path.ts';
+import { shapeAt, type FieldShape } from './field-shape.ts';
+import { malformed } from './refusals.ts';
 
 /**
- * Strategic merge for the built-in kinds: objects merge, lists with keys merge item by item, other lists are replaced.
- * Directives: `$patch: delete|replace|merge`, `$deleteFromPrimitiveList/<field>`, `$setElementOrder/<field>`, `$retainKeys`.
+ * Strategic merge for the built-in kinds: objects merge, lists with keys merge item by item, sets are united, other lists are
+ * replaced; which is which the schema says, as for server-side apply. Directives: `$patch: delete|replace|merge`,
+ * `$deleteFromPrimitiveList/<field>`, `$retainKeys`; `$setElementOrder/<field>` is let pass: no list here has an order that counts.
  * Source: k8s.io/apimachinery/pkg/util/strategicpatch.
  */
-const LIST_KEYS: Readonly<Record<string, readonly string[]>> = {
-  'metadata.ownerReferences': ['uid'],
-  'spec.taints': ['key', 'effect'],
-  'status.conditions': ['type'],
-  'status.addresses': ['type'],
-};
-/** Lists of plain values that are sets. */
-const MERGED_SETS: readonly string[] = ['metadata.finalizers', 'spec.finalizers'];
-
-export function strategicMerge(target: unknown, patch: JsonRecord, path = ''): unknown {
-  if (patch['$patch'] === 'delete') return undefined;
+export function strategicMerge(shape: FieldShape, target: unknown, patch: JsonRecord): unknown {
   const { $patch: directive, ...fields } = patch;
+  requireDirective(directive);
+  if (directive === 'delete') return undefined;
   const result: JsonRecord = directive !== 'replace' && isRecord(target) ? { ...target } : {};
 
   const retained = fields['$retainKeys'];
@@ -24,43 +19,50 @@ export function strategicMerge(target: unknown, patch: JsonRecord, path = ''): u
     for (const key of Object.keys(result)) if (!retained.includes(key)) Reflect.deleteProperty(result, key);
   }
   for (const [key, value] of Object.entries(fields)) {
-    if (key.startsWith('$deleteFromPrimitiveList/')) {
-      const field = key.slice('$deleteFromPrimitiveList/'.length);
+    if (key.startsWith(DELETE_FROM)) {
+      const field = key.slice(DELETE_FROM.length);
       const [current, removed] = [result[field], value];
       if (Array.isArray(current) && Array.isArray(removed)) result[field] = current.filter((item) => !removed.includes(item));
       continue;
     }
     if (key.startsWith('$')) continue;
-    const child = path === '' ? key : `${path}.${key}`;
-    if (value === null) Reflect.deleteProperty(result, key);
-    else if (Array.isArray(value)) result[key] = mergeList(result[key], value, child);
-    else if (isRecord(value)) {
-      const merged = strategicMerge(result[key], value, child);
-      if (merged === undefined) Reflect.deleteProperty(result, key);
-      else result[key] = merged;
-    } else result[key] = value;
+    const merged = mergeField(shapeAt(shape, key), result[key], value);
+    if (merged === undefined) Reflect.deleteProperty(result, key);
+    else result[key] = merged;
   }
   return result;
 }
 
-function mergeList(target: unknown, patch: readonly unknown[], path: string): unknown[] {
-  const current = Array.isArray(target) ? (target as unknown[]) : [];
-  if (MERGED_SETS.includes(path)) return [...new Set([...current, ...patch])];
-  const keys = LIST_KEYS[path];
-  if (!keys) return [...patch];
-  if (patch.some((item) => isRecord(item) && item['$patch'] === 'replace')) {
-    return patch.filter((item) => !(isRecord(item) && item['$patch'] === 'replace'));
-  }
+const DELETE_FROM = '$deleteFromPrimitiveList/';
 
-  const result = [...current];
-  for (const item of patch) {
-    if (!isRecord(item)) continue;
-    const isSame = (other: unknown): boolean => isRecord(other) && keys.every((key) => item[key] === undefined || other[key] === item[key]);
+function mergeField(shape: FieldShape, current: unknown, value: unknown): unknown {
+  if (value === null) return undefined;
+  if (isRecord(value)) return strategicMerge(shape, current, value);
+  return Array.isArray(value) ? mergeList(shape, Array.isArray(current) ? current : [], value) : value;
+}
+
+function mergeList(shape: FieldShape, current: readonly unknown[], patch: readonly unknown[]): unknown[] {
+  const items = patch.map((item) => (isRecord(item) ? item : undefined));
+  for (const item of items) requireDirective(item?.['$patch']);
+  const replaces = items.some((item) => item?.['$patch'] === 'replace');
+  if (shape.type === 'Set' && !replaces) return [...new Set([...current, ...patch])];
+  if (shape.type !== 'ListMap' || replaces) return patch.filter((_item, index) => items[index]?.['$patch'] === undefined);
+
+  let result = [...current];
+  for (const item of items) {
+    if (!item) throw malformed(`the patch holds a list item without its key ${shape.keys.join(', ')}`);
+    const missing = shape.keys.filter((key) => item[key] === undefined);
+    if (missing.length > 0) throw malformed(`the patch holds a list item without its key ${missing.join(', ')}`);
+    const isSame = (other: unknown): boolean => isRecord(other) && shape.keys.every((key) => other[key] === item[key]);
     const index = result.findIndex(isSame);
-    if (item['$patch'] === 'delete') {
-      for (let at = result.findIndex(isSame); at !== -1; at = result.findIndex(isSame)) result.splice(at, 1);
-    } else if (index === -1) result.push(strategicMerge({}, item, path));
-    else result[index] = strategicMerge(result[index], item, path);
+    if (item['$patch'] === 'delete') result = result.filter((other) => !isSame(other));
+    else if (index === -1) result.push(strategicMerge(shape.item, {}, item));
+    else result[index] = strategicMerge(shape.item, result[index], item);
   }
   return result;
+}
+
+function requireDirective(directive: unknown): void {
+  if (directive === undefined || directive === 'delete' || directive === 'replace' || directive === 'merge') return;
+  throw malformed(`unrecognized patch directive $patch: ${JSON.stringify(directive)}`);
 }

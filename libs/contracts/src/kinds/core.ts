@@ -37,7 +37,7 @@ export const NodeStatus = z.object({
   capacity: ResourceList.optional(),
   allocatable: ResourceList.optional(),
   conditions: z.array(Condition.extend({ lastHeartbeatTime: z.string().optional() })).optional(),
-  addresses: z.array(z.object({ type: z.string(), address: z.string() })).optional(),
+  addresses: z.array(z.object({ type: z.string(), address: z.string() })).meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] }).optional(),
   nodeInfo: z
     .object({
       architecture: z.string(), bootID: z.string(), containerRuntimeVersion: z.string(), kernelVersion: z.string(), kubeProxyVersion: z.string(),
