@@ -33,6 +33,8 @@ export interface ApiStack {
   /** Every HTTP route the server registered. */
   readonly routes: readonly ApiRoute[];
   readonly config: ApiConfig;
+  /** The folder its servers live in. */
+  readonly home: string;
   readonly redis: EmbeddedRedis;
   readonly objectStore: EmbeddedObjectStore;
   /** As an administrator, over HTTP. */
@@ -40,6 +42,15 @@ export interface ApiStack {
   /** As a node agent, over HTTP. */
   readonly agent: HttpObjectClient;
   fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** One more API server on the same database, Redis and S3, with settings of its own; stopped with the stack at the latest. */
+  another(env?: Readonly<Record<string, string>>): Promise<ApiPeer>;
+  stop(): Promise<void>;
+}
+
+export interface ApiPeer {
+  readonly url: string;
+  readonly app: NestFastifyApplication;
+  readonly admin: HttpObjectClient;
   stop(): Promise<void>;
 }
 
@@ -53,7 +64,7 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
     startObjectStore({ home, durability: 'Test' }),
   ]);
   await migrate(postgres.url);
-  const config = ApiConfig.parse({
+  const environment = {
     DATABASE_URL: postgres.url,
     REDIS_URL: redis.url,
     S3_ENDPOINT: objectStore.url,
@@ -66,7 +77,8 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
     CORRAL_DATA_PLANE_SECRET: DATA_PLANE_SECRET,
     CORRAL_BAKE_SETTLE_SECONDS: '0',
     ...env,
-  });
+  };
+  const config = ApiConfig.parse(environment);
   const app = await createApplication(config);
   const routes: ApiRoute[] = [];
   app.getHttpAdapter().getInstance().addHook('onRoute', ({ method, url }) => {
@@ -75,18 +87,37 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
   app.useLogger(process.env['CORRAL_TEST_LOG'] ? ['log', 'warn', 'error'] : false);
   const url = await startApplication(app, config);
   const admin = new HttpObjectClient({ baseUrl: url, token: ADMIN_TOKEN });
-  for (const name of SYSTEM_NAMESPACES) await eventually(() => admin.get(namespaces, undefined, name), `the namespace ${name}`);
+  if (config.roles.includes('controllers')) for (const name of SYSTEM_NAMESPACES) await eventually(() => admin.get(namespaces, undefined, name), `the namespace ${name}`);
+  const peers = new Set<ApiPeer>();
   return {
     url,
     app,
     routes,
     config,
+    home,
     redis,
     objectStore,
     admin,
     agent: new HttpObjectClient({ baseUrl: url, token: NODE_TOKEN }),
     fetch: (path, init = {}) => fetch(`${url}${path}`, { ...init, headers: { ...authorization, ...init.headers } }),
+    async another(more = {}) {
+      const peerConfig = ApiConfig.parse({ ...environment, ...more });
+      const peerApp = await createApplication(peerConfig);
+      peerApp.useLogger(process.env['CORRAL_TEST_LOG'] ? ['log', 'warn', 'error'] : false);
+      const peerUrl = await startApplication(peerApp, peerConfig);
+      const peer: ApiPeer = {
+        url: peerUrl,
+        app: peerApp,
+        admin: new HttpObjectClient({ baseUrl: peerUrl, token: ADMIN_TOKEN }),
+        async stop() {
+          if (peers.delete(peer)) await peerApp.close();
+        },
+      };
+      peers.add(peer);
+      return peer;
+    },
     async stop() {
+      await Promise.all([...peers].map((peer) => peer.stop()));
       await app.close();
       await Promise.all([postgres.stop(), redis.stop(), objectStore.stop()]);
       rmSync(home, { recursive: true, force: true });

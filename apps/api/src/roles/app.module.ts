@@ -1,7 +1,7 @@
-import { Global, Module, type DynamicModule } from '@nestjs/common';
+import { Global, Module, type DynamicModule, type Type } from '@nestjs/common';
 import { LoggerModule } from 'nestjs-pino';
 import { AuthModule } from '../platform/auth/auth.module.ts';
-import { API_CONFIG, type ApiConfig } from '../platform/config/api-config.ts';
+import { API_CONFIG, type ApiConfig, type Role } from '../platform/config/api-config.ts';
 import { DatabaseModule } from '../platform/database/database.module.ts';
 import { HttpModule } from '../platform/http/http.module.ts';
 import { LeadershipModule } from '../platform/leadership/leadership.module.ts';
@@ -10,6 +10,7 @@ import { ObjectStoreModule } from '../modules/artifacts/object-store.module.ts';
 import { ResourcesModule } from '../modules/resources/resources.module.ts';
 import { ApiRole } from './api.role.ts';
 import { ControllersRole } from './controllers.role.ts';
+import { SchedulerRole } from './scheduler.role.ts';
 
 @Global()
 @Module({})
@@ -39,10 +40,19 @@ export class PlatformModule {
   }
 }
 
-/** One process with every role. Splitting roles over processes is a matter of leaving one out here. */
+const MODULES: Readonly<Record<Role, Type>> = {
+  api: ApiRole,
+  controllers: ControllersRole,
+  scheduler: SchedulerRole,
+};
+
+/** One process, with the roles its configuration names. */
 @Module({})
 export class AppModule {
   static register(config: ApiConfig): DynamicModule {
-    return { module: AppModule, imports: [PlatformModule.register(config), ObjectStoreModule, ApiRole, ControllersRole] };
+    return {
+      module: AppModule,
+      imports: [PlatformModule.register(config), ObjectStoreModule, ...new Set(config.roles.map((role) => MODULES[role]))],
+    };
   }
 }

@@ -8,9 +8,8 @@ import { NodesModule } from '../modules/nodes/nodes.module.ts';
 import { QuotasModule } from '../modules/quota/quotas.module.ts';
 import { GarbageCollectionModule } from '../modules/resources/resources.module.ts';
 import { ServiceAccountsModule } from '../modules/service-accounts/service-accounts.module.ts';
-import { SchedulerModule } from '../modules/scheduler/scheduler.module.ts';
 import { SnapshotsModule } from '../modules/snapshots/snapshots.module.ts';
 
-/** What works on its own: reconcilers and the scheduler. List feature modules here. */
-@Module({ imports: [AdmissionRulesModule, ControllersModule, GarbageCollectionModule, NamespacesModule, ServiceAccountsModule, NodesModule, QuotasModule, SchedulerModule, ImagesModule, SnapshotsModule, EventsModule] })
+/** What works on its own: reconcilers, sweeps and the garbage collector. List feature modules here. */
+@Module({ imports: [AdmissionRulesModule, ControllersModule, GarbageCollectionModule, NamespacesModule, ServiceAccountsModule, NodesModule, QuotasModule, ImagesModule, SnapshotsModule, EventsModule] })
 export class ControllersRole {}

@@ -85,6 +85,7 @@ export async function startApi(options: { consoleDir?: string; env?: Readonly<Re
     s3: { endpoint: 'http://127.0.0.1:1', region: 'us-east-1', bucket: 'corral', accessKeyId: 'unused', secretAccessKey: 'unused' },
     host: '127.0.0.1',
     port: await getPort(),
+    roles: ['api'],
     adminToken: ADMIN_TOKEN,
     nodeToken: NODE_TOKEN,
     dataPlaneSecret: 'data-plane-secret-of-the-tests',

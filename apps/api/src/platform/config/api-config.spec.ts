@@ -32,10 +32,17 @@ it.each([
   ['CORRAL_PORT', '1e3'],
   ['DATABASE_URL', 'postgres://'],
   ['REDIS_URL', 'redis://'],
+  ['CORRAL_ROLES', 'api,worker'],
+  ['CORRAL_ROLES', ','],
   ['CORRAL_ADMIN_TOKEN', 'short'],
   ['CORRAL_EXIT_ON_STDIN_EOF', 'yes'],
 ])('names %s when it is %s', (name, value) => {
   const parsed = ApiConfig.safeParse({ ...good, [name]: value });
   expect(parsed.error?.issues.map(({ path }) => path[0])).toEqual([name]);
   if (/PORT|URL/.test(name)) expect(parsed.error?.issues[0]?.message).toMatch(/^must be an? /);
+});
+
+it('does everything in one process unless roles are named', () => {
+  expect(ApiConfig.parse(good).roles).toEqual(['api', 'controllers', 'scheduler']);
+  expect(ApiConfig.parse({ ...good, CORRAL_ROLES: 'scheduler, api' }).roles).toEqual(['scheduler', 'api']);
 });

@@ -14,6 +14,10 @@ const port = z
 const HOST = /./;
 const secret = z.string().min(16, 'must have at least 16 characters');
 
+/** What a process does; all of it by default. Every process answers /livez, /readyz, /metrics and /version. */
+export const ROLES = ['api', 'controllers', 'scheduler'] as const;
+export type Role = (typeof ROLES)[number];
+
 /** Settings of the API server, read once at start. */
 export const ApiConfig = z
   .object({
@@ -26,6 +30,14 @@ export const ApiConfig = z
     S3_SECRET_ACCESS_KEY: z.string().min(1),
     CORRAL_HOST: withDefault('127.0.0.1'),
     CORRAL_PORT: z.preprocess(unset, port.default(8086)),
+    CORRAL_ROLES: z.preprocess(
+      unset,
+      z
+        .string()
+        .default(ROLES.join(','))
+        .transform((list) => list.split(',').map((role) => role.trim()).filter((role) => role !== ''))
+        .pipe(z.array(z.enum(ROLES), `must be some of ${ROLES.join(', ')}, separated by commas`).min(1, `must name one of ${ROLES.join(', ')}`)),
+    ),
     CORRAL_ADMIN_TOKEN: secret,
     CORRAL_NODE_TOKEN: secret,
     CORRAL_DATA_PLANE_SECRET: secret,
@@ -63,6 +75,7 @@ export const ApiConfig = z
     },
     host: env.CORRAL_HOST,
     port: env.CORRAL_PORT,
+    roles: env.CORRAL_ROLES,
     adminToken: env.CORRAL_ADMIN_TOKEN,
     nodeToken: env.CORRAL_NODE_TOKEN,
     dataPlaneSecret: env.CORRAL_DATA_PLANE_SECRET,
