@@ -127,7 +127,7 @@ export class Resources {
 
   async create(kind: KindDefinition, decoded: Decoded, target: { namespace: string | undefined }, options: WriteOptions): Promise<KubeObject> {
     for (let attempt = 1; ; attempt += 1) {
-      const birth = { now: systemClock.now(), uid: randomUUID(), nameSuffix: nameSuffix() };
+      const birth = { now: systemClock.now(), uid: randomUUID(), nameSuffix: isNameMadeUp(decoded) ? nameSuffix() : '' };
       const candidate = candidateForCreate(kind, decoded, target, birth);
       const revealed: Record<string, unknown> = {};
       const admitted = await this.#admit(kind, candidate, undefined, 'Create', options, revealed);

@@ -1,5 +1,5 @@
 import { getHeapStatistics } from 'node:v8';
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger, Optional } from '@nestjs/common';
 import { versionExpired, versionNotReached, type Change, type Store, type StoredPage, type StoreQuery, type Write } from '@corral/api-machinery';
 import { qualifiedResource, type KindDefinition, type KubeObject } from '@corral/contracts';
 import { ChangeFeed } from './change-feed.ts';
@@ -7,8 +7,8 @@ import { KindCache } from './kind-cache.ts';
 import { NextAnswer } from './next-answer.ts';
 import { PostgresStore, type Extent } from './postgres-store.ts';
 
-/** All kinds together, in characters of JSON: parsed and indexed, an object takes about four bytes for each. */
-const MAX_WEIGHT = getHeapStatistics().heap_size_limit / 16;
+/** Injects another bound for all kinds together, in characters of JSON: parsed and indexed, an object takes about four bytes for each. */
+export const MAX_CACHE_WEIGHT = Symbol('MaxCacheWeight');
 /** A kind that did not fit is tried again after this long. */
 const RETRY_LARGE_MS = 10 * 60_000;
 
@@ -32,6 +32,7 @@ export class CachedStore implements Store {
   constructor(
     @Inject(PostgresStore) private readonly store: PostgresStore,
     @Inject(ChangeFeed) private readonly feed: ChangeFeed,
+    @Optional() @Inject(MAX_CACHE_WEIGHT) private readonly maxWeight: number = getHeapStatistics().heap_size_limit / 16,
   ) {
     this.#extent = new NextAnswer(() => this.store.extent());
     feed.follow({ changed: (changes) => this.#apply(changes), missed: () => this.#kinds.clear() });
@@ -125,7 +126,7 @@ export class CachedStore implements Store {
       return known?.state === 'Loading' && known.changes === changes;
     };
     try {
-      if (this.#weight() + (await this.store.weightOf(kind)) > MAX_WEIGHT) {
+      if (this.#weight() + (await this.store.weightOf(kind)) > this.maxWeight) {
         if (isStillWanted()) this.#giveUp(resource);
         return undefined;
       }
@@ -147,7 +148,7 @@ export class CachedStore implements Store {
       if (known?.state === 'Loading') known.changes.push(change);
       else if (known?.state === 'Loaded') {
         known.cache.apply(change);
-        if (known.cache.weight > MAX_WEIGHT || this.#weight() > MAX_WEIGHT) this.#giveUp(change.resource);
+        if (this.#weight() > this.maxWeight) this.#giveUp(change.resource);
       }
     }
   }

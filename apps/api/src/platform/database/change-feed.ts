@@ -35,6 +35,8 @@ export class ChangeFeed implements OnModuleInit, BeforeApplicationShutdown {
   #waiters: { readonly version: number; readonly resolve: () => void }[] = [];
   #recent = new RecentChanges(0);
   #position = 0;
+  /** The newest version NOTIFY spoke of. */
+  #announced = 0;
   #isRunning = false;
   #listener: pg.Client | undefined;
   #reading: Promise<void> | undefined;
@@ -46,11 +48,11 @@ export class ChangeFeed implements OnModuleInit, BeforeApplicationShutdown {
     @Inject(PostgresStore) private readonly store: PostgresStore,
     @Inject(API_CONFIG) private readonly config: ApiConfig,
   ) {
-    store.onCommit(({ base, changes }) => {
-      if (!this.#isRunning || changes.length === 0) return;
-      // Others wrote before us: their changes come first.
-      if (base > this.#position) this.#read();
-      else this.#take(changes);
+    store.onSettled((commit) => {
+      if (!this.#isRunning) return;
+      // Where others wrote before us, their changes come first.
+      if (commit && commit.base <= this.#position) this.#take(commit.changes);
+      if (!commit || commit.base > this.#position || this.#announced > this.#position) this.#read();
     });
   }
 
@@ -158,7 +160,9 @@ export class ChangeFeed implements OnModuleInit, BeforeApplicationShutdown {
     client.on('error', lost);
     client.on('end', lost);
     client.on('notification', ({ payload }) => {
-      if (!(Number(payload) <= this.#position)) this.#read();
+      this.#announced = Math.max(this.#announced, Number(payload));
+      // What is announced may be our own: then it need not be read back.
+      if (this.#announced > this.#position && !this.store.isWriting) this.#read();
     });
     await client.connect();
     await client.query('LISTEN corral_changes');

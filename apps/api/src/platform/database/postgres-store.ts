@@ -41,7 +41,7 @@ export type Extent = z.output<typeof Extent>;
 @Injectable()
 export class PostgresStore implements Store {
   readonly #writes: WriteBatches;
-  readonly #listeners: ((commit: Commit) => void)[] = [];
+  readonly #listeners: ((commit: Commit | undefined) => void)[] = [];
 
   constructor(@Inject(Sql) private readonly sql: Sql) {
     this.#writes = new WriteBatches(sql, (commit) => {
@@ -49,9 +49,14 @@ export class PostgresStore implements Store {
     });
   }
 
-  /** Calls with everything this process has written, before whoever wrote it is answered. */
-  onCommit(listener: (commit: Commit) => void): void {
+  /** Calls after every batch with what this process has written, before whoever wrote it is answered; without, when that is not known. */
+  onSettled(listener: (commit: Commit | undefined) => void): void {
     this.#listeners.push(listener);
+  }
+
+  /** Whether the end of a batch will soon be told. */
+  get isWriting(): boolean {
+    return this.#writes.isSending;
   }
 
   async get(kind: KindDefinition, namespace: string | undefined, name: string): Promise<KubeObject | undefined> {

@@ -18,6 +18,7 @@ export type Statement = Prisma.Sql | { readonly name: string; readonly text: str
  */
 @Injectable()
 export class Sql implements OnApplicationShutdown {
+  readonly #logger = new Logger(Sql.name);
   readonly #pool: pg.Pool;
 
   constructor(@Inject(API_CONFIG) config: ApiConfig) {
@@ -29,9 +30,10 @@ export class Sql implements OnApplicationShutdown {
       application_name: 'corral-api-objects',
       keepAlive: true,
     });
-    const logger = new Logger(Sql.name);
     // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
-    this.#pool.on('error', (error) => logger.warn({ err: error }, 'An idle database connection broke'));
+    this.#pool.on('error', ({ message }) => {
+      if (!this.#pool.ending) this.#logger.warn(`An idle database connection broke: ${message}`);
+    });
   }
 
   async query(statement: Statement): Promise<unknown[]> {

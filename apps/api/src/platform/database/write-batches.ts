@@ -34,6 +34,8 @@ interface Transaction {
   readonly keys: readonly string[];
   /** The namespaces it relies on: it creates in them. */
   readonly namespaces: readonly string[];
+  /** Each write's object, as it is stored. */
+  readonly documents: readonly string[];
   readonly texts: readonly string[];
   readonly resolve: (written: readonly KubeObject[]) => void;
   readonly reject: (refusal: unknown) => void;
@@ -47,13 +49,18 @@ interface Transaction {
 export class WriteBatches {
   readonly #logger = new Logger(WriteBatches.name);
   readonly #sql: Sql;
-  readonly #onCommit: (commit: Commit) => void;
+  readonly #onSettled: (commit: Commit | undefined) => void;
   #waiting: Transaction[] = [];
   #isSending = false;
 
-  constructor(sql: Sql, onCommit: (commit: Commit) => void) {
+  /** `onSettled` hears of every batch: what it did, or nothing when that is not known. */
+  constructor(sql: Sql, onSettled: (commit: Commit | undefined) => void) {
     this.#sql = sql;
-    this.#onCommit = onCommit;
+    this.#onSettled = onSettled;
+  }
+
+  get isSending(): boolean {
+    return this.#isSending;
   }
 
   /** The objects as they were stored, in order; rejects with the refusal of a write that cannot be done. */
@@ -63,7 +70,9 @@ export class WriteBatches {
     if (repeated) return Promise.reject(refusalOf(repeated, repeated.type === 'Create' ? 'Exists' : 'Stale'));
     return new Promise((resolve, reject) => {
       const namespaces = writes.flatMap((write) => (write.type === 'Create' && isNamespaced(write.kind) ? [`namespaces//${write.object.metadata.namespace ?? ''}`] : []));
-      this.#waiting.push({ writes, keys, namespaces, texts: writes.map(textOf), resolve, reject });
+      const documents = writes.map((write) => storedText(resultOf(write)));
+      const texts = writes.map((write, index) => textOf(write, documents[index] ?? ''));
+      this.#waiting.push({ writes, keys, namespaces, documents, texts, resolve, reject });
       if (!this.#isSending) void this.#send();
     });
   }
@@ -82,6 +91,7 @@ export class WriteBatches {
           if (isAboutContent) await this.#carryOut([transaction]).catch((refusal: unknown) => transaction.reject(refusal));
           else transaction.reject(error);
         }
+        this.#onSettled(undefined);
       });
     }
     this.#isSending = false;
@@ -126,7 +136,7 @@ export class WriteBatches {
       const refusing = transaction.writes[refused];
       if (refusing) return () => transaction.reject(refusalOf(refusing, outcomes[refused]?.outcome ?? 'Stale'));
       const objects = transaction.writes.map((write, index) => {
-        const change = changeOf(write, outcomes[index]?.version ?? null);
+        const change = changeOf(write, transaction.documents[index] ?? '', outcomes[index]?.version ?? null);
         changes.push(change);
         written.set(keyOf(write), change);
         return change.object;
@@ -134,7 +144,7 @@ export class WriteBatches {
       return () => transaction.resolve(objects);
     });
     // Whoever is told that a write is done can read it here.
-    this.#onCommit({ base: rows[0]?.base ?? 0, changes });
+    this.#onSettled({ base: rows[0]?.base ?? 0, changes });
     for (const answer of answers) answer();
     this.#refuseOvertaken(written);
   }
@@ -171,7 +181,7 @@ function keyOf(write: Write): string {
 }
 
 /** A write as `corral_write` takes it, without place and unit. The object goes as its own text, serialized once. */
-function textOf(write: Write): string {
+function textOf(write: Write, document: string): string {
   const { resource, namespace, name, uid } = placeOf(write);
   const current = currentOf(write);
   const { metadata } = resultOf(write);
@@ -186,16 +196,17 @@ function textOf(write: Write): string {
     finalizers: metadata.finalizers,
     deleting: metadata.deletionTimestamp,
   });
-  return `${head.slice(1, -1)},"${write.type === 'Remove' ? 'final' : 'object'}":${storedText(resultOf(write))}}`;
+  return `${head.slice(1, -1)},"${write.type === 'Remove' ? 'final' : 'object'}":${document}}`;
 }
 
-function changeOf(write: Write, version: string | null): Change {
+/** The object is read from what was stored: it is what every other process has, and nobody else holds parts of it. */
+function changeOf(write: Write, document: string, version: string | null): Change {
   if (version === null) throw new Error('a write was acknowledged without a version');
   return {
     resourceVersion: Number(version),
     type: write.type === 'Create' ? 'ADDED' : write.type === 'Update' ? 'MODIFIED' : 'DELETED',
     resource: qualifiedResource(write.kind),
-    object: withVersion(resultOf(write), version),
+    object: withVersion(JSON.parse(document) as KubeObject, version),
     previous: currentOf(write),
   };
 }
