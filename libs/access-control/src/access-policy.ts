@@ -1,6 +1,6 @@
 import type { Change, RequestAttributes } from '@corral/api-machinery';
 import {
-  asBinding, asClusterRole, clusterRoleBindings, clusterRoles, qualifiedResource, roleBindings, roles, selectsLabels,
+  asBinding, asClusterRole, clusterRoleBindings, clusterRoles, qualifiedResource, roleBindings, roles, selectsLabels, serviceAccountUserName,
   type ClusterRole, type KubeObject, type PolicyRule, type RoleRef, type Subject,
 } from '@corral/contracts';
 import { rulesAllow } from './policy-rule.ts';
@@ -51,9 +51,6 @@ class Grants {
 const NOT_ALLOWED: Decision = { isAllowed: false };
 const [ROLES, ROLE_BINDINGS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS] = [roles, roleBindings, clusterRoles, clusterRoleBindings].map(qualifiedResource);
 const [USER, GROUP] = ['User', 'Group'];
-
-/** The name that a service account's tokens speak in. */
-export const serviceAccountUser = (namespace: string, name: string): string => `system:serviceaccount:${namespace}:${name}`;
 
 /**
  * Every role and binding, indexed by whom they are about: `allows` costs what the caller's own bindings cost, however many
@@ -135,7 +132,7 @@ export class AccessPolicy {
     return subjects.map((subject) => {
       const grant = { binding: metadata.name, namespace, roleRef, subject: `${subject.kind} "${subjectName(subject, namespace)}"` };
       if (subject.kind === GROUP) return [this.#groups, subject.name, grant];
-      return [this.#users, subject.kind === USER ? subject.name : serviceAccountUser(subject.namespace || namespace, subject.name), grant];
+      return [this.#users, subject.kind === USER ? subject.name : serviceAccountUserName(subject.namespace || namespace, subject.name), grant];
     });
   }
 }

@@ -11,11 +11,13 @@ export const FULL_AUTHORITY: readonly PolicyRule[] = [
 
 /** The rights among `wanted`, in their smallest pieces, that no single rule of `held` contains. */
 export function missingRights(held: readonly PolicyRule[], wanted: readonly PolicyRule[]): PolicyRule[] {
-  return wanted.flatMap(pieces).filter((piece) => !held.some((rule) => covers(rule, piece)));
+  return smallestRights(wanted).filter((right) => !held.some((rule) => covers(rule, right)));
 }
 
-/** One verb on one resource of one group, for one name or for all; or one verb on one path. */
-function pieces({ verbs, apiGroups = [], resources = [], resourceNames = [], nonResourceURLs = [] }: PolicyRule): PolicyRule[] {
+/** One verb on one resource of one group, for one name or for all; or one verb on one path: each as a rule of its own. */
+export const smallestRights = (rules: readonly PolicyRule[]): PolicyRule[] => rules.flatMap(rightsOf);
+
+function rightsOf({ verbs, apiGroups = [], resources = [], resourceNames = [], nonResourceURLs = [] }: PolicyRule): PolicyRule[] {
   const names = resourceNames.length === 0 ? [{}] : resourceNames.map((name) => ({ resourceNames: [name] }));
   const ofResources = apiGroups.flatMap((group) =>
     resources.flatMap((resource) => verbs.flatMap((verb) => names.map((named) => ({ verbs: [verb], apiGroups: [group], resources: [resource], ...named })))),

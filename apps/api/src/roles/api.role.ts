@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AccessModule } from '../modules/access/access.module.ts';
 import { AdmissionRulesModule } from '../modules/admission/admission-rules.module.ts';
 import { ArtifactsModule } from '../modules/artifacts/artifacts.module.ts';
 import { GatewaysModule } from '../modules/gateways/gateways.module.ts';
@@ -6,5 +7,14 @@ import { ServiceAccountTokensModule } from '../modules/service-accounts/service-
 import { ResourceRoutesModule } from '../modules/resources/resources.module.ts';
 
 /** What answers requests: the generic API, and the modules that carry guest data. List gateways and controllers here. */
-@Module({ imports: [AdmissionRulesModule, ResourceRoutesModule, ServiceAccountTokensModule, ArtifactsModule, GatewaysModule] })
+@Module({
+  imports: [
+    AccessModule,
+    AdmissionRulesModule,
+    ResourceRoutesModule,
+    ServiceAccountTokensModule,
+    ArtifactsModule,
+    GatewaysModule,
+  ],
+})
 export class ApiRole {}

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AccessControllersModule } from '../modules/access/access.module.ts';
 import { AdmissionRulesModule } from '../modules/admission/admission-rules.module.ts';
 import { ControllersModule } from '../modules/controllers/controllers.module.ts';
 import { EventsModule } from '../modules/events/events.module.ts';
@@ -11,5 +12,19 @@ import { ServiceAccountsModule } from '../modules/service-accounts/service-accou
 import { SnapshotsModule } from '../modules/snapshots/snapshots.module.ts';
 
 /** What works on its own: reconcilers, sweeps and the garbage collector. List feature modules here. */
-@Module({ imports: [AdmissionRulesModule, ControllersModule, GarbageCollectionModule, NamespacesModule, ServiceAccountsModule, NodesModule, QuotasModule, ImagesModule, SnapshotsModule, EventsModule] })
+@Module({
+  imports: [
+    AdmissionRulesModule,
+    ControllersModule,
+    GarbageCollectionModule,
+    AccessControllersModule,
+    NamespacesModule,
+    ServiceAccountsModule,
+    NodesModule,
+    QuotasModule,
+    ImagesModule,
+    SnapshotsModule,
+    EventsModule,
+  ],
+})
 export class ControllersRole {}

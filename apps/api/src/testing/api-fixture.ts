@@ -8,6 +8,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { namespaces, type Condition, type FieldProblem, type KindDefinition, type KubeObject, type ObjectClient, type ObjectMeta } from '@corral/contracts';
 import { startPostgres, type EmbeddedPostgres } from '@corral/embedded';
 import getPort from 'get-port';
+import { AccessModule, RoleAdmissionModule } from '../modules/access/access.module.ts';
 import { GarbageCollectionModule, ResourceRoutesModule } from '../modules/resources/resources.module.ts';
 import type { ApiConfig } from '../platform/config/api-config.ts';
 import { readIdentityConfig } from '../platform/config/identity-config.ts';
@@ -71,7 +72,7 @@ export interface AnswerBody extends KubeObject {
 @Module({})
 class GenericApi {
   static register(config: ApiConfig, more: DynamicModule['imports'] = []): DynamicModule {
-    return { module: GenericApi, imports: [PlatformModule.register(config), ResourceRoutesModule, GarbageCollectionModule, ...more] };
+    return { module: GenericApi, imports: [PlatformModule.register(config), ResourceRoutesModule, GarbageCollectionModule, AccessModule, RoleAdmissionModule, ...more] };
   }
 }
 

@@ -7,8 +7,8 @@ const metadata = { name: 'x', uid: 'u', resourceVersion: '1', generation: 1, cre
 const object = (body: object): KubeObject => ({ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'X', metadata, ...body });
 
 /** The bad fields of an object, with what is wrong with each. */
-function problems(kind: Pick<KindDefinition<never, never>, 'validate'>, body: object, previous?: object): string[] {
-  const found = kind.validate?.(object(body) as KubeObject<never, never>, previous && (object(previous) as KubeObject<never, never>)) ?? [];
+function problems(kind: Pick<KindDefinition, 'validate'>, body: object, previous?: object): string[] {
+  const found = kind.validate?.(object(body), previous && object(previous)) ?? [];
   return found.map(({ field, reason }) => `${field} ${reason}`);
 }
 

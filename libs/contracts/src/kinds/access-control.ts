@@ -40,9 +40,9 @@ const AggregationRule = z.strictObject({
 const ClusterRoleBody = RoleBody.extend({ aggregationRule: AggregationRule.optional() });
 const BindingBody = z.strictObject({ subjects: z.array(Subject).optional(), roleRef: RoleRef });
 
-export type Role = KubeObject<never, never> & z.output<typeof RoleBody>;
-export type ClusterRole = KubeObject<never, never> & z.output<typeof ClusterRoleBody>;
-export type RoleBinding = KubeObject<never, never> & z.output<typeof BindingBody>;
+export type Role = KubeObject & z.output<typeof RoleBody>;
+export type ClusterRole = KubeObject & z.output<typeof ClusterRoleBody>;
+export type RoleBinding = KubeObject & z.output<typeof BindingBody>;
 export type ClusterRoleBinding = RoleBinding;
 
 // The machinery knows spec and status only; what else a body has was parsed by the kind's own schema.
@@ -50,11 +50,11 @@ export const asClusterRole = (object: KubeObject): ClusterRole => object as Clus
 export const asBinding = (object: KubeObject): RoleBinding => object as RoleBinding;
 
 /** kubectl's columns of roles and bindings. Source: k8s.io/kubernetes/pkg/printers/internalversion. */
-const CREATED_AT: TableColumn<KubeObject<never, never>> = { name: 'Created At', type: 'date', description: 'When it was created.', value: ({ metadata }) => metadata.creationTimestamp };
+const CREATED_AT: TableColumn = { name: 'Created At', type: 'date', description: 'When it was created.', value: ({ metadata }) => metadata.creationTimestamp };
 
 const ofRbac = { group: RBAC_GROUP, version: 'v1', shortNames: [], categories: [], nameRule: 'PathSegment', builtIn: true, selectableFields: {} } as const;
 
-export const roles: KindDefinition<never, never> = {
+export const roles: KindDefinition = {
   ...ofRbac, kind: 'Role', plural: 'roles', singular: 'role', scope: 'Namespaced',
   body: RoleBody,
   columns: [CREATED_AT],
@@ -62,7 +62,7 @@ export const roles: KindDefinition<never, never> = {
   validate: (role) => ruleProblems(asClusterRole(role).rules, true),
 };
 
-export const clusterRoles: KindDefinition<never, never> = {
+export const clusterRoles: KindDefinition = {
   ...ofRbac, kind: 'ClusterRole', plural: 'clusterroles', singular: 'clusterrole', scope: 'Cluster',
   body: ClusterRoleBody,
   columns: [CREATED_AT],
@@ -70,7 +70,7 @@ export const clusterRoles: KindDefinition<never, never> = {
   validate: (role) => [...ruleProblems(asClusterRole(role).rules, false), ...aggregationProblems(asClusterRole(role))],
 };
 
-const BINDING_COLUMNS: readonly TableColumn<KubeObject<never, never>>[] = [
+const BINDING_COLUMNS: readonly TableColumn[] = [
   { name: 'Role', type: 'string', description: 'The role that is bound.', value: (binding) => `${asBinding(binding).roleRef.kind}/${asBinding(binding).roleRef.name}` },
   { name: 'Age', type: 'string', description: 'Time since it was created.', value: ({ metadata }, now) => ageText(metadata.creationTimestamp, now) },
   { name: 'Users', type: 'string', description: 'Users in it.', priority: 1, value: (binding) => namesOf(binding, 'User') },
@@ -83,7 +83,7 @@ function namesOf(binding: KubeObject, kind: Subject['kind']): string {
   return subjects.map(({ name, namespace }) => (kind === 'ServiceAccount' ? `${namespace ?? binding.metadata.namespace ?? ''}/${name}` : name)).join(', ');
 }
 
-export const roleBindings: KindDefinition<never, never> = {
+export const roleBindings: KindDefinition = {
   ...ofRbac, kind: 'RoleBinding', plural: 'rolebindings', singular: 'rolebinding', scope: 'Namespaced',
   body: BindingBody,
   columns: BINDING_COLUMNS,
@@ -91,7 +91,7 @@ export const roleBindings: KindDefinition<never, never> = {
   validate: (binding, previous) => bindingProblems(asBinding(binding), previous && asBinding(previous), ['Role', 'ClusterRole']),
 };
 
-export const clusterRoleBindings: KindDefinition<never, never> = {
+export const clusterRoleBindings: KindDefinition = {
   ...ofRbac, kind: 'ClusterRoleBinding', plural: 'clusterrolebindings', singular: 'clusterrolebinding', scope: 'Cluster',
   body: BindingBody,
   columns: BINDING_COLUMNS,

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { ApiKeysModule } from '../api-keys/api-keys.module.ts';
+import { RoleAdmissionModule } from '../access/access.module.ts';
 import { ImageAdmission } from '../images/image.admission.ts';
 import { NamespaceAdmission } from '../namespaces/namespace.admission.ts';
 import { LimitRangeAdmission } from '../quota/limit-range.admission.ts';
@@ -9,5 +10,16 @@ import { SnapshotAdmission } from '../snapshots/snapshot.admission.ts';
 import { VirtualMachineAdmission } from '../virtual-machines/virtual-machine.admission.ts';
 
 /** What kinds need beside their schemas. Belongs wherever objects are written, in every role. */
-@Module({ imports: [ApiKeysModule], providers: [NamespaceAdmission, PriorityAdmission, QuotaAdmission, LimitRangeAdmission, VirtualMachineAdmission, SnapshotAdmission, ImageAdmission] })
+@Module({
+  imports: [ApiKeysModule, RoleAdmissionModule],
+  providers: [
+    NamespaceAdmission,
+    PriorityAdmission,
+    QuotaAdmission,
+    LimitRangeAdmission,
+    VirtualMachineAdmission,
+    SnapshotAdmission,
+    ImageAdmission,
+  ],
+})
 export class AdmissionRulesModule {}

@@ -2,22 +2,21 @@ import { isDeepStrictEqual } from 'node:util';
 import { Inject, Injectable } from '@nestjs/common';
 import { requestAttributes } from '@corral/api-machinery';
 import { apiKeys, apiPath, serviceAccounts, toKubeTime, type ApiKey, type ApiKeySpec, type FieldProblem, type KindDefinition } from '@corral/contracts';
-import { isAllowed } from '../../platform/auth/authorization.ts';
+import { Authorizer } from '../../platform/auth/authorization.ts';
 import { digestOfKey } from '../../platform/auth/api-keys.ts';
 import { makeApiKeySecret } from '../../platform/auth/api-key-secret.ts';
 import { accountIdentity } from '../../platform/auth/service-account-tokens.ts';
-import { type Identity, type User } from '../../platform/auth/user.ts';
+import { AUTHENTICATED_GROUP, type Identity } from '../../platform/auth/user.ts';
 import { Admission, type AdmissionRequest } from '../../platform/objects/admission.ts';
 
 const ACCOUNTS = serviceAccounts as KindDefinition;
-const AUTHENTICATED_GROUP = 'system:authenticated';
 
 /** Makes a key's secret, shows it once, and sees to it that a key stands for nobody but who may create it. */
 @Injectable()
 export class ApiKeyAdmission {
-  constructor(@Inject(Admission) admission: Admission) {
+  constructor(@Inject(Admission) admission: Admission, @Inject(Authorizer) authorizer: Authorizer) {
     admission.default(apiKeys, (key, previous, request) => (previous ? Promise.resolve(kept(key, previous)) : born(key, request)));
-    admission.check(apiKeys, (key, previous, request) => (previous ? Promise.resolve(changeProblems(key, previous)) : ownerProblems(key, request)));
+    admission.check(apiKeys, (key, previous, request) => (previous ? Promise.resolve(changeProblems(key, previous)) : ownerProblems(key, request, authorizer)));
   }
 }
 
@@ -59,15 +58,14 @@ async function accountOwner(namespace: string, name: string, { objects }: Admiss
 }
 
 /** A key of an account is a token of it: only who may make the one may make the other. */
-async function ownerProblems(key: ApiKey, request: AdmissionRequest): Promise<readonly FieldProblem[]> {
+async function ownerProblems(key: ApiKey, request: AdmissionRequest, authorizer: Authorizer): Promise<readonly FieldProblem[]> {
   const name = key.spec?.serviceAccountName;
-  const user = request.user as User;
   if (name === undefined) return [];
   const field = 'spec.serviceAccountName';
   const { namespace = '' } = key.metadata;
   if (!(await request.objects.get(ACCOUNTS, namespace, name))) return [{ field, reason: 'FieldValueNotFound', message: `there is no service account "${name}" in this namespace` }];
   const path = apiPath(ACCOUNTS, namespace, name, 'token');
-  if (isAllowed(user, requestAttributes('POST', path, () => undefined))) return [];
+  if (authorizer.decide(request.user, requestAttributes('POST', path, () => undefined)).isAllowed) return [];
   return [{ field, reason: 'FieldValueForbidden', message: `you may not make tokens of the service account "${name}"` }];
 }
 

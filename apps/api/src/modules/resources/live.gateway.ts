@@ -4,7 +4,7 @@ import { readWatchRequest, requestAttributes, routeNotFound, Selection } from '@
 import { KINDS, toStatus, type KindDefinition } from '@corral/contracts';
 import type { WebSocket } from 'ws';
 import { z } from 'zod';
-import { requireAllowed } from '../../platform/auth/authorization.ts';
+import { Authorizer } from '../../platform/auth/authorization.ts';
 import { OpenConnections } from '../../platform/auth/open-connections.ts';
 import { problemOf } from '../../platform/http/status-reply.ts';
 import type { GatewayOptions, UpgradeRequest } from '../../platform/http/gateway-server.ts';
@@ -27,6 +27,7 @@ const Message = z.discriminatedUnion('type', [
 export class LiveGateway implements OnGatewayConnection<WebSocket> {
   constructor(
     @Inject(Watches) private readonly watches: Watches,
+    @Inject(Authorizer) private readonly authorizer: Authorizer,
     @Inject(OpenConnections) private readonly connections: OpenConnections,
   ) {}
 
@@ -62,7 +63,7 @@ export class LiveGateway implements OnGatewayConnection<WebSocket> {
       const url = parseTarget(message.path);
       const query = (name: string): string | undefined => (name === 'watch' ? 'true' : (url.searchParams.get(name) ?? undefined));
       const attributes = requestAttributes('GET', url.pathname, query);
-      requireAllowed(request.user, attributes);
+      this.authorizer.require(request.user, attributes);
       signal.addEventListener('abort', this.connections.add(request.user, attributes, () => abort.abort()), { once: true });
       const { kind, namespace } = collectionOf(url.pathname);
       const watch = readWatchRequest(kind, (name) => (name === 'resourceVersion' ? message.resourceVersion : query(name)));

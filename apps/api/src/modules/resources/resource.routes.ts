@@ -9,7 +9,7 @@ import { apiPath, KINDS, Problem, type KindDefinition, type KubeObject, type Sta
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { stringify } from 'yaml';
 import { z } from 'zod';
-import { requireAllowed } from '../../platform/auth/authorization.ts';
+import { Authorizer } from '../../platform/auth/authorization.ts';
 import { readObjectBody, textOf } from '../../platform/http/object-body.ts';
 import { queryValue } from '../../platform/http/http-server.ts';
 import { sendStatus } from '../../platform/http/status-reply.ts';
@@ -32,6 +32,7 @@ export class ResourceRoutes implements OnModuleInit {
     @Inject(Watches) private readonly watches: Watches,
     @Inject(Waits) private readonly waits: Waits,
     @Inject(RequestMetrics) private readonly metrics: RequestMetrics,
+    @Inject(Authorizer) private readonly authorizer: Authorizer,
   ) {}
 
   onModuleInit(): void {
@@ -130,7 +131,7 @@ export class ResourceRoutes implements OnModuleInit {
       ...writeOptions(request, reply),
       force: isTrue(query('force')),
       ...(subresource ? { subresource } : {}),
-      authorizeCreate: () => requireAllowed(request.user, { ...attributes, verb: 'create' }),
+      authorizeCreate: () => this.authorizer.require(request.user, { ...attributes, verb: 'create' }),
     });
     return this.#sendObject(kind, request, reply, isCreated ? 201 : 200, object);
   }

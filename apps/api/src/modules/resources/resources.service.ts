@@ -9,7 +9,7 @@ import {
 } from '@corral/api-machinery';
 import { Problem, qualifiedResource, type FieldProblem, type KindDefinition, type KubeObject, type ObjectClient } from '@corral/contracts';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Identity } from '../../platform/auth/user.ts';
+import type { Actor } from '../../platform/auth/user.ts';
 import { Admission, type AdmissionRequest } from '../../platform/objects/admission.ts';
 import { ChargedStore } from '../quota/charged-store.ts';
 import { ContinueTokens } from './continue-tokens.ts';
@@ -23,7 +23,7 @@ export interface ObjectAddress {
 }
 
 export interface WriteOptions {
-  readonly user: Identity;
+  readonly user: Actor;
   /** Who owns the fields written, in managedFields. */
   readonly fieldManager: string;
   readonly dryRun: boolean;

@@ -1,11 +1,13 @@
 import { Global, Module } from '@nestjs/common';
 import { AccessTokens } from './access-tokens.ts';
 import { ApiKeys } from './api-keys.ts';
+import { Authorizer } from './authorization.ts';
 import { Credentials } from './credentials.ts';
 import { LiveObjects } from './live-objects.ts';
 import { OpenConnections } from './open-connections.ts';
 import { OpenIdProvider } from './open-id-provider.ts';
 import { OpenIdTokens } from './open-id-tokens.ts';
+import { PolicyCopy } from './policy-copy.ts';
 import { RequestGate } from './request-gate.ts';
 import { ServiceAccountTokens } from './service-account-tokens.ts';
 import { SessionsController } from './sessions.controller.ts';
@@ -18,8 +20,8 @@ import { UPGRADE_GATE } from './upgrade-gate.ts';
   controllers: [SessionsController],
   providers: [
     LiveObjects, AccessTokens, ApiKeys, SigningKeys, ServiceAccountTokens, OpenIdProvider, OpenIdTokens, Credentials,
-    Tickets, OpenConnections, RequestGate, { provide: UPGRADE_GATE, useExisting: RequestGate },
+    PolicyCopy, Authorizer, Tickets, OpenConnections, RequestGate, { provide: UPGRADE_GATE, useExisting: RequestGate },
   ],
-  exports: [Credentials, ServiceAccountTokens, SigningKeys, Tickets, OpenConnections, RequestGate, UPGRADE_GATE],
+  exports: [PolicyCopy, Authorizer, Credentials, ServiceAccountTokens, SigningKeys, Tickets, OpenConnections, RequestGate, UPGRADE_GATE],
 })
 export class AuthModule {}

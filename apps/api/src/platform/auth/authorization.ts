@@ -1,35 +1,75 @@
-import { Problem } from '@corral/contracts';
+import type { Decision } from '@corral/access-control';
 import type { RequestAttributes } from '@corral/api-machinery';
+import { Problem, type PolicyRule } from '@corral/contracts';
+import { Inject, Injectable } from '@nestjs/common';
 import { isInScope } from './credential-scope.ts';
-import { ADMIN_GROUP, NODES_GROUP, type User } from './user.ts';
+import { isAllowedToNode } from './node-authorizer.ts';
+import { OpenConnections } from './open-connections.ts';
+import { PolicyCopy } from './policy-copy.ts';
+import { ADMIN_GROUP, AUTHENTICATED_GROUP, type Actor, type Identity, type User } from './user.ts';
 
 /**
- * Who may do what, in one place, from what a request asks for and nothing else: a route that is added later is closed
- * until a rule here opens it.
+ * Who may do what, from what a request asks for and nothing else: a route that is added later is closed until a role opens
+ * it. In this order: what the credential is good for, the group of masters, what needs no right, nodes, roles and bindings.
  */
-export function isAllowed(user: User, attributes: RequestAttributes): boolean {
-  if (user.credential?.scope && !isInScope(user.credential.scope, attributes)) return false;
-  if (user.groups.includes(ADMIN_GROUP)) return true;
-  if (attributes.isResource) return user.groups.includes(NODES_GROUP) && isAllowedToNodes(attributes);
-  return isOpenToAll(attributes) || (user.via !== 'Nothing' && isOpenToUsers(attributes.path));
+@Injectable()
+export class Authorizer {
+  constructor(
+    @Inject(PolicyCopy) private readonly copy: PolicyCopy,
+    @Inject(OpenConnections) connections: OpenConnections,
+  ) {
+    connections.recheckWith((user, attributes) => this.decide(user, attributes).isAllowed);
+  }
+
+  decide(user: Actor, asked: RequestAttributes): Decision {
+    const attributes = asGet(asked);
+    if (user.credential?.scope && !isInScope(user.credential.scope, attributes)) return NOT_ALLOWED;
+    if (user.groups.includes(ADMIN_GROUP)) return allowed(`allowed to group "${ADMIN_GROUP}"`);
+    if (!attributes.isResource && (isOpenToAll(attributes) || (user.groups.includes(AUTHENTICATED_GROUP) && isOpenToUsers(attributes.path)))) return allowed('open');
+    if (isAllowedToNode(user, attributes)) return allowed('allowed to nodes');
+    return this.copy.policy.allows(user, attributes);
+  }
+
+  /** Refuses in Kubernetes's words: 401 for nobody, 403 for somebody; 503 while roles are not known. */
+  require(user: User, attributes: RequestAttributes): void {
+    if (this.decide(user, attributes).isAllowed) return;
+    if (user.via === 'Nothing') throw new Problem('request.unauthenticated', 'Unauthorized');
+    throw forbidden(user, attributes);
+  }
+
+  /** What roles allow somebody in a namespace, or everywhere when it is empty. */
+  rulesFor(user: Identity, namespace: string): PolicyRule[] {
+    return this.copy.policy.rulesFor(user, namespace);
+  }
 }
 
-/** Refuses in Kubernetes's words: 401 for nobody, 403 for somebody. */
-export function requireAllowed(user: User, attributes: RequestAttributes): void {
-  if (isAllowed(user, attributes)) return;
-  if (user.via === 'Nothing') throw new Problem('request.unauthenticated', 'Unauthorized');
-  if (!attributes.isResource) {
-    throw new Problem('request.forbidden', `forbidden: User "${user.name}" cannot ${attributes.verb} path "${attributes.path}"`);
-  }
+export function forbidden(user: Identity, attributes: RequestAttributes): Problem {
+  if (!attributes.isResource) return new Problem('request.forbidden', `forbidden: User "${user.name}" cannot ${attributes.verb} path "${attributes.path}"`);
   const { group, resource, subresource, namespace, name, verb } = attributes;
   const qualified = `${resource}${group === '' ? '' : `.${group}`}`;
   const where = namespace === '' ? 'at the cluster scope' : `in the namespace "${namespace}"`;
   const what = subresource === '' ? resource : `${resource}/${subresource}`;
-  throw new Problem(
+  return new Problem(
     'request.forbidden',
     `${qualified}${name === '' ? '' : ` "${name}"`} is forbidden: User "${user.name}" cannot ${verb} resource "${what}" in API group "${group}" ${where}`,
     { details: { ...(name ? { name } : {}), group, kind: resource } },
   );
+}
+
+const NOT_ALLOWED: Decision = { isAllowed: false };
+const allowed = (reason: string): Decision => ({ isAllowed: true, reason });
+
+/** To wait for an object is to get it, later. */
+function asGet(attributes: RequestAttributes): RequestAttributes {
+  return attributes.isResource && attributes.subresource === 'wait' ? { ...attributes, subresource: '' } : attributes;
+}
+
+/**
+ * Sockets into a guest carry what is typed as well as what is shown, and a handshake is always a GET: whoever may only look
+ * must not get one. Kubernetes asks for `create` on pods/exec too, whichever way it comes (from 1.35).
+ */
+export function socketAttributes(attributes: RequestAttributes): RequestAttributes {
+  return attributes.isResource && attributes.subresource !== '' ? { ...attributes, verb: 'create' } : attributes;
 }
 
 const HEALTH = ['/livez', '/readyz', '/healthz', '/version'];
@@ -42,27 +82,5 @@ function isOpenToAll({ verb, path }: { verb: string; path: string }): boolean {
   return (verb === 'get' || verb === 'head') && !API_ROOTS.includes(path.split('/').find((part) => part !== '') ?? '');
 }
 
-/** Discovery must be open to whoever signed in, or kubectl fails before its request. What is behind `/live` is checked per watch. */
-function isOpenToUsers(path: string): boolean {
-  return /^\/(api|apis|openapi)(\/|$)/.test(path) || ['/auth/session', '/auth/tickets', '/live'].includes(path);
-}
-
-const READ = ['get', 'list', 'watch'];
-const WRITE = ['create', 'update', 'patch'];
-/** What nodes may write, and how. They read everything and delete nothing. */
-const NODE_WRITES: Readonly<Record<string, readonly string[]>> = {
-  nodes: WRITE,
-  'nodes/status': WRITE,
-  leases: WRITE,
-  events: WRITE,
-  // A node puts its finalizer on what it holds, and takes it off.
-  virtualmachines: ['update', 'patch'],
-  'virtualmachines/status': ['update', 'patch'],
-  virtualmachinesnapshots: ['update', 'patch'],
-  'virtualmachinesnapshots/status': ['update', 'patch'],
-};
-
-function isAllowedToNodes({ verb, resource, subresource }: { verb: string; resource: string; subresource: string }): boolean {
-  if (READ.includes(verb)) return resource !== 'secrets' && (subresource === '' || subresource === 'status' || subresource === 'wait');
-  return NODE_WRITES[subresource === '' ? resource : `${resource}/${subresource}`]?.includes(verb) ?? false;
-}
+/** What is behind `/live` is checked per watch, and a ticket gives no right that its owner has not. */
+const isOpenToUsers = (path: string): boolean => ['/auth/session', '/auth/tickets', '/live'].includes(path);

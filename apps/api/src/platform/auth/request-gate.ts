@@ -5,17 +5,17 @@ import { requestAttributes, type RequestAttributes } from '@corral/api-machinery
 import { Problem } from '@corral/contracts';
 import type { WebSocket } from 'ws';
 import { parseTarget } from '../http/request-target.ts';
-import { requireAllowed } from './authorization.ts';
+import { Authorizer, socketAttributes } from './authorization.ts';
 import type { Credential } from './credential.ts';
 import { Credentials } from './credentials.ts';
+import { impersonationOf } from './impersonation.ts';
 import { OpenConnections } from './open-connections.ts';
 import { Tickets } from './tickets.ts';
 import type { AdmittedUpgrade, UpgradeGate } from './upgrade-gate.ts';
-import { ANONYMOUS, type Identity, type User } from './user.ts';
+import { ANONYMOUS, AUTHENTICATED_GROUP, type Identity, type User } from './user.ts';
 
 export const SESSION_COOKIE = 'corral_session';
 const BEARER_SUBPROTOCOL = 'base64url.bearer.authorization.k8s.io.';
-const AUTHENTICATED_GROUP = 'system:authenticated';
 /** RFC 6455, 7.4.1: policy violation. */
 const NOT_ALLOWED = 1008;
 const FAREWELL_MS = 500;
@@ -28,6 +28,7 @@ export class RequestGate implements UpgradeGate {
     @Inject(Credentials) private readonly credentials: Credentials,
     @Inject(Tickets) private readonly tickets: Tickets,
     @Inject(OpenConnections) private readonly connections: OpenConnections,
+    @Inject(Authorizer) private readonly authorizer: Authorizer,
   ) {}
 
   /** What a request asks for; refuses (400) a target that could be read in two ways. */
@@ -45,9 +46,18 @@ export class RequestGate implements UpgradeGate {
     return user;
   }
 
+  /** Whom the caller acts as: themselves, or who their headers name; refuses with 403 when they may not. */
+  impersonate(caller: User, request: IncomingMessage): User {
+    const impersonation = impersonationOf(request);
+    if (!impersonation) return caller;
+    for (const attributes of impersonation.required) this.authorizer.require(caller, attributes);
+    const { via, credential, impersonatedBy: _none, ...identity } = caller;
+    return { ...impersonation.identity, via, ...(credential ? { credential } : {}), impersonatedBy: identity };
+  }
+
   /** Refuses with 401 or 403 what they may not do. */
   authorize(user: User, attributes: RequestAttributes): void {
-    requireAllowed(user, attributes);
+    this.authorizer.require(user, attributes);
   }
 
   async admit(request: IncomingMessage, url: URL): Promise<AdmittedUpgrade> {
@@ -55,11 +65,12 @@ export class RequestGate implements UpgradeGate {
     const carried = offered.find((name) => name.startsWith(BEARER_SUBPROTOCOL));
     const bearer = bearerOf(request.headers.authorization) ?? (carried && Buffer.from(carried.slice(BEARER_SUBPROTOCOL.length), 'base64url').toString());
     const ticket = url.searchParams.get('ticket');
-    const user = ticket ? await this.#redeem(ticket, url.pathname) : await this.#authenticate(bearer, request.headers);
-    if (user.via === 'Session' && !isSameOrigin(request.headers)) {
+    const caller = ticket ? await this.#redeem(ticket, url.pathname) : await this.#authenticate(bearer, request.headers);
+    if (caller.via === 'Session' && !isSameOrigin(request.headers)) {
       throw new Problem('request.forbidden', 'a WebSocket with a session cookie must come from the console itself');
     }
-    const attributes = requestAttributes('GET', url.pathname, (name) => url.searchParams.get(name) ?? undefined);
+    const user = this.impersonate(caller, request);
+    const attributes = socketAttributes(requestAttributes('GET', url.pathname, (name) => url.searchParams.get(name) ?? undefined));
     this.authorize(user, attributes);
     return {
       user,

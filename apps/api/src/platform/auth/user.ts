@@ -21,9 +21,16 @@ export interface User extends Identity {
   readonly credential?: Credential;
   /** How they proved it: a cookie needs protection from cross-site requests, a bearer token does not. */
   readonly via: 'Token' | 'Session' | 'Ticket' | 'Nothing';
+  /** Whoever acts in this one's name, with this one's rights. */
+  readonly impersonatedBy?: Identity;
 }
 
-export const ANONYMOUS: User = { name: 'system:anonymous', groups: ['system:unauthenticated'], via: 'Nothing' };
+/** Whoever does something: somebody who asked for it, or this process of its own accord. */
+export type Actor = Identity & Pick<User, 'credential'>;
+
+export const AUTHENTICATED_GROUP = 'system:authenticated';
+export const UNAUTHENTICATED_GROUP = 'system:unauthenticated';
+export const ANONYMOUS: User = { name: 'system:anonymous', groups: [UNAUTHENTICATED_GROUP], via: 'Nothing' };
 export const ADMIN_GROUP = 'system:masters';
 /** What this process does of its own accord, and the field manager of its writes. */
 export const CONTROLLER: Identity = { name: 'system:corral-controllers', groups: [ADMIN_GROUP] };

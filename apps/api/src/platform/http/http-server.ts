@@ -3,10 +3,11 @@ import type { RequestListener, Server, ServerResponse } from 'node:http';
 import fastifyCompress from '@fastify/compress';
 import fastifyCookie from '@fastify/cookie';
 import { requestAttributes, type RequestAttributes } from '@corral/api-machinery';
-import { KINDS } from '@corral/contracts';
+import { KINDS, RBAC_GROUP } from '@corral/contracts';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { ApiConfig } from '../config/api-config.ts';
 import { OpenConnections } from '../auth/open-connections.ts';
+import { PolicyCopy } from '../auth/policy-copy.ts';
 import { RequestGate } from '../auth/request-gate.ts';
 import { ANONYMOUS } from '../auth/user.ts';
 import { RequestMetrics } from '../telemetry/request-metrics.ts';
@@ -71,6 +72,7 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
   const gate = app.get(RequestGate);
   const connections = app.get(OpenConnections);
   const metrics = app.get(RequestMetrics);
+  const policy = app.get(PolicyCopy);
 
   fastify.decorateRequest('user');
   fastify.decorateRequest('attributes');
@@ -90,6 +92,7 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
     const attributes = gate.attributesOf(request.method, request.url);
     request.attributes = attributes;
     request.user = await gate.identify(request.method, request.headers);
+    request.user = gate.impersonate(request.user, request.raw);
     gate.authorize(request.user, attributes);
     if (isLongRunning(attributes)) reply.raw.once('close', connections.add(request.user, attributes, () => endAnswer(reply.raw)));
   });
@@ -97,6 +100,14 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
     const attributes = requestAttributes(request.method, request.url.split('?', 1)[0] ?? '', (name) => queryValue(request.query, name));
     metrics.observe(attributes, isServed(attributes), reply.statusCode, reply.elapsedTime / 1000);
     done();
+  });
+  fastify.addHook('onRoute', (route) => {
+    const isWrite = ![route.method].flat().every((method) => method === 'GET' || method === 'HEAD');
+    if (!isWrite || !route.url.startsWith(`/apis/${RBAC_GROUP}/`)) return;
+    // Whoever changes rights is answered when this process decides by them; the write is done, so its answer waits for no more.
+    route.onSend = async (request) => {
+      await policy.catchUp().catch((error: unknown) => request.log.warn({ err: error }, 'Changed rights take effect later'));
+    };
   });
   // Loads what its parse and serialize need.
   await fastify.register(fastifyCookie);

@@ -1,13 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import type { FieldProblem, KindDefinition, KubeObject, ObjectClient } from '@corral/contracts';
 import { qualifiedResource } from '@corral/contracts';
-import type { Identity } from '../auth/user.ts';
+import type { Actor } from '../auth/user.ts';
 
 /** What an admission rule may know of the request beside the object. */
 export interface AdmissionRequest {
   readonly operation: 'Create' | 'Update';
   /** Who writes; controllers of this process write as CONTROLLER. */
-  readonly user: Identity;
+  readonly user: Actor;
   /** A dry run runs every rule too: a rule must write nothing then. */
   readonly isDryRun: boolean;
   /** The API with full rights, for looking at other objects. */
