@@ -14,6 +14,8 @@ import { readObjectBody, textOf } from '../../platform/http/object-body.ts';
 import { queryValue } from '../../platform/http/http-server.ts';
 import { sendStatus } from '../../platform/http/status-reply.ts';
 import { RequestMetrics } from '../../platform/telemetry/request-metrics.ts';
+import { fingerprintOf, readKey } from '../idempotency/idempotency-key.ts';
+import { Idempotency } from '../idempotency/idempotency.ts';
 import { Resources, type ObjectAddress, type WriteOptions } from './resources.service.ts';
 import { Waits } from './waits.ts';
 import { streamWatch } from './watch-stream.ts';
@@ -33,6 +35,7 @@ export class ResourceRoutes implements OnModuleInit {
     @Inject(Waits) private readonly waits: Waits,
     @Inject(RequestMetrics) private readonly metrics: RequestMetrics,
     @Inject(Authorizer) private readonly authorizer: Authorizer,
+    @Inject(Idempotency) private readonly idempotency: Idempotency,
   ) {}
 
   onModuleInit(): void {
@@ -108,7 +111,12 @@ export class ResourceRoutes implements OnModuleInit {
 
   async #create(kind: KindDefinition, request: FastifyRequest<{ Params: Params; Body: Buffer }>, reply: FastifyReply): Promise<unknown> {
     const target = { namespace: request.params.namespace };
-    const object = await this.resources.create(kind, bodyOf(request), target, writeOptions(request, reply));
+    const options = writeOptions(request, reply);
+    const key = readKey(request.headers['idempotency-key']);
+    if (key === undefined || options.dryRun) return this.#sendObject(kind, request, reply, 201, await this.resources.create(kind, bodyOf(request), target, options));
+    const fingerprint = fingerprintOf(request.method, request.url, request.headers['content-type'], request.body);
+    const { object, isReplayed } = await this.idempotency.once({ user: request.user.name, key, fingerprint }, (beside) => this.resources.create(kind, bodyOf(request), target, { ...options, beside }));
+    if (isReplayed) void reply.header('idempotency-replayed', 'true');
     return this.#sendObject(kind, request, reply, 201, object);
   }
 

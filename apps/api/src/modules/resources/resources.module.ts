@@ -3,6 +3,8 @@ import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { counted } from '../../platform/objects/counted-writes.ts';
 import { Admission } from '../../platform/objects/admission.ts';
 import { ChargedStore } from '../quota/charged-store.ts';
+import { Idempotency } from '../idempotency/idempotency.ts';
+import { IdempotencySweep } from '../idempotency/idempotency.sweep.ts';
 import { LimitRangeIndex, QuotaIndex } from '../quota/quota-index.ts';
 import { ContinueTokens } from './continue-tokens.ts';
 import { DiscoveryRoutes } from './discovery.routes.ts';
@@ -32,7 +34,7 @@ import { Watches } from './watches.ts';
 export class ResourcesModule {}
 
 /** The kinds over HTTP: generic REST, watches, discovery, OpenAPI and the console's socket. */
-@Module({ providers: [Waits, ResourceRoutes, DiscoveryRoutes, PodRoutes, LiveGateway] })
+@Module({ providers: [Idempotency, IdempotencySweep, Waits, ResourceRoutes, DiscoveryRoutes, PodRoutes, LiveGateway] })
 export class ResourceRoutesModule {}
 
 /** Owners and what they own. */

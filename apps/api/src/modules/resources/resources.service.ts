@@ -5,7 +5,7 @@ import {
   acceptCandidate, afterUpdate, applyTo, applyToNothing, candidateForCreate, candidateForStatus, candidateForUpdate, defaultFieldValidation, entriesOf,
   isRecord, isReleased, malformed, objectConflict, objectExists, objectInvalid, objectNotFound, onlyPresent, planDeletion, readApplied, Selection, successor,
   withManagedFields, withoutRepeats,
-  type Candidate, type Decoded, type DeleteOptions, type FieldManager, type FieldValidation, type ListRequest, type Patch,
+  type Candidate, type Decoded, type DeleteOptions, type FieldManager, type FieldValidation, type ListRequest, type Patch, type Write,
 } from '@corral/api-machinery';
 import { Problem, qualifiedResource, type FieldProblem, type KindDefinition, type KubeObject, type ObjectClient } from '@corral/contracts';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -31,6 +31,8 @@ export interface WriteOptions {
   readonly fieldValidation?: FieldValidation | undefined;
   /** Told what was let pass but should be known. */
   readonly warn?: (warning: string) => void;
+  /** Written in the transaction that creates the object. */
+  readonly beside?: (kind: KindDefinition, object: KubeObject) => readonly Write[];
 }
 
 /** Of server-side apply. */
@@ -136,13 +138,19 @@ export class Resources {
       try {
         return withRevealed(await this.#store(kind, withManagedFields(admitted, entries), options), revealed);
       } catch (error) {
-        if (!isProblem(error, 'object.exists') || !isNameMadeUp(decoded) || attempt === NAME_ATTEMPTS) throw error;
+        const isTaken = isProblem(error, 'object.exists') && error.details?.kind === kind.plural;
+        if (!isTaken || !isNameMadeUp(decoded) || attempt === NAME_ATTEMPTS) throw error;
       }
     }
   }
 
-  async #store(kind: KindDefinition, object: KubeObject, { dryRun }: WriteOptions): Promise<KubeObject> {
-    if (!dryRun) return this.store.create(kind, object);
+  async #store(kind: KindDefinition, object: KubeObject, { dryRun, beside }: WriteOptions): Promise<KubeObject> {
+    if (!dryRun) {
+      const written = await this.store.transact([...(beside?.(kind, object) ?? []), { type: 'Create', kind, object }]);
+      const created = written.at(-1);
+      if (!created) throw new Error('a write was acknowledged without its object');
+      return created;
+    }
     if (await this.store.get(kind, object.metadata.namespace, object.metadata.name)) throw objectExists(kind, object.metadata.name);
     await this.store.check({ type: 'Create', kind, object });
     return object;
