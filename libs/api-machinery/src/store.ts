@@ -34,7 +34,14 @@ export interface StoredPage {
 }
 
 /** One of the writes of a transaction; refusals as those of the single writes. */
-export type Write =
+export type Write = WriteAssumptions & WriteOperation;
+
+export interface WriteAssumptions {
+  /** How many quotas its writer knows in its namespace; with any other number it is refused with `quotas.unknown`. */
+  readonly quotas?: number;
+}
+
+type WriteOperation =
   | { readonly type: 'Create'; readonly kind: KindDefinition; readonly object: KubeObject }
   | { readonly type: 'Update'; readonly kind: KindDefinition; readonly current: KubeObject; readonly next: KubeObject }
   | { readonly type: 'Remove'; readonly kind: KindDefinition; readonly current: KubeObject; readonly final: KubeObject };

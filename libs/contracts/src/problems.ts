@@ -22,6 +22,8 @@ export const PROBLEMS = {
   'guest.screen-graphical': { status: 409, reason: 'ScreenIsGraphical' },
   'vm.no-screen': { status: 409, reason: 'ScreenUnavailable' },
   'guest.command-refused': { status: 422, reason: 'GuestCommandRefused' },
+  /** Between store and quotas only: read the quotas anew and write again. */
+  'quotas.unknown': { status: 409, reason: 'Conflict' },
   'version.expired': { status: 410, reason: 'Expired' },
   'request.too-large': { status: 413, reason: 'RequestEntityTooLarge' },
   'media.unsupported': { status: 415, reason: 'UnsupportedMediaType' },

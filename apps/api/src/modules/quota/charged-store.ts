@@ -1,9 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { bodyOf, sameJson, type Change, type Store, type StoredPage, type StoreQuery, type Write } from '@corral/api-machinery';
-import { Problem, qualifiedResource, resourceQuotas, type KindDefinition, type KubeObject, type ResourceQuota } from '@corral/contracts';
+import { MEASURED_RESOURCES, Problem, qualifiedResource, resourceQuotas, type KindDefinition, type KubeObject, type ResourceQuota } from '@corral/contracts';
 import { charge, useOf, type Step } from '@corral/quota';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CachedStore } from '../../platform/database/cached-store.ts';
+import { recount } from './recount.ts';
 import { LimitRangeIndex, QuotaIndex } from './quota-index.ts';
 
 const QUOTAS = resourceQuotas as unknown as KindDefinition;
@@ -79,7 +80,7 @@ export class ChargedStore implements Store {
   async transact(writes: readonly Write[]): Promise<readonly KubeObject[]> {
     const written = await this.#charged(writes);
     for (const [index, write] of writes.entries()) this.#learn(write, written[index]);
-    return written;
+    return Promise.all(written.map((object, index) => (bringsLimitsIntoForce(writes[index]) ? this.#recounted(object as ResourceQuota) : object)));
   }
 
   async #writeOne(write: Write): Promise<KubeObject> {
@@ -88,31 +89,56 @@ export class ChargedStore implements Store {
     return written;
   }
 
-  async #charged(writes: readonly Write[]): Promise<readonly KubeObject[]> {
-    const steps: Step[] = [];
-    for (const write of writes) {
-      if (write.kind.scope !== 'Namespaced') continue;
-      const step = stepOf(write);
-      if (changesUse(await this.index.of(namespaceOf(step)), step)) steps.push(step);
+  /**
+   * Counts once more after new limits came into force: what was written while they were counted first was not charged to
+   * them, and everything since is.
+   */
+  async #recounted(written: ResourceQuota): Promise<KubeObject> {
+    let current: ResourceQuota | undefined = written;
+    for (let attempt = 1; current && attempt <= MAX_ATTEMPTS; attempt += 1) {
+      const next = await recount(current, async (kind, namespace) => (await this.store.list(kind, { namespace })).objects);
+      if (sameJson(next.status, current.status)) return current;
+      try {
+        current = (await this.store.update(QUOTAS, current, next)) as ResourceQuota;
+        this.index.observe(current);
+        return current;
+      } catch (error) {
+        if (!(error instanceof Problem) || (error.code !== 'object.conflict' && error.code !== 'object.not-found')) throw error;
+        current = (await this.store.get(QUOTAS, written.metadata.namespace, written.metadata.name)) as ResourceQuota | undefined;
+      }
     }
-    if (steps.length === 0) return this.#bare(writes);
-    const namespaces = [...new Set(steps.map(namespaceOf))];
-    const entry: Entry = { writes, steps, namespaces, result: Promise.withResolvers() };
-    this.#enqueue(namespaces[0] ?? '', entry);
-    return entry.result.promise;
+    return current ?? written;
   }
 
-  async #bare(writes: readonly Write[]): Promise<readonly KubeObject[]> {
-    const [only, ...more] = writes;
-    if (!only || more.length > 0) return this.store.transact(writes);
-    switch (only.type) {
-      case 'Create':
-        return [await this.store.create(only.kind, only.object)];
-      case 'Update':
-        return [await this.store.update(only.kind, only.current, only.next)];
-      case 'Remove':
-        return [await this.store.remove(only.kind, only.current, only.final)];
+  async #charged(writes: readonly Write[]): Promise<readonly KubeObject[]> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#chargedOnce(writes);
+      } catch (error) {
+        if (!isUnaware(error) || attempt === MAX_ATTEMPTS) throw error;
+        for (const namespace of new Set(writes.filter(isNamespaced).map((write) => namespaceOf(stepOf(write))))) await this.index.refresh(namespace);
+      }
     }
+  }
+
+  async #chargedOnce(writes: readonly Write[]): Promise<readonly KubeObject[]> {
+    const steps: Step[] = [];
+    const aware: Write[] = [];
+    for (const write of writes) {
+      if (!isNamespaced(write) || !mayChangeUse(write)) {
+        aware.push(write);
+        continue;
+      }
+      const step = stepOf(write);
+      const quotas = await this.index.of(namespaceOf(step));
+      aware.push({ ...write, quotas: quotas.length });
+      if (changesUse(quotas, step)) steps.push(step);
+    }
+    if (steps.length === 0) return this.store.transact(aware);
+    const namespaces = [...new Set(steps.map(namespaceOf))];
+    const entry: Entry = { writes: aware, steps, namespaces, result: Promise.withResolvers() };
+    this.#enqueue(namespaces[0] ?? '', entry);
+    return entry.result.promise;
   }
 
   /** A rule that this process wrote is in force for its next write. */
@@ -249,6 +275,25 @@ function stepOf(write: Write): Step {
       return { before: { kind, object: write.current }, after: undefined, isRefusable: false };
   }
 }
+
+const isNamespaced = (write: Write): boolean => write.kind.scope === 'Namespaced';
+
+const hardOf = (object: KubeObject): unknown => (object as ResourceQuota).status?.hard;
+
+function bringsLimitsIntoForce(write: Write | undefined): boolean {
+  if (!write || write.type === 'Remove' || qualifiedResource(write.kind) !== qualifiedResource(QUOTAS)) return false;
+  return write.type === 'Create' || !sameJson(hardOf(write.current), hardOf(write.next));
+}
+
+/** Whether any quota could notice it. */
+function mayChangeUse(write: Write): boolean {
+  if (write.type !== 'Update') return true;
+  const { before, after } = stepOf(write);
+  return MEASURED_RESOURCES.some((name) => useOf(name, before) !== useOf(name, after));
+}
+
+/** The namespace has a quota that this process has not heard of, or no longer has one that it knows. */
+const isUnaware = (error: unknown): boolean => error instanceof Problem && error.code === 'quotas.unknown';
 
 const namespaceOf = ({ before, after }: Step): string => (after ?? before)?.object.metadata.namespace ?? '';
 

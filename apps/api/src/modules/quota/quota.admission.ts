@@ -1,8 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { sameJson } from '@corral/api-machinery';
 import { KINDS, resourceQuotas, type FieldProblem, type ObjectClient, type ResourceQuota } from '@corral/contracts';
-import { counted, isLimitable, kindsUsing, type Counted } from '@corral/quota';
+import { isLimitable } from '@corral/quota';
 import { Admission } from '../../platform/objects/admission.ts';
+import { recount } from './recount.ts';
 
 /** A quota is in force from its first moment: its figures are counted while it is written. */
 @Injectable()
@@ -16,19 +17,7 @@ export class QuotaAdmission {
 async function withFigures(quota: ResourceQuota, objects: ObjectClient): Promise<ResourceQuota> {
   const { status, spec, metadata } = quota;
   if (metadata.namespace === undefined || (status?.hard && sameJson(status.hard, spec?.hard))) return quota;
-  return recount(quota, objects);
-}
-
-/** The quota with its limits in force and its figures counted from all there is; itself too, where it counts quotas. */
-export async function recount(quota: ResourceQuota, objects: ObjectClient): Promise<ResourceQuota> {
-  const { namespace = '', uid } = quota.metadata;
-  const all: Counted[] = [];
-  for (const kind of kindsUsing(Object.keys(quota.spec?.hard ?? {}), KINDS)) {
-    const { items } = await objects.list(kind, { namespace });
-    all.push(...items.filter(({ metadata }) => metadata.uid !== uid).map((object) => ({ kind, object })));
-  }
-  const itself = { kind: KINDS.find(({ kind }) => kind === resourceQuotas.kind), object: quota };
-  return counted(quota, itself.kind ? [...all, { kind: itself.kind, object: quota }] : all);
+  return recount(quota, async (kind, namespace) => (await objects.list(kind, { namespace })).items);
 }
 
 function nameProblems({ spec }: ResourceQuota): readonly FieldProblem[] {

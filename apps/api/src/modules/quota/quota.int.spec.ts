@@ -82,6 +82,25 @@ describe('a quota of objects', () => {
     expect((await api.request('POST', `${machinesOf(namespace)}?dryRun=All`, machine('b'))).status).toBe(403);
   });
 
+  it('holds for the first write through any process, whether it has heard of the quota or not', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const namespace = await tenant({ [MACHINES]: '1' });
+      const answers = await Promise.all(['a', 'b', 'c'].map((name) => other.request('POST', machinesOf(namespace), machine(name))));
+      expect(answers.map(({ status }) => status).sort()).toEqual([201, 403, 403]);
+      expect((await used(namespace))?.used).toEqual({ [MACHINES]: '1' });
+    }
+  });
+
+  it('counts what is created while it is created', async () => {
+    const namespace = await tenant({ pods: '100' });
+    const [, ...answers] = await Promise.all([
+      putQuota(namespace, 'late', { [MACHINES]: '100' }),
+      ...Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? api : other).request('POST', machinesOf(namespace), machine(`vm-${index}`))),
+    ]);
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 201));
+    expect((await used(namespace, 'late'))?.used).toEqual({ [MACHINES]: '20' });
+  });
+
   it('counts what was there before it, and itself', async () => {
     const namespace = await tenant({ pods: '9' });
     await api.request('POST', machinesOf(namespace), machine('before'));

@@ -7,7 +7,7 @@ import { Counter } from 'prom-client';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { RequestMetrics } from '../../platform/telemetry/request-metrics.ts';
 import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
-import { recount } from './quota.admission.ts';
+import { recount } from './recount.ts';
 
 const RECOUNT_MS = 5 * 60_000;
 /** Other API processes hear of a new quota a moment later: what they wrote meanwhile is found soon. */
@@ -36,7 +36,7 @@ export class QuotaReconciler implements Reconciler {
   async reconcile({ namespace, name }: ObjectKey): Promise<ReconcileResult> {
     const quota = await this.objects.get(resourceQuotas, namespace, name);
     if (!quota) return DONE;
-    const { status } = await recount(quota, this.objects);
+    const { status } = await recount(quota, async (kind, inNamespace) => (await this.objects.list(kind, { namespace: inNamespace })).items);
     // Refused when a charge came between: the figures counted are then old, and are counted again.
     if (status && !sameJson(status, quota.status)) {
       await this.objects.replaceStatus(resourceQuotas, { ...quota, status });

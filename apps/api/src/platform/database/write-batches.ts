@@ -13,7 +13,7 @@ const MAX_WRITES = 200;
 const MAX_TEXT_LENGTH = 4 * 1024 * 1024;
 
 const Row = z.object({
-  outcome: z.enum(['Written', 'Possible', 'Exists', 'Missing', 'Stale', 'NamespaceMissing', 'NamespaceTerminating']),
+  outcome: z.enum(['Written', 'Possible', 'Exists', 'Missing', 'Stale', 'NamespaceMissing', 'NamespaceTerminating', 'QuotasUnknown']),
   version: z.string().nullable(),
   base: z.coerce.number(),
 });
@@ -30,9 +30,9 @@ export interface Commit {
 
 interface Transaction {
   readonly writes: readonly Write[];
-  /** The objects it writes. */
+  /** The objects it writes, and the sets of quotas. */
   readonly keys: readonly string[];
-  /** The namespaces it relies on: it creates in them. */
+  /** What must not change with it: namespaces it creates in, and sets of quotas it was charged to. */
   readonly namespaces: readonly string[];
   /** Each write's object, as it is stored. */
   readonly documents: readonly string[];
@@ -69,10 +69,9 @@ export class WriteBatches {
     const repeated = writes.find((_, index) => keys.indexOf(keys[index] ?? '') < index);
     if (repeated) return Promise.reject(refusalOf(repeated, repeated.type === 'Create' ? 'Exists' : 'Stale'));
     return new Promise((resolve, reject) => {
-      const namespaces = writes.flatMap((write) => (write.type === 'Create' && isNamespaced(write.kind) ? [`namespaces//${write.object.metadata.namespace ?? ''}`] : []));
       const documents = writes.map((write) => storedText(resultOf(write)));
       const texts = writes.map((write, index) => textOf(write, documents[index] ?? ''));
-      this.#waiting.push({ writes, keys, namespaces, documents, texts, resolve, reject });
+      this.#waiting.push({ writes, keys: [...keys, ...writes.flatMap(ruledBy)], namespaces: writes.flatMap(reliedOnBy), documents, texts, resolve, reject });
       if (!this.#isSending) void this.#send();
     });
   }
@@ -108,9 +107,9 @@ export class WriteBatches {
       const { keys, namespaces, texts } = transaction;
       const isFree = keys.every((key) => !written.has(key) && !reliedOn.has(key)) && namespaces.every((namespace) => !written.has(namespace));
       const size = texts.reduce((sum, text) => sum + text.length, 0);
-      if (batch.length === 0 || (isFree && writes + keys.length <= MAX_WRITES && length + size <= MAX_TEXT_LENGTH)) {
+      if (batch.length === 0 || (isFree && writes + transaction.writes.length <= MAX_WRITES && length + size <= MAX_TEXT_LENGTH)) {
         batch.push(transaction);
-        writes += keys.length;
+        writes += transaction.writes.length;
         length += size;
       } else {
         later.push(transaction);
@@ -180,6 +179,23 @@ function keyOf(write: Write): string {
   return `${resource}/${namespace}/${name}`;
 }
 
+const quotasOf = (namespace: string): string => `resourcequotas of ${namespace}`;
+
+/** The set of quotas that a write changes: its writer's charges must not share a batch with it. */
+function ruledBy(write: Write): string[] {
+  const { resource, namespace } = placeOf(write);
+  return resource === 'resourcequotas' && write.type !== 'Update' ? [quotasOf(namespace)] : [];
+}
+
+function reliedOnBy(write: Write): string[] {
+  const { namespace } = placeOf(write);
+  return [
+    ...(write.type === 'Create' && isNamespaced(write.kind) ? [`namespaces//${namespace}`] : []),
+    // One that creates or removes a quota is charged to the others.
+    ...(write.quotas !== undefined && ruledBy(write).length === 0 ? [quotasOf(namespace)] : []),
+  ];
+}
+
 /** A write as `corral_write` takes it, without place and unit. The object goes as its own text, serialized once. */
 function textOf(write: Write, document: string): string {
   const { resource, namespace, name, uid } = placeOf(write);
@@ -191,6 +207,7 @@ function textOf(write: Write, document: string): string {
     name,
     uid,
     expected: current?.metadata.resourceVersion,
+    quotas: write.quotas,
     labels: metadata.labels,
     owners: metadata.ownerReferences,
     finalizers: metadata.finalizers,
@@ -232,6 +249,8 @@ function refusalOf(write: Write, outcome: Outcome): Problem {
       return objectNotFound(kind, name);
     case 'Stale':
       return objectConflict(kind, name);
+    case 'QuotasUnknown':
+      return new Problem('quotas.unknown', `the quotas of namespace ${namespace} have just changed; try again`, { details: { retryAfterSeconds: 1 } });
     case 'Written':
     case 'Possible':
       throw new Error(`a write that is ${outcome} is no refusal`);
