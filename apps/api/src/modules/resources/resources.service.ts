@@ -377,7 +377,7 @@ function accept(kind: KindDefinition, candidate: Candidate, options: WriteOption
 const withRevealed = (object: KubeObject, revealed: Readonly<Record<string, unknown>>): KubeObject =>
   Object.keys(revealed).length === 0 ? object : { ...object, status: { ...(object.status as object | undefined), ...revealed } };
 
-const isProblem = (error: unknown, code: Problem['code']): boolean => error instanceof Problem && error.code === code;
+const isProblem = (error: unknown, code: Problem['code']): error is Problem => error instanceof Problem && error.code === code;
 
 const metadataOf = ({ value }: Decoded): Record<string, unknown> => (isRecord(value) && isRecord(value['metadata']) ? value['metadata'] : {});
 
