@@ -1,6 +1,15 @@
-/** Where a machine goes: filter and score plugins over one immutable view of the nodes. Pure; binding is the caller's. */
+/**
+ * Where a machine goes: filter and score plugins over one view of the cluster, whose place it may take, and whose turn it is.
+ * Pure; binding is the caller's. docs/scheduling.md says the same to users.
+ */
 export * from './machine.ts';
+export * from './request.ts';
+export * from './cluster.ts';
+export * from './cluster-event.ts';
+export * from './profiles.ts';
 export * from './schedule.ts';
-export type { FilterPlugin } from './filters.ts';
-export type { ScorePlugin } from './scores.ts';
-export * from './views.ts';
+export * from './preemption.ts';
+export * from './scheduling-queue.ts';
+export { isTolerated, tolerates } from './taints.ts';
+export type { FilterPlugin, NodeFilter } from './filters.ts';
+export type { NodeScore, ScorePlugin } from './scores.ts';

@@ -1,9 +1,23 @@
+import type { NodeAffinity, Toleration, TopologySpreadConstraint } from '@corral/contracts';
+
 /** What a placement decision needs to know of a machine. */
 export interface MachineRequest {
+  /** `namespace/name`. */
+  readonly key: string;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
   readonly memoryBytes: number;
   readonly nodeSelector: Readonly<Record<string, string>>;
-  /** Digest of the image it starts from, when known: nodes that hold it start it sooner. */
-  readonly imageDigest?: string;
+  readonly tolerations: readonly Toleration[];
+  readonly nodeAffinity?: NodeAffinity;
+  readonly spreadConstraints: readonly TopologySpreadConstraint[];
+  /** Higher goes first, and may take the place of lower unless it never preempts. */
+  readonly priority: number;
+  readonly neverPreempts?: boolean;
+  /** The image it starts from: nodes that hold it start it sooner. */
+  readonly image?: string;
+  /** Digest of the snapshot it starts from: nodes that hold it start it soonest. */
+  readonly snapshotDigest?: string;
   /** The emulator its snapshot was taken by; device state restores on no other. Absent for machines that boot. */
   readonly v86Build?: string;
 }
@@ -16,11 +30,15 @@ export interface NodeView {
   readonly cordoned: boolean;
   readonly taints: readonly Taint[];
   readonly v86Build: string;
-  /** Digests of the images whose artifacts it already holds. */
-  readonly imageDigests: readonly string[];
+  /** Images whose machines start at once there. */
+  readonly images: ReadonlySet<string>;
+  /** Digests of the snapshots it holds. */
+  readonly snapshots: ReadonlySet<string>;
   readonly allocatable: Resources;
   /** What the machines bound to it ask for together. */
   readonly requested: Resources;
+  /** Machines for which room is being made there. */
+  readonly nominated: readonly Nomination[];
 }
 
 export interface Resources {
@@ -30,20 +48,40 @@ export interface Resources {
 
 export interface Taint {
   readonly key: string;
+  readonly value?: string | undefined;
   readonly effect: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute';
+}
+
+export interface Nomination {
+  readonly key: string;
+  readonly priority: number;
+  readonly chargedBytes: number;
+}
+
+/** A machine that has its place, as decisions about others see it. */
+export interface PlacedMachine {
+  readonly key: string;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly nodeName: string;
+  readonly chargedBytes: number;
+  readonly priority: number;
+  /** How it can be made to leave: it has run nothing yet, it can be moved with its state, it leaves already, or not at all. */
+  readonly departure: 'Unbind' | 'Move' | 'Leaving' | 'Never';
+}
+
+/** Everything a decision is made on. */
+export interface ClusterView {
+  readonly nodes: readonly NodeView[];
+  machinesIn(namespace: string): Iterable<PlacedMachine>;
+  machinesOn(nodeName: string): Iterable<PlacedMachine>;
 }
 
 /**
  * What a VM process holds beside its guest's RAM: Node.js, the emulator and its compiled code. Measured at 110 MiB for a
- * guest at its prompt; a machine is charged for both.
+ * guest at its prompt; a machine is charged for both. The database knows it too (corral_charge), for its check of every binding.
  */
 export const PROCESS_OVERHEAD_BYTES = 112 * 2 ** 20;
-
-/** The node as it will be once the machine is bound to it. */
-export function withMachine(node: NodeView, machine: MachineRequest): NodeView {
-  const { memoryBytes, machines } = node.requested;
-  return { ...node, requested: { memoryBytes: memoryBytes + chargeOf(machine), machines: machines + 1 } };
-}
 
 /** Bytes a machine takes of its node's memory. */
 export const chargeOf = (machine: Pick<MachineRequest, 'memoryBytes'>): number => machine.memoryBytes + PROCESS_OVERHEAD_BYTES;

@@ -1,86 +1,59 @@
 import fc from 'fast-check';
-import { chargeOf, PROCESS_OVERHEAD_BYTES, withMachine, type MachineRequest, type NodeView } from './machine.ts';
-import { explain, schedule, SPREAD } from './schedule.ts';
+import { type MachineRequest, type NodeView, type PlacedMachine } from './machine.ts';
+import { BIN_PACK, SPREAD } from './profiles.ts';
+import { explain, helpfulEvents, schedule } from './schedule.ts';
+import { aCluster, aMachine, aNode, GIB, machines, MIB, nodes, placed, placedMachines, ROOM } from '../test/worlds.ts';
 
-const MIB = 2 ** 20;
-const GIB = 2 ** 30;
-
-const aMachine = (with_: Partial<MachineRequest> = {}): MachineRequest => ({ memoryBytes: 128 * MIB, nodeSelector: {}, ...with_ });
-const aNode = (name: string, with_: Partial<NodeView> = {}): NodeView => ({
-  name,
-  labels: {},
-  ready: true,
-  cordoned: false,
-  taints: [],
-  v86Build: 'b1',
-  imageDigests: [],
-  allocatable: { memoryBytes: 4 * GIB, machines: 10 },
-  requested: { memoryBytes: 0, machines: 0 },
-  ...with_,
-});
-
-/** Small domains on purpose: they make ties, exact fits and conflicts common. */
-const machines = fc.record(
-  {
-    memoryBytes: fc.constantFrom(128 * MIB, 256 * MIB, 1024 * MIB),
-    nodeSelector: fc.constantFrom<Record<string, string>>({}, { zone: 'a' }, { zone: 'b' }),
-    v86Build: fc.constantFrom('b1', 'b2'),
-    imageDigest: fc.constantFrom('i1', 'i2'),
-  },
-  { requiredKeys: ['memoryBytes', 'nodeSelector'] },
-);
-const nodes: fc.Arbitrary<NodeView[]> = fc.uniqueArray(
-  fc.record({
-    name: fc.constantFrom('n1', 'n2', 'n3', 'n4'),
-    labels: fc.constantFrom<Record<string, string>>({}, { zone: 'a' }, { zone: 'b', disk: 'ssd' }),
-    ready: fc.boolean(),
-    cordoned: fc.boolean(),
-    taints: fc.constantFrom<NodeView['taints']>([], [{ key: 't', effect: 'NoSchedule' }], [{ key: 't', effect: 'PreferNoSchedule' }], [{ key: 't', effect: 'NoExecute' }]),
-    v86Build: fc.constantFrom('b1', 'b2'),
-    imageDigests: fc.constantFrom([], ['i1'], ['i1', 'i2']),
-    // Exact fits of one and two machines are among them.
-    allocatable: fc.record({
-      memoryBytes: fc.constantFrom(...[0, 1, 2].map((count) => count * (128 * MIB + PROCESS_OVERHEAD_BYTES)), 4 * GIB),
-      machines: fc.constantFrom(0, 1, 2, 50),
-    }),
-    requested: fc.constantFrom({ memoryBytes: 0, machines: 0 }, { memoryBytes: 128 * MIB + PROCESS_OVERHEAD_BYTES, machines: 1 }),
-  }),
-  { selector: ({ name }) => name },
-);
-
-/** The rules once more, said in one expression and independently of the plugins. */
-function fits(machine: MachineRequest, node: NodeView): boolean {
+/** The rules once more, said independently of the plugins. */
+function fits(machine: MachineRequest, node: NodeView, all: readonly NodeView[], others: readonly PlacedMachine[]): boolean {
+  const tolerated = (taint: NodeView['taints'][number]) =>
+    machine.tolerations.some(({ key, effect, operator = 'Equal', value = '' }) => (!key || key === taint.key) && (!effect || effect === taint.effect) && (operator === 'Exists' || value === (taint.value ?? '')));
+  const selected = ({ labels }: NodeView) =>
+    Object.keys(machine.nodeSelector).every((key) => labels[key] === machine.nodeSelector[key]) &&
+    (!machine.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution || labels['zone'] !== 'a');
+  const on = (name: string) => others.filter(({ nodeName }) => nodeName === name);
+  const inZone = (zone: string | undefined) =>
+    all.filter((other) => selected(other) && other.labels['zone'] === zone).flatMap(({ name }) => on(name)).filter(({ namespace, departure }) => namespace === machine.namespace && departure !== 'Leaving').length;
+  const evenly = machine.spreadConstraints.every(({ whenUnsatisfiable, maxSkew }) => {
+    if (whenUnsatisfiable === 'ScheduleAnyway') return true;
+    const zones = all.filter(selected).flatMap(({ labels }) => labels['zone'] ?? []);
+    return node.labels['zone'] !== undefined && inZone(node.labels['zone']) + 1 - Math.min(...zones.map(inZone)) <= maxSkew;
+  });
   return (
     node.ready &&
-    !node.cordoned &&
-    node.taints.every(({ effect }) => effect === 'PreferNoSchedule') &&
-    Object.keys(machine.nodeSelector).every((key) => node.labels[key] === machine.nodeSelector[key]) &&
+    (!node.cordoned || tolerated({ key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' })) &&
+    node.taints.every((taint) => taint.effect === 'PreferNoSchedule' || tolerated(taint)) &&
+    selected(node) &&
+    evenly &&
     (machine.v86Build === undefined || machine.v86Build === node.v86Build) &&
-    node.requested.machines < node.allocatable.machines &&
-    node.requested.memoryBytes + machine.memoryBytes + PROCESS_OVERHEAD_BYTES <= node.allocatable.memoryBytes
+    on(node.name).length < node.allocatable.machines &&
+    on(node.name).reduce((sum, { chargedBytes }) => sum + chargedBytes, 0) + machine.memoryBytes + 112 * MIB <= node.allocatable.memoryBytes
   );
 }
 
 describe('schedule', () => {
   it('places a machine exactly when some node fits, and only on a node that fits', () => {
     fc.assert(
-      fc.property(machines, nodes, (machine, all) => {
-        const placement = schedule(machine, all);
-        const fitting = all.filter((node) => fits(machine, node)).map(({ name }) => name);
-        if (placement.outcome === 'Placed') expect(fitting).toContain(placement.nodeName);
-        else expect(fitting).toEqual([]);
+      fc.property(machines, nodes, placedMachines, (machine, all, others) => {
+        for (const profile of [SPREAD, BIN_PACK]) {
+          const placement = schedule(machine, aCluster(all, others), profile);
+          const fitting = all.filter((node) => fits(machine, node, all, others)).map(({ name }) => name);
+          if (placement.outcome === 'Placed') expect(fitting).toContain(placement.nodeName);
+          else expect(fitting).toEqual([]);
+        }
       }),
-      { numRuns: 2000 },
+      { numRuns: 3000 },
     );
   });
 
-  it('decides the same whatever the order in which it sees the nodes', () => {
+  it('decides the same whatever the order in which it sees nodes and machines', () => {
+    const shuffled = <T>(list: readonly T[]) => fc.shuffledSubarray([...list], { minLength: list.length });
     fc.assert(
       fc.property(
         machines,
-        nodes.chain((all) => fc.tuple(fc.constant(all), fc.shuffledSubarray(all, { minLength: all.length }))),
-        (machine, [all, shuffled]) => {
-          const [first, second] = [schedule(machine, all), schedule(machine, shuffled)];
+        fc.tuple(nodes, placedMachines).chain(([all, others]) => fc.tuple(fc.constant(aCluster(all, others)), shuffled(all), shuffled(others))),
+        (machine, [cluster, all, others]) => {
+          const [first, second] = [schedule(machine, cluster), schedule(machine, aCluster(all, others))];
           expect(second.outcome).toBe(first.outcome);
           if (first.outcome === 'Placed') expect(second).toEqual(first);
           else if (second.outcome === 'Unschedulable') expect(explain(second.rejections)).toBe(explain(first.rejections));
@@ -90,73 +63,75 @@ describe('schedule', () => {
     );
   });
 
-  it('never books more than a node has, however many machines arrive', () => {
-    fc.assert(
-      fc.property(fc.array(machines, { maxLength: 12 }), nodes, (arriving, start) => {
-        const all = new Map(start.map((node) => [node.name, node]));
-        const placed = new Map<string, MachineRequest[]>();
-        for (const machine of arriving) {
-          const placement = schedule(machine, [...all.values()]);
-          if (placement.outcome === 'Unschedulable') continue;
-          const node = all.get(placement.nodeName)!;
-          all.set(node.name, withMachine(node, machine));
-          placed.set(node.name, [...(placed.get(node.name) ?? []), machine]);
-        }
-        for (const { name, requested, allocatable } of start) {
-          const here = placed.get(name) ?? [];
-          if (here.length === 0) continue;
-          expect(requested.machines + here.length).toBeLessThanOrEqual(allocatable.machines);
-          const bytes = here.reduce((sum, { memoryBytes }) => sum + memoryBytes + PROCESS_OVERHEAD_BYTES, requested.memoryBytes);
-          expect(bytes).toBeLessThanOrEqual(allocatable.memoryBytes);
-        }
-      }),
-    );
-  });
-
-  it.each([
-    ['memory', { memoryBytes: 3 * chargeOf(aMachine()), machines: 100 }],
-    ['count', { memoryBytes: 100 * GIB, machines: 3 }],
-  ])('books each machine it places, by %s', (_what, allocatable) => {
-    let node = aNode('a', { allocatable });
-    for (let placed = 0; placed < 3; placed += 1) {
-      expect(schedule(aMachine(), [node]).outcome).toBe('Placed');
-      node = withMachine(node, aMachine());
-    }
-    expect(schedule(aMachine(), [node]).outcome).toBe('Unschedulable');
-  });
-
   it('says why of every node when there is none', () => {
     fc.assert(
-      fc.property(machines, nodes, (machine, all) => {
-        const placement = schedule(machine, all);
+      fc.property(machines, nodes, placedMachines, (machine, all, others) => {
+        const placement = schedule(machine, aCluster(all, others));
         if (placement.outcome === 'Unschedulable') expect([...placement.rejections.keys()].sort()).toEqual(all.map(({ name }) => name).sort());
       }),
     );
   });
 
+  it('is worth another try only after an event it names', () => {
+    // Whatever makes a node fit that did not: the change must be among the events asked for.
+    const changes: [string, Partial<NodeView>, Partial<NodeView>][] = [
+      ['NodeReady', { ready: false }, { ready: true }],
+      ['NodeUncordoned', { cordoned: true }, { cordoned: false }],
+      ['NodeTaintsChanged', { taints: [{ key: 'k', effect: 'NoSchedule' }] }, { taints: [] }],
+      ['NodeLabelsChanged', { labels: { zone: 'b' } }, { labels: { zone: 'a' } }],
+      ['NodeBuildChanged', { v86Build: 'old' }, { v86Build: 'b1' }],
+      ['NodeGrew', { allocatable: { memoryBytes: 1, machines: 1 } }, { allocatable: { memoryBytes: GIB, machines: 1 } }],
+      ['MachineLeft', { requested: { memoryBytes: 0, machines: 10 } }, { requested: { memoryBytes: 0, machines: 9 } }],
+    ];
+    const machine = aMachine({ nodeSelector: { zone: 'a' }, v86Build: 'b1' });
+    for (const [event, before, after] of changes) {
+      const placement = schedule(machine, aCluster([aNode('n', { labels: { zone: 'a' }, ...before })]));
+      expect(schedule(machine, aCluster([aNode('n', { labels: { zone: 'a' }, ...after })])).outcome).toBe('Placed');
+      const events = placement.outcome === 'Unschedulable' ? [...helpfulEvents(placement.rejections)] : [];
+      expect(events).toContain(event);
+      expect(events).toContain('NodeAdded');
+      expect(events.length).toBeLessThan(6);
+    }
+  });
+
+  const node = aNode;
+  const used = (memoryBytes: number, count = 1) => ({ requested: { memoryBytes, machines: count } });
+  const preferring = (weight: number, key: string) => ({ weight, preference: { matchExpressions: [{ key, operator: 'Exists' as const }] } });
   it.each<[string, Partial<MachineRequest>, NodeView[], string]>([
-    ['the emptier node', {}, [aNode('a', { requested: { memoryBytes: GIB, machines: 1 } }), aNode('b')], 'b'],
-    ['the node with the larger part of its memory left, not the larger one', {}, [aNode('a', { allocatable: { memoryBytes: 8 * GIB, machines: 9 }, requested: { memoryBytes: 6 * GIB, machines: 1 } }), aNode('b')], 'b'],
-    ['the first by name among equals', {}, [aNode('c'), aNode('a'), aNode('b')], 'a'],
-    ['the node that holds the image, among equals', { imageDigest: 'i' }, [aNode('a'), aNode('b', { imageDigests: ['i'] })], 'b'],
-    ['an empty node over a nearly full one that holds the image', { imageDigest: 'i' }, [aNode('a'), aNode('b', { imageDigests: ['i'], requested: { memoryBytes: 3 * GIB, machines: 5 } })], 'a'],
-    ['any other node over one tainted PreferNoSchedule', {}, [aNode('a', { taints: [{ key: 't', effect: 'PreferNoSchedule' }] }), aNode('b', { requested: { memoryBytes: 3 * GIB, machines: 5 } })], 'b'],
-    ['a node tainted PreferNoSchedule when it is the only one', {}, [aNode('a', { taints: [{ key: 't', effect: 'PreferNoSchedule' }] })], 'a'],
-    ['the node whose emulator took the snapshot', { v86Build: 'b2' }, [aNode('a'), aNode('b', { v86Build: 'b2' })], 'b'],
-    ['the node that carries the labels', { nodeSelector: { zone: 'x' } }, [aNode('a'), aNode('b', { labels: { zone: 'x', more: 'y' } })], 'b'],
-    ['a node that it fills to the last byte', {}, [aNode('a', { allocatable: { memoryBytes: chargeOf(aMachine()), machines: 1 } })], 'a'],
+    ['the emptier node', {}, [node('a', used(GIB)), node('b')], 'b'],
+    ['the node with the larger part of its memory left, not the larger one', {}, [node('a', { allocatable: { memoryBytes: 8 * GIB, machines: 9 }, ...used(6 * GIB) }), node('b')], 'b'],
+    ['the first by name among equals', {}, [node('c'), node('a'), node('b')], 'a'],
+    ['the node that holds the image, among equals', { image: 'i' }, [node('a'), node('b', { images: new Set(['i']) })], 'b'],
+    ['the node that holds the snapshot over one that holds the image', { image: 'i', snapshotDigest: 's' }, [node('a', { images: new Set(['i']) }), node('b', { snapshots: new Set(['s']) })], 'b'],
+    ['an empty node over a nearly full one that holds the image', { image: 'i' }, [node('a'), node('b', { images: new Set(['i']), ...used(3 * GIB, 5) })], 'a'],
+    ['any other node over one tainted PreferNoSchedule', {}, [node('a', { taints: [{ key: 't', effect: 'PreferNoSchedule' }] }), node('b', used(3 * GIB, 5))], 'b'],
+    ['a node tainted PreferNoSchedule when it is the only one', {}, [node('a', { taints: [{ key: 't', effect: 'PreferNoSchedule' }] })], 'a'],
+    ['a tolerated PreferNoSchedule like no taint', { tolerations: [{ key: 't', operator: 'Exists' }] }, [node('a', { taints: [{ key: 't', effect: 'PreferNoSchedule' }] }), node('b')], 'a'],
+    ['the node whose emulator took the snapshot', { v86Build: 'b2' }, [node('a'), node('b', { v86Build: 'b2' })], 'b'],
+    ['the node that carries the labels', { nodeSelector: { zone: 'x' } }, [node('a'), node('b', { labels: { zone: 'x', more: 'y' } })], 'b'],
+    ['a node that it fills to the last byte', {}, [node('a', { allocatable: { memoryBytes: ROOM, machines: 1 } })], 'a'],
+    ['the heavier of two preferred terms', { nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [preferring(1, 'ssd'), preferring(9, 'gpu')] } }, [node('a', { labels: { ssd: '' } }), node('b', { labels: { gpu: '' } })], 'b'],
+    ['a preferred node over an emptier one', { nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [preferring(1, 'ssd')] } }, [node('a'), node('b', { labels: { ssd: '' }, ...used(2 * GIB) })], 'b'],
   ])('prefers %s', (_what, machine, all, expected) => {
-    expect(schedule(aMachine(machine), all)).toEqual({ outcome: 'Placed', nodeName: expected });
+    expect(schedule(aMachine(machine), aCluster(all))).toEqual({ outcome: 'Placed', nodeName: expected });
+  });
+
+  it('packs instead of spreading where that is the profile', () => {
+    const cluster = aCluster([node('a'), node('b', used(2 * GIB)), node('c', used(GIB))]);
+    expect(schedule(aMachine(), cluster, SPREAD)).toMatchObject({ nodeName: 'a' });
+    expect(schedule(aMachine(), cluster, BIN_PACK)).toMatchObject({ nodeName: 'b' });
   });
 
   it('keeps every score between 0 and 100', () => {
     fc.assert(
-      fc.property(machines, nodes, (machine, all) => {
-        for (const { plugin } of SPREAD.scores) {
-          for (const node of all) {
-            const score = plugin.score(machine, node);
-            expect(score).toBeGreaterThanOrEqual(0);
-            expect(score).toBeLessThanOrEqual(100);
+      fc.property(machines, nodes, placedMachines, (machine, all, others) => {
+        const cluster = aCluster(all, others);
+        for (const { plugin } of [...SPREAD.scores, ...BIN_PACK.scores]) {
+          const score = plugin.prepare(machine, cluster);
+          if (!score) continue;
+          for (const one of cluster.nodes) {
+            expect(score(one)).toBeGreaterThanOrEqual(0);
+            expect(score(one)).toBeLessThanOrEqual(100);
           }
         }
       }),
@@ -164,19 +139,47 @@ describe('schedule', () => {
   });
 });
 
+describe('topology spread', () => {
+  const zones = [aNode('a1', { labels: { zone: 'a' } }), aNode('b1', { labels: { zone: 'b' } }), aNode('x')];
+  const evenly = (whenUnsatisfiable: 'DoNotSchedule' | 'ScheduleAnyway', maxSkew = 1) =>
+    aMachine({ labels: { app: 'web' }, spreadConstraints: [{ maxSkew, topologyKey: 'zone', whenUnsatisfiable, labelSelector: { matchLabels: { app: 'web' } } }] });
+  const web = (key: string, nodeName: string, with_: Partial<PlacedMachine> = {}) => placed(key, nodeName, { labels: { app: 'web' }, chargedBytes: 0, ...with_ });
+
+  it('keeps domains within maxSkew of each other, and off nodes without the label', () => {
+    expect(schedule(evenly('DoNotSchedule'), aCluster(zones, [web('1', 'a1')]))).toMatchObject({ nodeName: 'b1' });
+    const cordoned = zones.map((node) => ({ ...node, cordoned: node.name === 'b1' }));
+    const refused = schedule(evenly('DoNotSchedule'), aCluster(cordoned, [web('1', 'a1')]));
+    expect(refused.outcome === 'Unschedulable' && explain(refused.rejections)).toBe('0/3 nodes: 1 cordoned, 1 spread too unevenly over zone, 1 without label zone');
+    expect(schedule(evenly('DoNotSchedule', 2), aCluster(cordoned, [web('1', 'a1')]))).toMatchObject({ nodeName: 'a1' });
+  });
+
+  it('counts the machines of its namespace that the selector selects and that stay', () => {
+    const others = [web('1', 'a1', { namespace: 'other' }), placed('2', 'a1', { labels: { app: 'db' }, chargedBytes: 0 }), web('3', 'a1', { departure: 'Leaving' })];
+    expect(schedule(evenly('DoNotSchedule'), aCluster(zones, others))).toMatchObject({ nodeName: 'a1' });
+  });
+
+  it('is a preference with ScheduleAnyway', () => {
+    expect(schedule(evenly('ScheduleAnyway'), aCluster(zones, [web('1', 'a1')]))).toMatchObject({ nodeName: 'b1' });
+    const closed = zones.map((node) => ({ ...node, ready: node.name === 'a1' }));
+    expect(schedule(evenly('ScheduleAnyway'), aCluster(closed, [web('1', 'a1')]))).toMatchObject({ nodeName: 'a1' });
+  });
+});
+
 describe('explain', () => {
+  const required = (key: string) => ({ requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: [{ key, operator: 'Exists' as const }] }] } });
   const cases: [string, string, NodeView[], Partial<MachineRequest>][] = [
     ['counts per reason, the commonest first', '0/5 nodes: 3 cordoned, 2 insufficient memory',
       [1, 2, 3].map((n) => aNode(`c${n}`, { cordoned: true })).concat([1, 2].map((n) => aNode(`f${n}`, { allocatable: { memoryBytes: 1, machines: 9 } }))), {}],
     ['breaks ties by reason', '0/2 nodes: 1 cordoned, 1 not ready', [aNode('a', { ready: false }), aNode('b', { cordoned: true })], {}],
     ['names a taint', '0/1 nodes: 1 tainted corral.dev/gone', [aNode('a', { taints: [{ key: 'corral.dev/gone', effect: 'NoExecute' }] })], {}],
     ['says when labels are missing', '0/1 nodes: 1 without the selected labels', [aNode('a')], { nodeSelector: { zone: 'x' } }],
+    ['says when the affinity does not match', '0/1 nodes: 1 not matching the node affinity', [aNode('a')], { nodeAffinity: required('gpu') }],
     ['says when the emulator differs', '0/1 nodes: 1 with another v86 build than the snapshot', [aNode('a')], { v86Build: 'b9' }],
     ['says when a node has its share of machines', '0/1 nodes: 1 too many machines', [aNode('a', { requested: { memoryBytes: 0, machines: 10 } })], {}],
     ['says that there is no worker', '0/0 nodes: no worker has registered', [], {}],
   ];
   it.each(cases)('%s', (_what, expected, all, machine) => {
-    const placement = schedule(aMachine(machine), all);
+    const placement = schedule(aMachine(machine), aCluster(all));
     expect(placement.outcome === 'Unschedulable' && explain(placement.rejections)).toBe(expected);
   });
 });

@@ -1,27 +1,88 @@
-import { chargeOf, type MachineRequest, type NodeView } from './machine.ts';
+import { chargeOf, type ClusterView, type MachineRequest, type NodeView } from './machine.ts';
+import { matchesTerm } from './node-affinity.ts';
+import { isTolerated } from './taints.ts';
+import { domainCounts, skewWith } from './topology-spread.ts';
+
+/** 0 (worst) to 100 (best). */
+export type NodeScore = (node: NodeView) => number;
 
 /** A preference among the nodes that can take a machine. */
 export interface ScorePlugin {
   readonly name: string;
-  /** 0 (worst) to 100 (best). */
-  score(machine: MachineRequest, node: NodeView): number;
+  /** The preference of one machine; undefined when all nodes are the same to it. */
+  prepare(machine: MachineRequest, cluster: ClusterView): NodeScore | undefined;
 }
+
+const partUsed = (machine: MachineRequest): NodeScore => {
+  const charge = chargeOf(machine);
+  return ({ allocatable, requested }) => Math.min(1, (requested.memoryBytes + charge) / Math.max(1, allocatable.memoryBytes));
+};
 
 /** Prefers the node that would have the larger part of its memory left. */
 export const leastAllocated: ScorePlugin = {
   name: 'LeastAllocated',
-  score: (machine, { allocatable, requested }) =>
-    100 * Math.max(0, 1 - (requested.memoryBytes + chargeOf(machine)) / Math.max(1, allocatable.memoryBytes)),
+  prepare(machine) {
+    const used = partUsed(machine);
+    return (node) => 100 * (1 - used(node));
+  },
 };
 
-/** Prefers nodes that need not download the image. */
-export const imageLocality: ScorePlugin = {
-  name: 'ImageLocality',
-  score: ({ imageDigest }, node) => (imageDigest !== undefined && node.imageDigests.includes(imageDigest) ? 100 : 0),
+/** Prefers the node that would have the smaller part of its memory left, so that others stay empty. */
+export const mostAllocated: ScorePlugin = {
+  name: 'MostAllocated',
+  prepare(machine) {
+    const used = partUsed(machine);
+    return (node) => 100 * used(node);
+  },
 };
 
-/** Avoids nodes tainted PreferNoSchedule. */
+/** Prefers nodes where what the machine starts from is at hand: a snapshot that need not be downloaded, or at least its image. */
+export const locality: ScorePlugin = {
+  name: 'Locality',
+  prepare({ image, snapshotDigest }) {
+    if (image === undefined && snapshotDigest === undefined) return undefined;
+    return ({ images, snapshots }) => {
+      if (snapshotDigest !== undefined && snapshots.has(snapshotDigest)) return 100;
+      return image !== undefined && images.has(image) ? (snapshotDigest === undefined ? 100 : 50) : 0;
+    };
+  },
+};
+
+/** Avoids nodes with PreferNoSchedule taints that the machine does not tolerate; the fewer the better. */
 export const taintPreference: ScorePlugin = {
   name: 'TaintPreference',
-  score: (_machine, node) => (node.taints.some(({ effect }) => effect === 'PreferNoSchedule') ? 0 : 100),
+  prepare: ({ tolerations }) => (node) => {
+    if (node.taints.length === 0) return 100;
+    return 100 / (1 + node.taints.filter((taint) => taint.effect === 'PreferNoSchedule' && !isTolerated(tolerations, taint)).length);
+  },
+};
+
+/** Prefers nodes that match preferred terms, by their weights. */
+export const affinityPreference: ScorePlugin = {
+  name: 'AffinityPreference',
+  prepare({ nodeAffinity }) {
+    const terms = nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+    const total = terms.reduce((sum, { weight }) => sum + weight, 0);
+    if (total === 0) return undefined;
+    return (node) => (100 * terms.reduce((sum, { weight, preference }) => sum + (matchesTerm(preference, node) ? weight : 0), 0)) / total;
+  },
+};
+
+/** Prefers domains that hold fewer of the machines a constraint selects. */
+export const spreadPreference: ScorePlugin = {
+  name: 'SpreadPreference',
+  prepare(machine, cluster) {
+    const domains = machine.spreadConstraints
+      .filter(({ whenUnsatisfiable }) => whenUnsatisfiable === 'ScheduleAnyway')
+      .map((constraint) => domainCounts(constraint, machine, cluster));
+    if (domains.length === 0) return undefined;
+    return (node) => {
+      const scores = domains.map((domain) => {
+        const skew = skewWith(domain, node) ?? Infinity;
+        const worst = domain.most + 1 - domain.least;
+        return 100 * Math.min(1, Math.max(0, 1 - skew / worst));
+      });
+      return scores.reduce((sum, score) => sum + score, 0) / scores.length;
+    };
+  },
 };

@@ -96,6 +96,7 @@ export async function startApi(options: { consoleDir?: string; env?: Readonly<Re
     bakeSettleMs: 0,
     evictAfterMs: 30_000,
     evictedNodesPerMinute: 6,
+    schedulerProfile: 'Spread',
     logLevel: 'error',
     exitOnStdinEof: false,
     ...readIdentityConfig(options.env),

@@ -50,7 +50,7 @@ export const VmTermination = z.object({
 export type VmTermination = z.output<typeof VmTermination>;
 
 /** Why a machine leaves a node that still answers. */
-export const MOVE_REASONS = ['Evicted', 'Drained', 'Tainted', 'NodeStopping'] as const;
+export const MOVE_REASONS = ['Evicted', 'Drained', 'Tainted', 'NodeStopping', 'Preempted'] as const;
 export type MoveReason = (typeof MOVE_REASONS)[number];
 
 /**

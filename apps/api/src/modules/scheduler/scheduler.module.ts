@@ -1,7 +1,11 @@
 import { Module } from '@nestjs/common';
-import { SchedulerReconciler } from './scheduler.reconciler.ts';
+import { NodesModule } from '../nodes/nodes.module.ts';
+import { Binding } from './binding.ts';
+import { Preemptor } from './preemptor.ts';
+import { Scheduler } from './scheduler.ts';
+import { SchedulerMetrics } from './scheduler-metrics.ts';
 import { SystemPriorityClasses } from './system-priority-classes.ts';
 
-/** Decides where machines go. */
-@Module({ providers: [SchedulerReconciler, SystemPriorityClasses] })
+/** Decides where machines go, and who makes room for whom. */
+@Module({ imports: [NodesModule], providers: [Scheduler, Binding, Preemptor, SchedulerMetrics, SystemPriorityClasses] })
 export class SchedulerModule {}

@@ -58,6 +58,8 @@ export const ApiConfig = z
     CORRAL_EVICTION_SECONDS: z.preprocess(unset, z.coerce.number('must be a number of seconds').min(0).max(86_400).default(30)),
     /** How many lost nodes may be emptied in a minute. */
     CORRAL_EVICTED_NODES_PER_MINUTE: z.preprocess(unset, z.coerce.number('must be a number of nodes').positive().max(6_000).default(6)),
+    /** Where machines go that name no scheduler: Spread, to where most memory is left; BinPack, to where least is. */
+    CORRAL_SCHEDULER_PROFILE: z.preprocess(unset, z.enum(['Spread', 'BinPack'], 'must be Spread or BinPack').default('Spread')),
     CORRAL_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
     CORRAL_EXIT_ON_STDIN_EOF: z.enum(['0', '1']).default('0'),
     ...IDENTITY_ENV,
@@ -85,6 +87,7 @@ export const ApiConfig = z
     bakeSettleMs: env.CORRAL_BAKE_SETTLE_SECONDS * 1000,
     evictAfterMs: env.CORRAL_EVICTION_SECONDS * 1000,
     evictedNodesPerMinute: env.CORRAL_EVICTED_NODES_PER_MINUTE,
+    schedulerProfile: env.CORRAL_SCHEDULER_PROFILE,
     logLevel: env.CORRAL_LOG_LEVEL,
     exitOnStdinEof: env.CORRAL_EXIT_ON_STDIN_EOF === '1',
     ...identityConfigOf(env),
