@@ -2,7 +2,7 @@ import { findCondition, parseBytes, type Node, type VirtualMachine } from '@corr
 import { nodeEvents, type ClusterEvent } from './cluster-event.ts';
 import type { ClusterView, MachineRequest, Nomination, NodeView, PlacedMachine, Resources } from './machine.ts';
 import { chargeOf } from './machine.ts';
-import { placedMachine } from './request.ts';
+import { keyOf, placedMachine } from './request.ts';
 
 const NOTHING: Resources = { memoryBytes: 0, machines: 0 };
 
@@ -144,6 +144,14 @@ export class Cluster implements ClusterView {
     const nominated = this.#nominations.size === 0 ? node.nominated : [...this.#nominations.values()].filter(({ nodeName }) => nodeName === node.name);
     return { ...node, requested: this.#requested.get(node.name) ?? NOTHING, nominated };
   }
+}
+
+/** A cluster of these nodes with these machines, for a single decision. */
+export function clusterOf(nodes: readonly Node[], machines: readonly VirtualMachine[]): Cluster {
+  const cluster = new Cluster();
+  for (const vm of machines) cluster.updateMachine(keyOf(vm), vm);
+  for (const node of nodes) cluster.updateNode(node.metadata.name, node);
+  return cluster;
 }
 
 const isSameLabels = (a: PlacedMachine['labels'], b: PlacedMachine['labels']): boolean => a === b || JSON.stringify(a) === JSON.stringify(b);

@@ -6,5 +6,5 @@ import { NodeReconciler } from './node.reconciler.ts';
 import { Unbinding } from './unbinding.ts';
 
 /** Who is there, who is lost, and telling nodes where to look. */
-@Module({ providers: [NodeReconciler, EvictionReconciler, Unbinding, NodeMetrics, NodeHints], exports: [Unbinding] })
+@Module({ providers: [NodeReconciler, EvictionReconciler, Unbinding, NodeMetrics, NodeHints] })
 export class NodesModule {}

@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { NodesModule } from '../nodes/nodes.module.ts';
+import { Unbinding } from '../nodes/unbinding.ts';
 import { Binding } from './binding.ts';
 import { Preemptor } from './preemptor.ts';
 import { Scheduler } from './scheduler.ts';
@@ -7,5 +7,5 @@ import { SchedulerMetrics } from './scheduler-metrics.ts';
 import { SystemPriorityClasses } from './system-priority-classes.ts';
 
 /** Decides where machines go, and who makes room for whom. */
-@Module({ imports: [NodesModule], providers: [Scheduler, Binding, Preemptor, SchedulerMetrics, SystemPriorityClasses] })
+@Module({ providers: [Scheduler, Binding, Unbinding, Preemptor, SchedulerMetrics, SystemPriorityClasses] })
 export class SchedulerModule {}
