@@ -3,7 +3,7 @@ import { apiVersionOf, type KindDefinition } from '@corral/contracts';
 /** Discovery documents, plain and aggregated. Source: Kubernetes API concepts, "Discovery". */
 
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'] as const;
-const verbsOf = (kind: KindDefinition): readonly string[] => (kind.undeletable ? VERBS.filter((verb) => verb !== 'deletecollection') : VERBS);
+const verbsOf = (kind: KindDefinition): readonly string[] => kind.verbs ?? (kind.undeletable ? VERBS.filter((verb) => verb !== 'deletecollection') : VERBS);
 const STATUS_VERBS = ['get', 'patch', 'update'] as const;
 
 /** A subresource served beside the generic ones, such as `exec`. */

@@ -103,6 +103,13 @@ function pathsOf(kind: KindDefinition): JsonRecord {
     parameters: pathParameters(namespace),
   };
   const statusPath = `${object}/status`;
+  if (kind.verbs && !kind.verbs.includes('create')) {
+    return {
+      [`${root}/${kind.plural}`]: { get: collectionOperations.get, parameters: [] },
+      [collection]: { get: collectionOperations.get, parameters: collectionOperations.parameters },
+      [object]: { get: operation('get', [], name), parameters: pathParameters([...namespace, 'name']) },
+    };
+  }
   return {
     ...(isNamespaced ? { [`${root}/${kind.plural}`]: { get: operation('list', LIST_PARAMETERS, `${name}List`), parameters: [] } } : {}),
     [collection]: collectionOperations,

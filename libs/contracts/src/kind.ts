@@ -31,6 +31,8 @@ export interface KindDefinition<Spec = unknown, Status = unknown> {
   readonly nameRule: 'DnsLabel' | 'DnsSubdomain' | 'PathSegment';
   /** Built-in kinds take strategic merge patches and unconditional PUTs; custom kinds do not (Kubernetes does the same). */
   readonly builtIn: boolean;
+  /** What can be done with its objects, where that is not everything: objects that are computed are never written. */
+  readonly verbs?: readonly string[];
   /** Top-level fields beside apiVersion, kind, metadata and status: usually only `spec`. */
   readonly body: z.ZodObject;
   /** Absent when the kind has no status subresource. */

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { AccessModule } from '../modules/access/access.module.ts';
 import { AdmissionRulesModule } from '../modules/admission/admission-rules.module.ts';
+import { AuditEventsModule } from '../modules/audit/audit-events.module.ts';
 import { ArtifactsModule } from '../modules/artifacts/artifacts.module.ts';
 import { GatewaysModule } from '../modules/gateways/gateways.module.ts';
 import { ServiceAccountTokensModule } from '../modules/service-accounts/service-accounts.module.ts';
@@ -13,6 +14,7 @@ import { ResourceRoutesModule } from '../modules/resources/resources.module.ts';
     AdmissionRulesModule,
     ResourceRoutesModule,
     ServiceAccountTokensModule,
+    AuditEventsModule,
     ArtifactsModule,
     GatewaysModule,
   ],

@@ -1,5 +1,6 @@
 import { Global, Module, type DynamicModule, type Type } from '@nestjs/common';
 import { LoggerModule } from 'nestjs-pino';
+import { AuditModule } from '../platform/audit/audit.module.ts';
 import { AuthModule } from '../platform/auth/auth.module.ts';
 import { API_CONFIG, type ApiConfig, type Role } from '../platform/config/api-config.ts';
 import { DatabaseModule } from '../platform/database/database.module.ts';
@@ -32,6 +33,7 @@ export class PlatformModule {
         DatabaseModule,
         TelemetryModule,
         LeadershipModule,
+        AuditModule,
         AuthModule,
         HttpModule,
         ResourcesModule,

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { AccessControllersModule } from '../modules/access/access.module.ts';
 import { AdmissionRulesModule } from '../modules/admission/admission-rules.module.ts';
+import { AuditRetentionModule } from '../modules/audit/audit-events.module.ts';
 import { ControllersModule } from '../modules/controllers/controllers.module.ts';
 import { EventsModule } from '../modules/events/events.module.ts';
 import { ImagesModule } from '../modules/images/images.module.ts';
@@ -20,6 +21,7 @@ import { SnapshotsModule } from '../modules/snapshots/snapshots.module.ts';
     AccessControllersModule,
     NamespacesModule,
     ServiceAccountsModule,
+    AuditRetentionModule,
     NodesModule,
     QuotasModule,
     ImagesModule,

@@ -1,5 +1,6 @@
 import type { KindDefinition } from '../kind.ts';
 import { clusterRoleBindings, clusterRoles, roleBindings, roles } from './access-control.ts';
+import { auditEvents } from './audit-event.ts';
 import { apiKeys } from './api-key.ts';
 import { events, leases, namespaces, nodes } from './core.ts';
 import { priorityClasses } from './priority-class.ts';
@@ -18,3 +19,6 @@ export const KINDS = [
   roles, roleBindings, clusterRoles, clusterRoleBindings, priorityClasses,
   virtualMachines, virtualMachineSnapshots, virtualMachineImages,
 ] as unknown as readonly KindDefinition[];
+
+/** Kinds that are computed and not stored: listed by discovery, served by routes of their own. */
+export const COMPUTED_KINDS: readonly KindDefinition[] = [auditEvents];

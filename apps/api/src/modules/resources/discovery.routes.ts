@@ -5,11 +5,12 @@ import {
   acceptsAggregatedDiscovery, AGGREGATED_DISCOVERY_TYPE, aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions, openApiDocument,
   openApiV2, routeNotFound, type Subresource,
 } from '@corral/api-machinery';
-import { KINDS, serviceAccounts, virtualMachines, type KindDefinition } from '@corral/contracts';
+import { COMPUTED_KINDS, KINDS, serviceAccounts, virtualMachines, type KindDefinition } from '@corral/contracts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { GIT_VERSION } from '../../platform/telemetry/health.controller.ts';
 import { sendStatus } from '../../platform/http/status-reply.ts';
 
+const SERVED_KINDS = [...KINDS, ...COMPUTED_KINDS];
 const machine = virtualMachines as unknown as KindDefinition;
 /** Served by gateways, and so listed where clients look for them. */
 const SUBRESOURCES: readonly Subresource[] = [
@@ -41,22 +42,22 @@ export class DiscoveryRoutes implements OnModuleInit {
 
   #discovery(scope: FastifyInstance): void {
     for (const [path, isCore] of [['/api', true], ['/apis', false]] as const) {
-      const aggregated = documentOf(aggregatedDiscovery(KINDS, SUBRESOURCES, isCore), AGGREGATED_DISCOVERY_TYPE);
-      const plain = documentOf(isCore ? apiVersions() : apiGroupList(KINDS));
+      const aggregated = documentOf(aggregatedDiscovery(SERVED_KINDS, SUBRESOURCES, isCore), AGGREGATED_DISCOVERY_TYPE);
+      const plain = documentOf(isCore ? apiVersions() : apiGroupList(SERVED_KINDS));
       scope.get(path, (request, reply) => sendDocument(request, reply.header('vary', 'Accept'), acceptsAggregatedDiscovery(request.headers.accept) ? aggregated : plain));
     }
     for (const { group, version } of groupVersions()) {
-      const resources = documentOf(apiResourceList(KINDS, SUBRESOURCES, group, version));
+      const resources = documentOf(apiResourceList(SERVED_KINDS, SUBRESOURCES, group, version));
       scope.get(group === '' ? `/api/${version}` : `/apis/${group}/${version}`, (request, reply) => sendDocument(request, reply, resources));
       if (group === '') continue;
-      const ofGroup = documentOf(apiGroup(KINDS, group));
+      const ofGroup = documentOf(apiGroup(SERVED_KINDS, group));
       scope.get(`/apis/${group}`, (request, reply) => sendDocument(request, reply, ofGroup));
     }
   }
 
   #openApi(scope: FastifyInstance): void {
     const contents = groupVersions().map(({ group, version }) => {
-      const kinds = KINDS.filter((kind) => kind.group === group && kind.version === version);
+      const kinds = SERVED_KINDS.filter((kind) => kind.group === group && kind.version === version);
       return [group === '' ? `api/${version}` : `apis/${group}/${version}`, openApiDocument(kinds, GIT_VERSION)] as const;
     });
     const documents = new Map(contents.map(([path, content]) => [path, documentOf(content)]));
@@ -95,6 +96,6 @@ function sendDocument(request: FastifyRequest, reply: FastifyReply, { body, type
 }
 
 function groupVersions(): { group: string; version: string }[] {
-  const seen = new Map(KINDS.map(({ group, version }) => [`${group}/${version}`, { group, version }]));
+  const seen = new Map(SERVED_KINDS.map(({ group, version }) => [`${group}/${version}`, { group, version }]));
   return [...seen.values()];
 }

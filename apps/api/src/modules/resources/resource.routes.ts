@@ -113,10 +113,15 @@ export class ResourceRoutes implements OnModuleInit {
     const target = { namespace: request.params.namespace };
     const options = writeOptions(request, reply);
     const key = readKey(request.headers['idempotency-key']);
-    if (key === undefined || options.dryRun) return this.#sendObject(kind, request, reply, 201, await this.resources.create(kind, bodyOf(request), target, options));
+    if (key === undefined || options.dryRun) {
+      const created = await this.resources.create(kind, bodyOf(request), target, options);
+      request.createdName = created.metadata.name;
+      return this.#sendObject(kind, request, reply, 201, created);
+    }
     const fingerprint = fingerprintOf(request.method, request.url, request.headers['content-type'], request.body);
     const { object, isReplayed } = await this.idempotency.once({ user: request.user.name, key, fingerprint }, (beside) => this.resources.create(kind, bodyOf(request), target, { ...options, beside }));
     if (isReplayed) void reply.header('idempotency-replayed', 'true');
+    request.createdName = object.metadata.name;
     return this.#sendObject(kind, request, reply, 201, object);
   }
 

@@ -1,9 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { fastifyCookie } from '@fastify/cookie';
 import { Inject, Injectable } from '@nestjs/common';
 import { requestAttributes, type RequestAttributes } from '@corral/api-machinery';
-import { Problem } from '@corral/contracts';
+import { Problem, toStatus } from '@corral/contracts';
 import type { WebSocket } from 'ws';
+import { AuditLog } from '../audit/audit-log.ts';
+import type { AuditedRequest } from '../audit/audit-record.ts';
+import { ClientAddresses } from '../audit/client-address.ts';
 import { parseTarget } from '../http/request-target.ts';
 import { Authorizer, socketAttributes } from './authorization.ts';
 import type { Credential } from './credential.ts';
@@ -29,6 +33,8 @@ export class RequestGate implements UpgradeGate {
     @Inject(Tickets) private readonly tickets: Tickets,
     @Inject(OpenConnections) private readonly connections: OpenConnections,
     @Inject(Authorizer) private readonly authorizer: Authorizer,
+    @Inject(AuditLog) private readonly audit: AuditLog,
+    @Inject(ClientAddresses) private readonly addresses: ClientAddresses,
   ) {}
 
   /** What a request asks for; refuses (400) a target that could be read in two ways. */
@@ -61,24 +67,50 @@ export class RequestGate implements UpgradeGate {
   }
 
   async admit(request: IncomingMessage, url: URL): Promise<AdmittedUpgrade> {
-    const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim()).filter((name) => name !== '');
-    const carried = offered.find((name) => name.startsWith(BEARER_SUBPROTOCOL));
+    const attributes = socketAttributes(requestAttributes('GET', url.pathname, (name) => url.searchParams.get(name) ?? undefined));
+    const seen: AuditedRequest = {
+      at: new Date(),
+      requestId: randomUUID(),
+      method: 'GET',
+      path: url.pathname,
+      user: ANONYMOUS,
+      attributes,
+      address: this.addresses.of(request.socket.remoteAddress, request.headers['x-forwarded-for']),
+      userAgent: request.headers['user-agent'],
+      decision: 'Denied',
+      code: 101,
+      isOpen: attributes.isResource,
+    };
+    let user = ANONYMOUS;
+    try {
+      const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim()).filter((name) => name !== '');
+      const carried = offered.find((name) => name.startsWith(BEARER_SUBPROTOCOL));
+      user = await this.#identifyUpgrade(request, url, carried);
+      this.authorize(user, attributes);
+      const admitted = user;
+      return {
+        user: admitted,
+        subprotocols: offered.filter((name) => name !== carried),
+        opened: (client) => {
+          client.once('close', this.connections.add(admitted, attributes, () => dismiss(client)));
+        },
+        answered: (code, reason) => this.audit.note({ ...seen, user: admitted, decision: 'Allowed', code, reason }),
+      };
+    } catch (error) {
+      const { code, reason } = toStatus(error);
+      this.audit.note({ ...seen, user, code, reason });
+      throw error;
+    }
+  }
+
+  async #identifyUpgrade(request: IncomingMessage, url: URL, carried: string | undefined): Promise<User> {
     const bearer = bearerOf(request.headers.authorization) ?? (carried && Buffer.from(carried.slice(BEARER_SUBPROTOCOL.length), 'base64url').toString());
     const ticket = url.searchParams.get('ticket');
     const caller = ticket ? await this.#redeem(ticket, url.pathname) : await this.#authenticate(bearer, request.headers);
     if (caller.via === 'Session' && !isSameOrigin(request.headers)) {
       throw new Problem('request.forbidden', 'a WebSocket with a session cookie must come from the console itself');
     }
-    const user = this.impersonate(caller, request);
-    const attributes = socketAttributes(requestAttributes('GET', url.pathname, (name) => url.searchParams.get(name) ?? undefined));
-    this.authorize(user, attributes);
-    return {
-      user,
-      subprotocols: offered.filter((name) => name !== carried),
-      opened: (client) => {
-        client.once('close', this.connections.add(user, attributes, () => dismiss(client)));
-      },
-    };
+    return this.impersonate(caller, request);
   }
 
   async #authenticate(bearer: string | undefined, headers: IncomingHttpHeaders): Promise<User> {

@@ -90,6 +90,8 @@ export class SessionsController {
 
   async #begin(identity: Identity, parent: Credential | undefined, request: FastifyRequest, reply: FastifyReply): Promise<Date> {
     const { secret, expiresAt } = await this.tokens.createSession(identity, parent);
+    // From here on it is them who signed in.
+    request.user = { ...identity, ...(parent ? { credential: parent } : {}), via: 'Token' };
     void reply.header('set-cookie', cookie(request, secret, Math.max(1, Math.ceil((expiresAt.getTime() - Date.now()) / 1000)))).header('cache-control', 'no-store');
     return expiresAt;
   }

@@ -10,6 +10,8 @@ export interface AdmittedUpgrade {
   readonly subprotocols: readonly string[];
   /** To be told of the socket: it is closed when what it was admitted by has ended. */
   opened(client: WebSocket): void;
+  /** To be told what became of it: 101, or the status it was refused with after all. */
+  answered?(code: number, reason?: string): void;
 }
 
 export interface UpgradeGate {

@@ -43,5 +43,12 @@ declare module 'fastify' {
     user: User;
     /** What the request asks for; set with the user. Undefined when its target could not be read. */
     attributes: RequestAttributes | undefined;
+    receivedAt: Date | undefined;
+    /** Whether authentication and authorization let it pass. */
+    isAdmitted: boolean | undefined;
+    /** The reason of the Status it was refused with. */
+    refusal: string | undefined;
+    /** Of an object that was created: its name may be in the body only. */
+    createdName: string | undefined;
   }
 }

@@ -11,6 +11,8 @@ const STATEMENT_TIMEOUT_MS = 30_000;
 /** The one way to PostgreSQL, with typed access to its tables. */
 @Injectable()
 export class Database extends PrismaClient implements OnApplicationShutdown {
+  readonly #last: (() => Promise<void>)[] = [];
+
   constructor(@Inject(API_CONFIG) config: ApiConfig) {
     super({
       adapter: new PrismaPg({
@@ -23,8 +25,14 @@ export class Database extends PrismaClient implements OnApplicationShutdown {
     });
   }
 
+  /** For what has to be written last, when nothing answers requests any more. */
+  beforeDisconnect(write: () => Promise<void>): void {
+    this.#last.push(write);
+  }
+
   /** After everything that answers requests has stopped. */
   async onApplicationShutdown(): Promise<void> {
+    for (const write of this.#last) await write();
     await this.$disconnect();
   }
 }

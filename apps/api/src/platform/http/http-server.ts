@@ -9,6 +9,9 @@ import type { ApiConfig } from '../config/api-config.ts';
 import { OpenConnections } from '../auth/open-connections.ts';
 import { PolicyCopy } from '../auth/policy-copy.ts';
 import { RequestGate } from '../auth/request-gate.ts';
+import { AuditLog } from '../audit/audit-log.ts';
+import type { AuditedRequest } from '../audit/audit-record.ts';
+import { ClientAddresses } from '../audit/client-address.ts';
 import { ANONYMOUS } from '../auth/user.ts';
 import { RequestMetrics } from '../telemetry/request-metrics.ts';
 import type { FastifyRequest } from 'fastify';
@@ -57,6 +60,7 @@ export async function createHttpAdapter(config: ApiConfig): Promise<FastifyAdapt
   const certificate = config.tlsDir === undefined ? undefined : await loadCertificate(config.tlsDir, config.host);
   return new StatusAdapter({
     bodyLimit: BODY_LIMIT_BYTES,
+    trustProxy: config.trustedProxies.length === 0 ? false : [...config.trustedProxies],
     requestIdHeader: false,
     genReqId: () => randomUUID(),
     forceCloseConnections: 'idle',
@@ -73,9 +77,11 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
   const connections = app.get(OpenConnections);
   const metrics = app.get(RequestMetrics);
   const policy = app.get(PolicyCopy);
+  const audit = app.get(AuditLog);
+  const addresses = app.get(ClientAddresses);
 
   fastify.decorateRequest('user');
-  fastify.decorateRequest('attributes');
+  for (const name of ['attributes', 'isAdmitted', 'receivedAt', 'refusal', 'createdName']) fastify.decorateRequest(name);
   // Clients that name a type for every request send it with an empty body too.
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
   app.useBodyParser('application/json', {}, (request, body, done) => {
@@ -87,6 +93,7 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
 
   fastify.addHook('onRequest', async (request, reply) => {
     request.user = ANONYMOUS;
+    request.receivedAt = new Date();
     void reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
     if (isStreamed(request)) request.raw.headers['content-type'] = 'application/octet-stream';
     const attributes = gate.attributesOf(request.method, request.url);
@@ -94,11 +101,13 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
     request.user = await gate.identify(request.method, request.headers);
     request.user = gate.impersonate(request.user, request.raw);
     gate.authorize(request.user, attributes);
+    request.isAdmitted = true;
     if (isLongRunning(attributes)) reply.raw.once('close', connections.add(request.user, attributes, () => endAnswer(reply.raw)));
   });
   fastify.addHook('onResponse', (request, reply, done) => {
     const attributes = requestAttributes(request.method, request.url.split('?', 1)[0] ?? '', (name) => queryValue(request.query, name));
     metrics.observe(attributes, isServed(attributes), reply.statusCode, reply.elapsedTime / 1000);
+    audit.note(auditedRequestOf(request, reply.statusCode, addresses));
     done();
   });
   fastify.addHook('onRoute', (route) => {
@@ -127,6 +136,23 @@ function endAnswer(response: ServerResponse): void {
   if (response.headersSent) response.end();
   const cutOff = setTimeout(() => response.destroy(), FAREWELL_MS);
   response.once('close', () => clearTimeout(cutOff));
+}
+
+function auditedRequestOf(request: FastifyRequest, code: number, addresses: ClientAddresses): AuditedRequest {
+  const { attributes, createdName } = request;
+  return {
+    at: request.receivedAt ?? new Date(),
+    requestId: request.id,
+    method: request.method,
+    path: request.url.split('?', 1)[0] ?? '',
+    user: request.user,
+    attributes: attributes?.isResource && createdName !== undefined ? { ...attributes, ...(attributes.resource === 'namespaces' ? { namespace: createdName } : {}), name: createdName } : attributes,
+    address: addresses.of(request.socket.remoteAddress, request.headers['x-forwarded-for']),
+    userAgent: request.headers['user-agent'],
+    decision: request.isAdmitted ? 'Allowed' : 'Denied',
+    code,
+    reason: request.refusal,
+  };
 }
 
 function isStreamed(request: FastifyRequest): boolean {

@@ -2,12 +2,14 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { INestApplicationContext } from '@nestjs/common';
 import { AbstractWsAdapter } from '@nestjs/websockets';
-import { Problem } from '@corral/contracts';
+import { Problem, toStatus } from '@corral/contracts';
 import type { WebSocket } from 'ws';
 import type { UpgradeGate } from '../auth/upgrade-gate.ts';
 import { GatewayServer, type GatewayOptions, type UpgradeRequest } from './gateway-server.ts';
 import { parseTarget } from './request-target.ts';
-import { statusOf } from './status-reply.ts';
+import { problemOf, statusOf } from './status-reply.ts';
+
+const SWITCHING_PROTOCOLS = 101;
 
 /**
  * Nest's gateways on the API's own port. Nest's WsAdapter knows fixed paths only; guests are reached by paths with names
@@ -57,12 +59,17 @@ export class PathWebSocketAdapter extends AbstractWsAdapter {
     for (const server of this.#servers) {
       const params = server.match(url.pathname);
       if (!params) continue;
-      const { user, subprotocols, opened } = await this.gate.admit(raw, url);
+      const { user, subprotocols, opened, answered } = await this.gate.admit(raw, url);
       const request: UpgradeRequest = { user, params, query: url.searchParams, subprotocols, raw };
-      const admitted = await server.admit(request);
+      const admitted = await server.admit(request).catch((error: unknown) => {
+        const { code, reason } = toStatus(problemOf(error) ?? error);
+        answered?.(code, reason);
+        throw error;
+      });
       server.handleUpgrade(raw, socket, head, (client) => {
         client.on('error', () => client.terminate());
         opened(client);
+        answered?.(SWITCHING_PROTOCOLS);
         server.emit('connection', client, request, admitted);
       });
       return;

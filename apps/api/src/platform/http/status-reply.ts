@@ -36,6 +36,7 @@ export function statusOf(error: unknown, request: { readonly id?: unknown; reado
 /** Answers with Kubernetes's Status. */
 export function sendStatus(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const status = statusOf(error, request);
+  request.refusal = status.reason;
   if (reply.raw.headersSent) {
     reply.raw.destroy();
     return;
