@@ -1,0 +1,235 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type HttpObjectClient } from '@corral/client';
+import {
+  findCondition,
+  namespaces,
+  nodes,
+  virtualMachineImages,
+  virtualMachines,
+  type KindDefinition,
+  type NewObject,
+  type VirtualMachineImageSpec,
+  type VirtualMachineSpec,
+} from '@corral/contracts';
+import { z } from 'zod';
+import { Ledger, type Quantiles } from './ledger.ts';
+import { machineName } from './names.ts';
+import { startStack, type SimulationStack, type StackProcess } from './stack.ts';
+import { cpuMsOf, residentMiBOf } from './usage.ts';
+
+export interface SimulationOptions {
+  readonly root: string;
+  readonly nodes: number;
+  readonly machines: number;
+  readonly agentsPerProcess: number;
+  readonly steadySeconds: number;
+  /** Machines created one after another once everything rests, for the latency people see. */
+  readonly samples: number;
+  /** Flags of Node for the processes of the control plane, e.g. --cpu-prof. */
+  readonly nodeArguments: readonly string[];
+  say(line: string): void;
+}
+
+/** What rest costs: shares of one core in percent, and memory. */
+export interface Rest {
+  readonly cpuPercent: Readonly<Record<string, number>>;
+  readonly residentMiB: Readonly<Record<string, number>>;
+  readonly changesPerSecond: number;
+}
+
+export interface SimulationResult {
+  readonly nodes: number;
+  readonly machines: number;
+  readonly createsPerSecond: number;
+  readonly bindingsPerSecond: number;
+  /** From the scheduler's start until the last machine was said to run. */
+  readonly allReadySeconds: number;
+  readonly createToBoundMs: Quantiles;
+  readonly createToReadyMs: Quantiles;
+  /** With the API in one process, controllers and scheduler in another. */
+  readonly split: Rest;
+  /** With every role in one process, as by default. */
+  readonly single: Rest;
+  readonly agentFailures: Readonly<Record<string, number>>;
+}
+
+const NAMESPACE = 'simulation';
+const IMAGE = 'simulated';
+const CREATES_AT_ONCE = 32;
+const SETTLE_MS = 20_000;
+const DEADLINE_MS = 60_000;
+
+const AgentMessage = z.union([
+  z.object({ type: z.literal('Registered'), count: z.number() }),
+  z.object({ type: z.literal('Failures'), failures: z.record(z.string(), z.number()) }),
+]);
+
+/** One run: a control plane of its own, fake agents that speak the real protocol, machines, and then rest. */
+export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
+  const { say, nodeArguments } = options;
+  const stack = await startStack(options.root);
+  const agents: ChildProcess[] = [];
+  const watching = new AbortController();
+  try {
+    say(`state in ${stack.home}`);
+    const api = await stack.start('api', { roles: 'api', nodeArguments });
+    const client = stack.client(api);
+    const preparing = await stack.start('preparing', { roles: 'controllers' });
+    await prepare(client, api, stack.adminToken);
+    await preparing.stop();
+
+    say(`registering ${options.nodes} nodes`);
+    agents.push(...(await startAgents(options, api, stack.nodeToken)));
+    const ledger = new Ledger();
+    const { resourceVersion } = await client.list(virtualMachines, { namespace: NAMESPACE });
+    const followed = ledger.follow(client, NAMESPACE, resourceVersion, watching.signal);
+
+    say(`creating ${options.machines} machines`);
+    const creatingFrom = performance.now();
+    await createMachines(client, ledger, { first: 0, count: options.machines, atOnce: CREATES_AT_ONCE });
+    const createsPerSecond = options.machines / seconds(performance.now() - creatingFrom);
+    await ledger.reached('seen', options.machines);
+
+    say(`${createsPerSecond.toFixed(0)} creates/s; binding`);
+    const controllers = await stack.start('controllers', { roles: 'controllers,scheduler', nodeArguments });
+    const bindingFrom = performance.now();
+    await ledger.reached('bound', options.machines);
+    const bindingsPerSecond = options.machines / seconds(ledger.lastBoundAt - (ledger.firstBoundAt ?? bindingFrom));
+    say(`${bindingsPerSecond.toFixed(0)} bindings/s; waiting until all run`);
+    await ledger.reached('ready', options.machines);
+    const allReadySeconds = seconds(performance.now() - bindingFrom);
+
+    const split = await measureRest(options, stack, { api, controllers });
+    say('one process with every role');
+    await Promise.all([api.stop(), controllers.stop()]);
+    const whole = await stack.start('whole', { roles: 'api,controllers,scheduler', port: api.port, nodeArguments });
+    const single = await measureRest(options, stack, { whole });
+
+    say(`creating ${options.samples} machines one after another`);
+    const before = ledger.count('ready');
+    for (let index = 0; index < options.samples; index += 1) {
+      await createMachines(client, ledger, { first: options.machines + index, count: 1, atOnce: 1 });
+      await ledger.reached('ready', before + index + 1);
+    }
+    watching.abort();
+    await followed;
+    return {
+      nodes: options.nodes,
+      machines: options.machines,
+      createsPerSecond: Math.round(createsPerSecond),
+      bindingsPerSecond: Math.round(bindingsPerSecond),
+      allReadySeconds: tenths(allReadySeconds),
+      createToBoundMs: ledger.quantiles('bound', options.samples),
+      createToReadyMs: ledger.quantiles('ready', options.samples),
+      split,
+      single,
+      agentFailures: await failuresOf(agents),
+    };
+  } finally {
+    watching.abort();
+    for (const child of agents) child.kill('SIGKILL');
+    await stack.stop();
+  }
+}
+
+async function prepare(client: HttpObjectClient, { url }: StackProcess, token: string): Promise<void> {
+  await eventually('the system namespaces', async () => (await client.get(namespaces, undefined, 'kube-node-lease')) !== undefined);
+  await client.create(namespaces as KindDefinition, { metadata: { name: NAMESPACE } });
+  const uploaded = await fetch(`${url}/apis/corral.dev/v1/artifacts`, { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: new Uint8Array(kernel()) });
+  const artifact = z.object({ url: z.string() }).parse(await uploaded.json());
+  const image: NewObject<VirtualMachineImageSpec> = { metadata: { name: IMAGE }, spec: { kernel: { url: artifact.url }, memory: '64Mi' } as VirtualMachineImageSpec };
+  await client.create(virtualMachineImages, image);
+  await eventually('the image is Ready', async () => {
+    const made = await client.get(virtualMachineImages, undefined, IMAGE);
+    return findCondition(made?.status?.conditions, 'Ready')?.status === 'True';
+  });
+}
+
+/** Bytes that look like a Linux kernel to whoever checks formats. Source: Documentation/arch/x86/boot.rst. */
+function kernel(): Buffer {
+  const bytes = Buffer.alloc(4096);
+  bytes.writeUInt16LE(0xaa55, 0x1fe);
+  bytes.write('HdrS', 0x202, 'latin1');
+  bytes.writeUInt16LE(0x20f, 0x206);
+  bytes.writeUInt8(1, 0x211);
+  return bytes;
+}
+
+async function startAgents({ root, nodes: count, machines, agentsPerProcess, say }: SimulationOptions, api: StackProcess, nodeToken: string): Promise<ChildProcess[]> {
+  const children: ChildProcess[] = [];
+  const machinesMax = Math.ceil((machines / count) * 2) + 10;
+  for (let first = 0; first < count; first += agentsPerProcess) {
+    const share = Math.min(agentsPerProcess, count - first);
+    const child = fork(join(root, 'tools/src/simulate/agents.main.ts'), [api.url, String(first), String(share), String(machinesMax)], {
+      execArgv: ['--conditions=@corral/source', '--disable-warning=ExperimentalWarning'],
+      env: { PATH: process.env['PATH'], CORRAL_NODE_TOKEN: nodeToken },
+    });
+    children.push(child);
+    await new Promise<void>((resolve, reject) => {
+      child.once('exit', (code) => reject(new Error(`the agents ended with code ${code}`)));
+      child.on('message', (message) => {
+        if (AgentMessage.safeParse(message).data?.type === 'Registered') resolve();
+      });
+    });
+    say(`${first + share} nodes are registered`);
+  }
+  return children;
+}
+
+async function createMachines(
+  client: HttpObjectClient,
+  ledger: Ledger,
+  { first, count, atOnce }: { readonly first: number; readonly count: number; readonly atOnce: number },
+): Promise<void> {
+  let next = first;
+  await Promise.all(
+    Array.from({ length: atOnce }, async () => {
+      while (next < first + count) {
+        const name = machineName(next++);
+        ledger.created(name);
+        await client.create(virtualMachines, { metadata: { name, namespace: NAMESPACE }, spec: { source: { image: IMAGE }, memory: '64Mi' } as VirtualMachineSpec });
+      }
+    }),
+  );
+}
+
+async function measureRest({ steadySeconds, say }: SimulationOptions, stack: SimulationStack, processes: Readonly<Record<string, StackProcess>>): Promise<Rest> {
+  await delay(SETTLE_MS);
+  say(`resting for ${steadySeconds} s`);
+  const pids = { ...Object.fromEntries(Object.entries(processes).map(([name, { pid }]) => [name, pid])), postgres: stack.postgresPid };
+  const client = stack.client(Object.values(processes)[0] as StackProcess);
+  const versionNow = async (): Promise<number> => Number((await client.list(nodes, { labelSelector: 'nobody=here' })).resourceVersion);
+  const [versionBefore, begunAt] = [await versionNow(), performance.now()];
+  const before = Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, cpuMsOf(pid)]));
+  await delay(steadySeconds * 1000);
+  const elapsedMs = performance.now() - begunAt;
+  const cpuPercent = Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, tenths(((cpuMsOf(pid) - (before[name] ?? 0)) / elapsedMs) * 100)]));
+  const changesPerSecond = tenths(((await versionNow()) - versionBefore) / seconds(elapsedMs));
+  const residentMiB = Object.fromEntries(Object.entries(processes).map(([name, { pid }]) => [name, residentMiBOf(pid)]));
+  say(`CPU % of a core: ${JSON.stringify(cpuPercent)}, MiB: ${JSON.stringify(residentMiB)}, changes/s: ${changesPerSecond}`);
+  return { cpuPercent, residentMiB, changesPerSecond };
+}
+
+async function failuresOf(agents: readonly ChildProcess[]): Promise<Record<string, number>> {
+  const sum: Record<string, number> = {};
+  for (const child of agents) {
+    const answer = new Promise<unknown>((resolve) => child.once('message', resolve));
+    child.send('failures');
+    const message = AgentMessage.parse(await answer);
+    if (message.type === 'Failures') for (const [what, count] of Object.entries(message.failures)) sum[what] = (sum[what] ?? 0) + count;
+  }
+  return sum;
+}
+
+async function eventually(what: string, look: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + DEADLINE_MS;
+  while (!(await look())) {
+    if (performance.now() > deadline) throw new Error(`not within ${DEADLINE_MS} ms: ${what}`);
+    await delay(100);
+  }
+}
+
+const seconds = (ms: number): number => ms / 1000;
+const tenths = (value: number): number => Math.round(value * 10) / 10;
