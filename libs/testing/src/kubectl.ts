@@ -32,13 +32,13 @@ export class Kubectl {
     const kubeconfig = join(home, 'kubeconfig');
     mkdirSync(home, { recursive: true });
     writeFileSync(kubeconfig, JSON.stringify(kubeconfigOf(target)), { mode: 0o600 });
-    this.#env = { PATH: process.env['PATH'] ?? '', HOME: home, KUBECONFIG: kubeconfig };
+    this.#env = { PATH: process.env['PATH'] ?? '', HOME: home, TMPDIR: home, KUBECONFIG: kubeconfig };
   }
 
   /** Runs to the end, whatever its exit code. */
-  run(args: readonly string[], stdin = ''): Promise<KubectlResult> {
+  run(args: readonly string[], stdin = '', env: Readonly<Record<string, string>> = {}): Promise<KubectlResult> {
     return new Promise((resolve, reject) => {
-      const child = execFile(this.#program, args, { env: this.#env, timeout: COMMAND_TIMEOUT_MS, maxBuffer: 16 * 1024 * 1024 }, (error, stdout, stderr) => {
+      const child = execFile(this.#program, args, { env: { ...this.#env, ...env }, timeout: COMMAND_TIMEOUT_MS, maxBuffer: 16 * 1024 * 1024 }, (error, stdout, stderr) => {
         if (error && typeof error.code !== 'number') reject(new Error(`kubectl ${args.join(' ')} did not end by itself: ${stderr}`, { cause: error }));
         else resolve({ exitCode: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
       });
@@ -47,8 +47,8 @@ export class Kubectl {
   }
 
   /** Runs and expects success; answers what it printed. */
-  async ok(args: readonly string[], stdin = ''): Promise<string> {
-    const { exitCode, stdout, stderr } = await this.run(args, stdin);
+  async ok(args: readonly string[], stdin = '', env: Readonly<Record<string, string>> = {}): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.run(args, stdin, env);
     if (exitCode !== 0) throw new Error(`kubectl ${args.join(' ')} ended with ${exitCode}: ${stderr}${stdout}`);
     return stdout;
   }
@@ -57,6 +57,15 @@ export class Kubectl {
   start(args: readonly string[]): ChildProcessByStdio<null, Readable, Readable> {
     return spawn(this.#program, args, { env: this.#env, stdio: ['ignore', 'pipe', 'pipe'] });
   }
+}
+
+/** Where machines with several kubectl keep them, each named by its version. */
+const VERSIONED = ['/usr/lib/google-cloud-sdk/bin/kubectl.'];
+
+/** The kubectl of one version (`1.33`), where the machine has it: beside others of its kind, or on the PATH as `kubectl1.33`. */
+export function kubectlOfVersion(version: string): string | undefined {
+  const onPath = (process.env['PATH'] ?? '').split(delimiter).flatMap((folder) => [join(folder, `kubectl.${version}`), join(folder, `kubectl${version}`), join(folder, `kubectl-${version}`)]);
+  return [...VERSIONED.map((prefix) => `${prefix}${version}`), ...onPath].find((file) => existsSync(file));
 }
 
 /** The machine's own kubectl, where it has one: likely newer than Debian's. */
