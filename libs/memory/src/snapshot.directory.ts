@@ -25,9 +25,11 @@ const SERIAL_FILE = 'serial.bin';
 export const VERIFIED_FILE = 'verified';
 /** What a node that uses a snapshot again and again keeps beside it: see expandSnapshot. */
 const EXPANDED_FOLDER = 'expanded';
-const EXPANDED_MEMORY = 'memory';
+const EXPANDED_MEMORY = 'ram';
 const EXPANDED_DEVICES = 'devices';
 const EXPANDED_MARKER = 'manifest.sha256';
+/** Machines run on it: nobody writes to it again. */
+const READ_ONLY = 0o400;
 const HASH_CHUNK_BYTES = 1024 * 1024;
 /** Device state is 1 MB and 8 MB of screen memory. */
 const MAX_DEVICES_BYTES = 512 * 1024 * 1024;
@@ -83,6 +85,8 @@ export interface OpenedSnapshot {
   /** Resolves when every file is what the manifest says; rejects with SnapshotError. */
   readonly verified: Promise<void>;
   readMemory(place: PagePlace): Promise<void>;
+  /** Path of the machine's RAM as one file, with holes where it is zero; only where it was expanded. It never changes. */
+  readonly memoryImage: string | undefined;
   devices(): Promise<Uint8Array<ArrayBuffer>>;
   clusters(): AsyncGenerator<PieceRun>;
   /** What the guest had said lately on its serial line. */
@@ -107,6 +111,7 @@ export async function openSnapshot(directory: string): Promise<OpenedSnapshot> {
     return {
       manifest,
       verified,
+      memoryImage: expanded ? join(directory, EXPANDED_FOLDER, EXPANDED_MEMORY) : undefined,
       readMemory: (place) => (expanded ? files.readExpandedMemory(place) : files.readPackedMemory(place)),
       devices: () => (expanded ? files.expandedDevices() : files.packedDevices()),
       clusters: () => files.clusters(),
@@ -123,7 +128,7 @@ export async function openSnapshot(directory: string): Promise<OpenedSnapshot> {
 }
 
 /**
- * Verifies a snapshot and keeps its memory and devices uncompressed beside it, so that opening it again costs a copy.
+ * Verifies a snapshot and keeps its memory and devices uncompressed beside it, so that opening it again costs a mapping, or a copy.
  * Throws SnapshotError. The files named by the manifest stay as they are.
  */
 export async function expandSnapshot(directory: string): Promise<void> {
@@ -153,12 +158,12 @@ async function isMarkedVerified(directory: string, manifestBytes: Uint8Array): P
   return marker.trim() === sha256(manifestBytes);
 }
 
-async function isExpanded(directory: string, manifestBytes: Uint8Array, { files }: SnapshotManifest): Promise<boolean> {
+async function isExpanded(directory: string, manifestBytes: Uint8Array, { machine }: SnapshotManifest): Promise<boolean> {
   const folder = join(directory, EXPANDED_FOLDER);
   const marker = await readFile(join(folder, EXPANDED_MARKER), 'utf8').catch(() => undefined);
   if (marker !== sha256(manifestBytes)) return false;
   const size = await stat(join(folder, EXPANDED_MEMORY)).then(({ size: bytes }) => bytes, () => -1);
-  return size === files.memory.pieces * PIECE_BYTES;
+  return size === memoryBytes(machine);
 }
 
 /** The open files of one snapshot. */
@@ -217,7 +222,7 @@ class SnapshotFiles {
     try {
       for (const run of contiguous(pack.numbers)) {
         const bytes = run.count * PIECE_BYTES;
-        const read = readSync(file.fd, place(run.number, run.count), 0, bytes, run.at * PIECE_BYTES);
+        const read = readSync(file.fd, place(run.number, run.count), 0, bytes, run.number * PIECE_BYTES);
         if (read !== bytes) throw new SnapshotError('SnapshotUnreadable', 'the expanded snapshot ends early');
       }
     } finally {
@@ -227,9 +232,12 @@ class SnapshotFiles {
 
   async writeExpandedMemory(path: string): Promise<void> {
     const pack = await this.#memoryPack();
-    const file = await open(path, 'wx');
+    const file = await open(path, 'wx', READ_ONLY);
     try {
-      for await (const { bytes } of pack.runs()) await file.write(bytes);
+      await file.truncate(memoryBytes(this.#manifest.machine));
+      for await (const { numbers, bytes } of pack.runs()) {
+        for (const { number, count, at } of contiguous(numbers)) await file.write(bytes, at * PIECE_BYTES, count * PIECE_BYTES, number * PIECE_BYTES);
+      }
     } finally {
       await file.close();
     }
@@ -270,7 +278,7 @@ class SnapshotFiles {
   async #memoryPack(): Promise<PackReader> {
     const { files, machine } = this.#manifest;
     const pack = await this.#pack(files.memory);
-    const pages = (machine.memoryMiB * 1024 * 1024) / PIECE_BYTES;
+    const pages = memoryBytes(machine) / PIECE_BYTES;
     const beyond = pack.numbers.find((number) => number >= pages);
     if (beyond === undefined) return pack;
     throw new SnapshotError('SnapshotCorrupt', `${files.memory.name} holds page ${beyond}; ${machine.memoryMiB}Mi have ${pages}`);
@@ -291,6 +299,8 @@ class SnapshotFiles {
     return handle;
   }
 }
+
+const memoryBytes = ({ memoryMiB }: SnapshotMachine): number => memoryMiB * 1024 * 1024;
 
 interface Contiguous {
   /** Of the first page. */

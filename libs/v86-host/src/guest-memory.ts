@@ -50,6 +50,11 @@ export class GuestMemory {
     return this.#view().subarray(number * PAGE_BYTES, (number + count) * PAGE_BYTES);
   }
 
+  /** All of it, under the same rule. */
+  whole(): Uint8Array {
+    return this.#view();
+  }
+
   /** A fresh view each time: growth of the WebAssembly memory detaches old ones, and v86's own is a Proxy. */
   #view(): Uint8Array {
     return new Uint8Array(this.#cpu.wasm_memory.buffer, this.#cpu.mem8.byteOffset, this.sizeBytes);

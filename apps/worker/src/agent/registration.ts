@@ -12,6 +12,7 @@ import {
   toKubeTime,
   withCondition,
 } from '@corral/contracts';
+import { HostMemory } from '@corral/memory';
 
 export interface RegistrationOptions {
   readonly client: ObjectClient;
@@ -111,10 +112,14 @@ export class Registration {
         { type: 'Hostname', address: hostname() },
       ],
       nodeInfo: await hostInfo(v86Build),
-      corral: { dataPlaneUrl, v86Build, memoryMode: 'Copy', machines: machines(), images: [...images()] },
+      corral: { dataPlaneUrl, v86Build, ...MEMORY, machines: machines(), images: [...images()] },
     };
   }
 }
+
+/** The same in every process of this host. */
+const { mode, reason } = HostMemory.probe().capability;
+const MEMORY = { memoryMode: mode, ...(reason === '' ? {} : { memoryModeReason: reason }) };
 
 function readyOf(isLeaving: boolean): ConditionUpdate {
   const type = 'Ready';

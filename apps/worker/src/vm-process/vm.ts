@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { Problem, type MachineConfig, type SnapshotTaken, type StartFrom, type VmProcessOutput } from '@corral/contracts';
 import { AgentSession, GuestFiles, powerOff } from '@corral/guest-agent';
 import { incompatibility, openSnapshot, SnapshotError, type SnapshotMachine } from '@corral/memory';
+import { restoreMemory } from './memory.restore.ts';
 import { Emulator, Unbootable, v86Build, type EmulatorConfig } from '@corral/v86-host';
 import { clearRestoring, overlayPath, replaceOverlay, restoringPath } from '../disk-overlay.ts';
 import { VmFailure } from './failure.ts';
@@ -140,8 +141,7 @@ export class Vm {
       if (difference !== undefined) throw new SnapshotError('SnapshotIncompatible', difference);
       await clearRestoring(machineFolder);
       const [emulator, devices] = await Promise.all([this.#create(restoringPath(machineFolder), { boot: false }), snapshot.devices()]);
-      emulator.memory.clear();
-      await snapshot.readMemory((number, count) => emulator.memory.place(number, count));
+      await restoreMemory(emulator, snapshot);
       for await (const run of snapshot.clusters()) emulator.disk?.writeClusters(run);
       const said = await snapshot.serial();
       await snapshot.verified;

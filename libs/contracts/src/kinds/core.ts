@@ -50,8 +50,10 @@ export const NodeStatus = z.object({
       /** Where gateways reach the node's data plane, e.g. `http://127.0.0.1:41234`. */
       dataPlaneUrl: z.string(),
       v86Build: z.string(),
-      /** How guest RAM is held; more modes come with the memory engine. */
-      memoryMode: z.enum(['Copy', 'Shared', 'Paged']),
+      /** How guest RAM is held. Copy: each machine's own bytes. MapOnly: mapped, and shared until it is written to. Full: paged as well. */
+      memoryMode: z.enum(['Copy', 'MapOnly', 'Full']),
+      /** Why it is not a better mode. */
+      memoryModeReason: z.string().optional(),
       machines: z.number().int().optional(),
       /** Images whose machines start at once here: their golden snapshots are at hand. */
       images: z.array(z.string()).optional(),

@@ -1,0 +1,98 @@
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PIECE_BYTES } from '../pack.ts';
+import { HostMemory, MappingFailed } from './host-memory.ts';
+
+const PAGES = 16;
+const WASM_PAGE_BYTES = 65_536;
+const BYTES = PAGES * PIECE_BYTES;
+
+let folder: string;
+let fd: number;
+let path: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'corral-memory-'));
+  path = join(folder, 'base');
+  writeFileSync(path, Buffer.from(Array.from({ length: BYTES }, (_, at) => (at >> 12) + 1)));
+  fd = openSync(path, 'r');
+});
+afterEach(() => {
+  closeSync(fd);
+  rmSync(folder, { recursive: true });
+});
+
+const { memory, capability } = HostMemory.probe();
+const guest = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: BYTES / WASM_PAGE_BYTES, maximum: 64 });
+
+// Where the host has no such memory there is nothing to hold to these guarantees; every Linux has.
+(memory ? describe : describe.skip)('memory mapped from a file', () => {
+  const map = (wasm: WebAssembly.Memory): Uint8Array => {
+    const place = new Uint8Array(wasm.buffer, 0, BYTES);
+    memory?.mapPrivate(place, fd);
+    return place;
+  };
+
+  it('shows the file’s content', () => {
+    expect(Buffer.from(map(guest())).equals(readFileSync(path))).toBe(true);
+  });
+
+  it('keeps writes to itself: neither the file nor another mapping of it changes', () => {
+    const [one, other] = [map(guest()), map(guest())];
+    one.fill(0xee);
+    expect(other[0]).toBe(1);
+    expect(readFileSync(path)[0]).toBe(1);
+  });
+
+  it('stays when the WebAssembly memory grows', () => {
+    const wasm = guest();
+    map(wasm).fill(0xaa, 0, PIECE_BYTES);
+    wasm.grow(8);
+    const view = new Uint8Array(wasm.buffer);
+    expect([view[0], view[PIECE_BYTES], view[BYTES]]).toEqual([0xaa, 2, 0]);
+  });
+
+  it('stays when the file is removed', () => {
+    const place = map(guest());
+    rmSync(path);
+    expect(place[BYTES - 1]).toBe(PAGES);
+  });
+
+  it('costs no memory of its own where it is only read', () => {
+    const place = map(guest());
+    expect(place.reduce((sum, byte) => sum + byte, 0)).toBeGreaterThan(0);
+    expect(privateKib(place)).toBe(0);
+    place[0] = 9;
+    expect(privateKib(place)).toBe(4);
+  });
+
+  it('refuses a place that is no whole number of pages', () => {
+    expect(() => memory?.mapPrivate(new Uint8Array(guest().buffer, 100, PIECE_BYTES), fd)).toThrow(MappingFailed);
+    expect(() => memory?.mapPrivate(new Uint8Array(guest().buffer, 0, 100), fd)).toThrow(MappingFailed);
+  });
+
+  it('tells when the host refuses', () => {
+    expect(() => memory?.mapPrivate(new Uint8Array(guest().buffer, 0, BYTES), 1_000_000)).toThrow(MappingFailed);
+  });
+
+  /** Anonymous memory of the mapping that begins at this place. Source: proc_pid_smaps(5). */
+  function privateKib(place: Uint8Array): number {
+    const mine = readFileSync('/proc/self/smaps', 'utf8').split(/\n(?=[0-9a-f]+-[0-9a-f]+ )/).filter((text) => text.includes(path));
+    expect(place.length).toBe(BYTES);
+    return mine.reduce((sum, text) => sum + Number(/^Anonymous:\s+(\d+) kB/m.exec(text)?.[1] ?? 0), 0);
+  }
+});
+
+it('a host that cannot map is said so, with the reason, and machines are copied', () => {
+  const probed = HostMemory.probe(() => {
+    throw new Error('no C library here');
+  });
+  expect(probed).toEqual({ memory: undefined, capability: { mode: 'Copy', reason: 'no C library here' } });
+});
+
+it('a host that maps something else than it was asked to is not trusted', () => {
+  const probed = HostMemory.probe(() => ({ mmap: (address) => address, madvise: () => 0, addressOf: () => PIECE_BYTES, errno: () => 0 }));
+  expect(probed.capability).toEqual({ mode: 'Copy', reason: 'a mapped page does not show its file' });
+});
+
+it('this host’s mode is one that is known', () => expect(['MapOnly', 'Copy']).toContain(capability.mode));
