@@ -3,7 +3,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { systemClock } from '@corral/base';
 import {
   decodeBody, isRecord, isTrue, malformed, mediaTypeOf, negotiate, optionsInvalid, PATCH_TYPES, presentList, presentObject, readListRequest, readPatch,
-  readWatchRequest, requestAttributes, Selection, type Decoded, type DeleteOptions, type Patch, type Query,
+  readWatchRequest, requestAttributes, Selection, type Decoded, type DeleteOptions, type Patch, type Query, type Representation,
 } from '@corral/api-machinery';
 import { apiPath, KINDS, Problem, type KindDefinition, type KubeObject, type Status } from '@corral/contracts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -16,6 +16,7 @@ import { sendStatus } from '../../platform/http/status-reply.ts';
 import { RequestMetrics } from '../../platform/telemetry/request-metrics.ts';
 import { fingerprintOf, readKey } from '../idempotency/idempotency-key.ts';
 import { Idempotency } from '../idempotency/idempotency.ts';
+import { listJson, objectJson } from './object-json.ts';
 import { Resources, type ObjectAddress, type WriteOptions } from './resources.service.ts';
 import { Waits } from './waits.ts';
 import { streamWatch } from './watch-stream.ts';
@@ -101,6 +102,7 @@ export class ResourceRoutes implements OnModuleInit {
       ...(page.continueToken === undefined ? {} : { continue: page.continueToken }),
       ...(page.remaining === undefined ? {} : { remainingItemCount: page.remaining }),
     };
+    if (isPlain(representation)) return sendJson(reply, 200, listJson(kind, page.objects, metadata));
     return send(reply, 200, presentList(kind, page.objects, metadata, representation, systemClock.now()), representation.encoding);
   }
 
@@ -172,11 +174,18 @@ export class ResourceRoutes implements OnModuleInit {
 
   #sendObject(kind: KindDefinition, request: FastifyRequest, reply: FastifyReply, code: number, object: KubeObject): FastifyReply {
     const representation = negotiate(request.headers.accept, queryValue(request.query, 'includeObject'));
+    if (isPlain(representation)) return sendJson(reply, code, objectJson(object));
     return send(reply, code, presentObject(kind, object, representation, systemClock.now()), representation.encoding);
   }
 }
 
 const SUCCESS = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 200 } as const satisfies Status;
+
+/** Whole objects as JSON: what is kept as bytes. */
+const isPlain = ({ form, encoding }: Representation): boolean => form === 'Object' && encoding === 'json';
+
+const sendJson = (reply: FastifyReply, code: number, body: Buffer): FastifyReply =>
+  reply.code(code).type('application/json').header('cache-control', 'no-cache, private').send(body);
 
 function send(reply: FastifyReply, code: number, content: unknown, encoding: 'json' | 'yaml'): FastifyReply {
   const body = encoding === 'yaml' ? stringify(content) : JSON.stringify(content);

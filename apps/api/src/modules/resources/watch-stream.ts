@@ -4,6 +4,7 @@ import { toStatus } from '@corral/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { problemOf } from '../../platform/http/status-reply.ts';
 import type { RequestMetrics } from '../../platform/telemetry/request-metrics.ts';
+import { chunkOf, contentOf, eventChunk } from './object-json.ts';
 import type { Watches, WatchItem } from './watches.ts';
 
 const BOOKMARK_EVERY_MS = 60_000;
@@ -25,39 +26,45 @@ export async function streamWatch(
   const { kind } = selection;
   const abort = new AbortController();
   const labels = { group: kind.group, resource: kind.plural };
-  const socket = reply.raw;
+  const response = reply.raw;
   reply.hijack();
-  socket.on('close', () => abort.abort());
-  socket.on('error', () => abort.abort());
-  socket.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private', 'x-request-id': request.id });
-  socket.flushHeaders();
+  response.on('close', () => abort.abort());
+  response.on('error', () => abort.abort());
+  response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private', 'x-request-id': request.id });
+  response.flushHeaders();
   metrics.watches.inc(labels);
 
   let isFirst = true;
-  const lineOf = (item: WatchItem): string | undefined => {
+  const isPlain = representation.form === 'Object';
+  const chunkFor = (item: WatchItem): Buffer | undefined => {
     if (item.type === 'Bookmark') {
       if (!watch.bookmarks) return undefined;
-      return line('BOOKMARK', presentBookmark(kind, String(item.resourceVersion), representation, item.isInitialEnd));
+      return chunkOf(line('BOOKMARK', presentBookmark(kind, String(item.resourceVersion), representation, item.isInitialEnd)));
     }
+    if (isPlain) return eventChunk(item.event);
     const object = presentEventObject(kind, item.event.object, representation, new Date(), isFirst);
     isFirst = false;
-    return line(item.event.type, object);
+    return chunkOf(line(item.event.type, object));
   };
   const timeoutMs = watch.timeoutSeconds === undefined ? DEFAULT_TIMEOUT_MS * (1 + Math.random()) : watch.timeoutSeconds * 1000;
   const options = { start: watch.start, marksInitialEnd: watch.marksInitialEnd, bookmarkEveryMs: BOOKMARK_EVERY_MS, timeoutMs, signal: abort.signal };
+  // Chunks are framed here, once for all watchers, and the response would frame them again; it has sent its head by now.
+  const { socket } = response;
+  // Nor are there chunks for a client of HTTP/1.0, such as a proxy: it reads until the end.
+  const framed = (chunk: Buffer): Buffer => (response.chunkedEncoding ? chunk : contentOf(chunk));
   try {
     for await (const item of watches.watch(selection, options)) {
-      const text = lineOf(item);
-      if (text === undefined || socket.write(text)) continue;
+      const chunk = chunkFor(item);
+      if (chunk === undefined || !socket || socket.write(framed(chunk))) continue;
       await once(socket, 'drain', { signal: AbortSignal.any([abort.signal, AbortSignal.timeout(STALLED_MS)]) });
     }
-    socket.end();
+    response.end();
   } catch (error) {
-    if (abort.signal.aborted || socket.writableNeedDrain) socket.destroy();
-    else socket.end(line('ERROR', toStatus(problemOf(error) ?? error)));
+    if (abort.signal.aborted || socket?.writableNeedDrain !== false) response.destroy();
+    else response.end(line('ERROR', toStatus(problemOf(error) ?? error)));
   } finally {
     metrics.watches.dec(labels);
   }
 }
 
-const line = (type: string, object: unknown): string => `${JSON.stringify({ type, object })}\n`;
+const line = (type: string, object: unknown): Buffer => Buffer.from(`${JSON.stringify({ type, object })}\n`);

@@ -239,6 +239,7 @@ export class ChangeSubscription {
   readonly #onClose: () => void;
   #pending: Change[] = [];
   #wake: (() => void) | undefined;
+  #signal: AbortSignal | undefined;
   #end: { readonly error: Problem | undefined; readonly position: number } | undefined;
 
   constructor(feedPosition: () => number, onClose: () => void) {
@@ -287,13 +288,15 @@ export class ChangeSubscription {
     return new Promise((resolve) => {
       const done = (): void => {
         clearTimeout(timer);
-        signal.removeEventListener('abort', done);
         this.#wake = undefined;
         resolve();
       };
       const timer = setTimeout(done, Math.max(0, timeoutMs));
-      signal.addEventListener('abort', done, { once: true });
       this.#wake = done;
+      if (this.#signal === signal) return;
+      // Once, and not for every event.
+      this.#signal = signal;
+      signal.addEventListener('abort', () => this.#wake?.(), { once: true });
     });
   }
 }
