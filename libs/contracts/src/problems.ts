@@ -15,6 +15,7 @@ export const PROBLEMS = {
   'object.exists': { status: 409, reason: 'AlreadyExists' },
   'object.conflict': { status: 409, reason: 'Conflict' },
   'idempotency.in-progress': { status: 409, reason: 'IdempotencyKeyInProgress' },
+  'node.full': { status: 409, reason: 'NodeFull' },
   'vm.not-running': { status: 409, reason: 'VirtualMachineNotRunning' },
   'vm.no-guest-agent': { status: 409, reason: 'GuestAgentUnavailable' },
   'guest.file-not-found': { status: 404, reason: 'GuestFileNotFound' },

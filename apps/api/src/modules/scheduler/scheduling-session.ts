@@ -17,6 +17,8 @@ const MAX_IN_FLIGHT = 128;
 /** The longest the loop decides before others of this process get their turn. */
 const MAX_TURN_MS = 4;
 
+const LOST_RACES: ReadonlySet<Problem['code']> = new Set(['object.conflict', 'object.not-found', 'node.full']);
+
 export interface SchedulingSessionOptions {
   readonly objects: ObjectClient;
   readonly informers: Informers;
@@ -215,7 +217,7 @@ export class SchedulingSession {
     this.#queue.wake(key);
     this.#options.metrics.attempts.inc({ result: 'error' });
     // A lost race is how optimistic writes work; the next try reads anew.
-    if (error instanceof Problem && (error.code === 'object.conflict' || error.code === 'object.not-found')) return;
+    if (error instanceof Problem && LOST_RACES.has(error.code)) return;
     this.#options.onFailure(key, error);
   }
 }

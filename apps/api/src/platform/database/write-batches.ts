@@ -4,6 +4,7 @@ import {
 } from '@corral/api-machinery';
 import { assertNever } from '@corral/base';
 import { Problem, qualifiedResource, type KindDefinition, type KubeObject } from '@corral/contracts';
+import pg from 'pg';
 import { z } from 'zod';
 import type { Sql } from './sql.ts';
 import { storedText, withVersion } from './stored-object.ts';
@@ -87,8 +88,8 @@ export class WriteBatches {
         const isAboutContent = !(error instanceof Problem) && batch.length > 1;
         if (isAboutContent) this.#logger.warn({ err: error }, 'A batch of writes was refused as a whole; sending them one by one');
         for (const transaction of batch) {
-          if (isAboutContent) await this.#carryOut([transaction]).catch((refusal: unknown) => transaction.reject(refusal));
-          else transaction.reject(error);
+          if (isAboutContent) await this.#carryOut([transaction]).catch((refusal: unknown) => transaction.reject(refusalByServer(refusal)));
+          else transaction.reject(refusalByServer(error));
         }
         this.#onSettled(undefined);
       });
@@ -234,6 +235,10 @@ function outcomeAfter(change: Change, write: Write): Outcome | undefined {
   if (change.type === 'DELETED' || change.object.metadata.uid !== write.current.metadata.uid) return 'Missing';
   return change.object.metadata.resourceVersion === write.current.metadata.resourceVersion ? undefined : 'Stale';
 }
+
+/** What a trigger of the migrations refuses, by the code it is raised with. */
+const NODE_FULL = 'CR001';
+const refusalByServer = (error: unknown): unknown => (error instanceof pg.DatabaseError && error.code === NODE_FULL ? new Problem('node.full', error.message, { cause: error }) : error);
 
 function refusalOf(write: Write, outcome: Outcome): Problem {
   const { kind } = write;
