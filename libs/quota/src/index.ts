@@ -3,3 +3,5 @@ export * from './machine-use.ts';
 export * from './resource-use.ts';
 export * from './charge.ts';
 export * from './memory-limits.ts';
+export * from './token-bucket.ts';
+export * from './fair-queue.ts';

@@ -7,6 +7,7 @@ import { DatabaseModule } from '../platform/database/database.module.ts';
 import { HttpModule } from '../platform/http/http.module.ts';
 import { LeadershipModule } from '../platform/leadership/leadership.module.ts';
 import { TelemetryModule } from '../platform/telemetry/telemetry.module.ts';
+import { TrafficModule } from '../platform/traffic/traffic.module.ts';
 import { ObjectStoreModule } from '../modules/artifacts/object-store.module.ts';
 import { ResourcesModule } from '../modules/resources/resources.module.ts';
 import { ApiRole } from './api.role.ts';
@@ -32,6 +33,7 @@ export class PlatformModule {
         ConfigModule.register(config),
         DatabaseModule,
         TelemetryModule,
+        TrafficModule,
         LeadershipModule,
         AuditModule,
         AuthModule,

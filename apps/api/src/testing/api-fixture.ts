@@ -13,6 +13,7 @@ import { GarbageCollectionModule, ResourceRoutesModule } from '../modules/resour
 import type { ApiConfig } from '../platform/config/api-config.ts';
 import { readIdentityConfig } from '../platform/config/identity-config.ts';
 import { PostgresStore } from '../platform/database/postgres-store.ts';
+import { DEFAULT_TRAFFIC, type TrafficConfig } from '../platform/traffic/traffic-config.ts';
 import { OBJECT_CLIENT } from '../platform/objects/object-client.ts';
 import { PlatformModule } from '../roles/app.module.ts';
 import { createApplication, startApplication } from '../roles/application.ts';
@@ -76,7 +77,7 @@ class GenericApi {
   }
 }
 
-export async function startApi(options: { consoleDir?: string; env?: Readonly<Record<string, string>>; imports?: DynamicModule['imports'] } = {}): Promise<ApiFixture> {
+export async function startApi(options: { consoleDir?: string; env?: Readonly<Record<string, string>>; imports?: DynamicModule['imports']; traffic?: TrafficConfig } = {}): Promise<ApiFixture> {
   const home = mkdtempSync(join(tmpdir(), 'corral-api-'));
   const postgres = await startPostgres({ home, durability: 'Test' });
   await migrate(postgres);
@@ -97,6 +98,7 @@ export async function startApi(options: { consoleDir?: string; env?: Readonly<Re
     evictAfterMs: 30_000,
     evictedNodesPerMinute: 6,
     schedulerProfile: 'Spread',
+    traffic: options.traffic ?? DEFAULT_TRAFFIC,
     logLevel: 'error',
     exitOnStdinEof: false,
     ...readIdentityConfig(options.env),

@@ -50,5 +50,7 @@ declare module 'fastify' {
     refusal: string | undefined;
     /** Of an object that was created: its name may be in the body only. */
     createdName: string | undefined;
+    /** Gives back the seat it is carried out on, if it needs one. */
+    leaveSeat: (() => void) | undefined;
   }
 }

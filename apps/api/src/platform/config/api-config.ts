@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isNetwork } from '../http/address-policy.ts';
+import { TRAFFIC_ENVIRONMENT, trafficOf } from '../traffic/traffic-config.ts';
 import { IDENTITY_ENV, identityConfigOf, requireWholeOpenId } from './identity-config.ts';
 
 /** An empty variable is one that is not set. */
@@ -60,6 +61,7 @@ export const ApiConfig = z
     CORRAL_EVICTED_NODES_PER_MINUTE: z.preprocess(unset, z.coerce.number('must be a number of nodes').positive().max(6_000).default(6)),
     /** Where machines go that name no scheduler: Spread, to where most memory is left; BinPack, to where least is. */
     CORRAL_SCHEDULER_PROFILE: z.preprocess(unset, z.enum(['Spread', 'BinPack'], 'must be Spread or BinPack').default('Spread')),
+    ...TRAFFIC_ENVIRONMENT,
     CORRAL_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
     CORRAL_EXIT_ON_STDIN_EOF: z.enum(['0', '1']).default('0'),
     ...IDENTITY_ENV,
@@ -88,6 +90,7 @@ export const ApiConfig = z
     evictAfterMs: env.CORRAL_EVICTION_SECONDS * 1000,
     evictedNodesPerMinute: env.CORRAL_EVICTED_NODES_PER_MINUTE,
     schedulerProfile: env.CORRAL_SCHEDULER_PROFILE,
+    traffic: trafficOf(env),
     logLevel: env.CORRAL_LOG_LEVEL,
     exitOnStdinEof: env.CORRAL_EXIT_ON_STDIN_EOF === '1',
     ...identityConfigOf(env),

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { RequestListener, Server, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import fastifyCompress from '@fastify/compress';
 import fastifyCookie from '@fastify/cookie';
 import { requestAttributes, type RequestAttributes } from '@corral/api-machinery';
@@ -14,7 +15,8 @@ import type { AuditedRequest } from '../audit/audit-record.ts';
 import { ClientAddresses } from '../audit/client-address.ts';
 import { ANONYMOUS } from '../auth/user.ts';
 import { RequestMetrics } from '../telemetry/request-metrics.ts';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Traffic } from '../traffic/traffic.ts';
 import { loadCertificate } from './certificate.ts';
 import { createDualServer } from './dual-server.ts';
 import { sendStatus, StatusFilter } from './status-reply.ts';
@@ -62,7 +64,7 @@ export async function createHttpAdapter(config: ApiConfig): Promise<FastifyAdapt
     bodyLimit: BODY_LIMIT_BYTES,
     trustProxy: config.trustedProxies.length === 0 ? false : [...config.trustedProxies],
     requestIdHeader: false,
-    genReqId: () => randomUUID(),
+    genReqId: (request: IncomingMessage) => requestIdOf(request.headers['x-request-id']),
     forceCloseConnections: 'idle',
     serverFactory: (handler: RequestListener) => createDualServer(handler, { headersTimeoutMs: HEADERS_TIMEOUT_MS, certificate }),
     routerOptions: { maxParamLength: 512 },
@@ -76,12 +78,13 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
   const gate = app.get(RequestGate);
   const connections = app.get(OpenConnections);
   const metrics = app.get(RequestMetrics);
+  const traffic = app.get(Traffic);
   const policy = app.get(PolicyCopy);
   const audit = app.get(AuditLog);
   const addresses = app.get(ClientAddresses);
 
   fastify.decorateRequest('user');
-  for (const name of ['attributes', 'isAdmitted', 'receivedAt', 'refusal', 'createdName']) fastify.decorateRequest(name);
+  for (const name of ['attributes', 'isAdmitted', 'receivedAt', 'refusal', 'createdName', 'leaveSeat']) fastify.decorateRequest(name);
   // Clients that name a type for every request send it with an empty body too.
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
   app.useBodyParser('application/json', {}, (request, body, done) => {
@@ -102,7 +105,18 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
     request.user = gate.impersonate(request.user, request.raw);
     gate.authorize(request.user, attributes);
     request.isAdmitted = true;
+    await keepRate(traffic, request, reply);
     if (isLongRunning(attributes)) reply.raw.once('close', connections.add(request.user, attributes, () => endAnswer(reply.raw)));
+  });
+  // Seats are taken when the body is there, so that slow callers hold none, and given back when the answer is ready.
+  fastify.addHook('preHandler', async (request, reply) => {
+    if (!request.attributes) return;
+    request.leaveSeat = await traffic.seat(request.user, request.attributes, (onGone) => reply.raw.once('close', onGone));
+    if (request.leaveSeat) reply.raw.once('close', request.leaveSeat);
+  });
+  fastify.addHook('onSend', (request, _reply, _payload, done) => {
+    request.leaveSeat?.();
+    done();
   });
   fastify.addHook('onResponse', (request, reply, done) => {
     const attributes = requestAttributes(request.method, request.url.split('?', 1)[0] ?? '', (name) => queryValue(request.query, name));
@@ -124,6 +138,18 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
   fastify.setErrorHandler((error, request, reply) => sendStatus(error, request, reply));
   await fastify.register(fastifyCompress, { encodings: ['gzip', 'identity'], threshold: COMPRESS_FROM_BYTES });
   app.useGlobalFilters(new StatusFilter());
+}
+
+/** The caller's own, where it is fit for logs and headers: requests can then be followed through both. */
+const requestIdOf = (sent: string | readonly string[] | undefined): string => (typeof sent === 'string' && /^[A-Za-z0-9][\w.:/+=-]{0,127}$/.test(sent) ? sent : randomUUID());
+
+/** Counts the request against its user's rate, says so in the answer's headers, and holds back what is a little too fast. */
+async function keepRate(traffic: Traffic, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const allowance = request.attributes && traffic.allow(request.user, request.attributes);
+  if (!allowance) return;
+  const { policy, limit } = traffic.headersOf(allowance);
+  void reply.header('ratelimit-policy', policy).header('ratelimit', limit);
+  if (allowance.delayMs > 0) await sleep(allowance.delayMs);
 }
 
 /** Requests that may last: they end with the credential they were made with. */

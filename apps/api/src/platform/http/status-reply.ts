@@ -33,6 +33,10 @@ export function statusOf(error: unknown, request: { readonly id?: unknown; reado
   return toStatus(problem ?? error);
 }
 
+/** Answers that mean "later" say when. */
+const COME_BACK = [429, 503];
+const DEFAULT_RETRY_AFTER_S = 1;
+
 /** Answers with Kubernetes's Status. */
 export function sendStatus(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const status = statusOf(error, request);
@@ -41,7 +45,8 @@ export function sendStatus(error: unknown, request: FastifyRequest, reply: Fasti
     reply.raw.destroy();
     return;
   }
-  if (status.details?.retryAfterSeconds !== undefined) void reply.header('retry-after', status.details.retryAfterSeconds);
+  const retryAfterSeconds = status.details?.retryAfterSeconds ?? (COME_BACK.includes(status.code) ? DEFAULT_RETRY_AFTER_S : undefined);
+  if (retryAfterSeconds !== undefined) void reply.header('retry-after', retryAfterSeconds);
   if (status.code === 401) void reply.header('www-authenticate', 'Bearer realm="corral"');
   void reply.code(status.code).type('application/json').send(JSON.stringify(status));
 }

@@ -1,0 +1,87 @@
+import { ADMIN_TOKEN, startApi, type ApiAnswer, type ApiFixture } from '../../testing/api-fixture.ts';
+import type { TrafficConfig } from './traffic-config.ts';
+
+const LIST = '/api/v1/namespaces/default/secrets';
+const as = (user: string) => ({ 'impersonate-user': user });
+
+/** An API with this traffic, in which everybody may read secrets. */
+async function startOpen(traffic: TrafficConfig): Promise<ApiFixture> {
+  const api = await startApi({ traffic });
+  const rbac = '/apis/rbac.authorization.k8s.io/v1';
+  const meta = { apiVersion: 'rbac.authorization.k8s.io/v1', metadata: { name: 'everybody-reads' } };
+  await api.request('POST', `${rbac}/clusterroles`, { ...meta, kind: 'ClusterRole', rules: [{ apiGroups: [''], resources: ['secrets'], verbs: ['get', 'list', 'watch'] }] });
+  await api.request('POST', `${rbac}/clusterrolebindings`, {
+    ...meta, kind: 'ClusterRoleBinding', roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'everybody-reads' },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'Group', name: 'system:authenticated' }],
+  });
+  return api;
+}
+const codes = (answers: readonly ApiAnswer[]): Set<number> => new Set(answers.map(({ status }) => status));
+
+describe('a rate per user', () => {
+  let api: ApiFixture;
+  beforeAll(async () => {
+    api = await startOpen({ perSecond: 4, burst: 3, seats: 24, queueLength: 200, queueMs: 10_000 });
+  }, 60_000);
+  afterAll(() => api.stop());
+
+  it('is told with every answer', async () => {
+    const { headers } = await api.request('GET', LIST, undefined, as('counted'));
+    expect([headers.get('ratelimit-policy'), headers.get('ratelimit')]).toEqual(['"user";q=3;w=1', '"user";r=2;t=1']);
+  });
+
+  it('refuses what is far above it with 429, a Status and Retry-After, and nobody else', async () => {
+    const answers = await Promise.all(Array.from({ length: 40 }, () => api.request('GET', LIST, undefined, as('noisy'))));
+    expect(codes(answers)).toEqual(new Set([200, 429]));
+    const refused = answers.find(({ status }) => status === 429);
+    expect(refused?.body).toMatchObject({ kind: 'Status', reason: 'TooManyRequests', details: { retryAfterSeconds: expect.any(Number) as unknown } });
+    expect(Number(refused?.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+    expect((await api.request('GET', LIST, undefined, as('quiet'))).status).toBe(200);
+  });
+
+  it('does not hold for administrators and health checks', async () => {
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, index) => api.request('GET', index % 2 === 0 ? LIST : '/readyz')));
+    expect(codes(answers)).toEqual(new Set([200]));
+    expect(answers[0]?.headers.get('ratelimit')).toBeNull();
+  });
+});
+
+describe('seats', () => {
+  let api: ApiFixture;
+  beforeAll(async () => {
+    api = await startOpen({ perSecond: 0, burst: 1, seats: 1, queueLength: 3, queueMs: 10_000 });
+  }, 60_000);
+  afterAll(() => api.stop());
+
+  it('are given back, whatever became of the request', async () => {
+    const paths = [LIST, `${LIST}/none`, '/api/v1/namespaces/default/secrets?labelSelector=%3D', '/apis/corral.dev/v1/virtualmachines', '/nowhere/at/all', `${LIST}?limit=-1`];
+    for (const path of paths) {
+      for (const headers of [as('tenant'), { ...as('tenant'), accept: 'text/html' }]) await api.request('GET', path, undefined, headers);
+    }
+    for (let index = 0; index < 10; index += 1) {
+      const gone = new AbortController();
+      const request = fetch(`${api.url}${LIST}`, { headers: { authorization: `Bearer ${ADMIN_TOKEN}`, ...as('tenant') }, signal: gone.signal }).catch(() => undefined);
+      gone.abort();
+      await request;
+    }
+    expect((await api.request('GET', LIST, undefined, as('tenant'))).status).toBe(200);
+  });
+
+  it('that nobody has are waited for by a few, and the others come back later; other tenants are seated in between', async () => {
+    const noisy = Array.from({ length: 60 }, () => api.request('GET', LIST, undefined, as('noisy')));
+    const quiet = await api.request('GET', '/api/v1/secrets', undefined, as('quiet'));
+    const answers = await Promise.all(noisy);
+    expect(quiet.status).toBe(200);
+    expect(codes(answers)).toEqual(new Set([200, 429]));
+  });
+
+  it('are not taken by watches', async () => {
+    const watching = new AbortController();
+    const watches = await Promise.all(
+      Array.from({ length: 3 }, () => fetch(`${api.url}${LIST}?watch=true`, { headers: { authorization: `Bearer ${ADMIN_TOKEN}`, ...as('watcher') }, signal: watching.signal })),
+    );
+    expect(watches.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect((await api.request('GET', LIST, undefined, as('watcher'))).status).toBe(200);
+    watching.abort();
+  });
+});
