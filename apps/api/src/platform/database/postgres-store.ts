@@ -37,6 +37,9 @@ export type Abandoned = z.output<typeof Abandoned>;
 const Extent = z.object({ current: z.coerce.number(), oldest: z.coerce.number() });
 export type Extent = z.output<typeof Extent>;
 
+/** A slice of compaction: short transactions, which vacuum can follow. */
+const COMPACT_AT_ONCE = 5_000;
+
 /** The Store in PostgreSQL: each read is one statement, so one round trip and one snapshot; writes go in batches. */
 @Injectable()
 export class PostgresStore implements Store {
@@ -183,10 +186,15 @@ export class PostgresStore implements Store {
     return z.array(ObjectLocation).parse(rows);
   }
 
-  /** Forgets changes older than `before`, but keeps the newest `keep`. Answers how many were forgotten. */
+  /** Forgets changes older than `before`, but keeps the newest `keep`. Answers how many were forgotten. Writers do not wait for it. */
   async compactChanges(before: Date, keep = 0): Promise<number> {
-    const rows = await this.sql.query(Prisma.sql`SELECT corral_compact(${before}, ${keep}::bigint)::text AS forgotten`);
-    return z.tuple([z.object({ forgotten: z.coerce.number() })]).parse(rows)[0].forgotten;
+    let total = 0;
+    for (;;) {
+      const rows = await this.sql.query(Prisma.sql`SELECT corral_compact(${before}, ${keep}::bigint, ${COMPACT_AT_ONCE}::bigint)::text AS forgotten`);
+      const { forgotten } = z.tuple([z.object({ forgotten: z.coerce.number() })]).parse(rows)[0];
+      total += forgotten;
+      if (forgotten < COMPACT_AT_ONCE) return total;
+    }
   }
 }
 

@@ -8,6 +8,7 @@ import { leases, namespaces, Problem, type KindDefinition, type KubeObject, type
 import { startPostgres, type EmbeddedPostgres } from '@corral/embedded';
 import { until } from '@corral/testing';
 import fc from 'fast-check';
+import pg from 'pg';
 import { randomUUID } from 'node:crypto';
 import { Watches } from '../../modules/resources/watches.ts';
 import type { ApiConfig } from '../config/api-config.ts';
@@ -178,6 +179,36 @@ async function client(seed: number, namespace: string, turns: number, look: (obj
     }
   }
 }
+
+describe('forgetting history', () => {
+  it('does not wait for writers, nor they for it', async () => {
+    const { store, cached } = processes[0] as Process;
+    const namespace = await newNamespace();
+    await Promise.all(Array.from({ length: 50 }, (_, index) => store.create(LEASES, lease(namespace, `l-${index}`))));
+    const blocker = new pg.Client({ connectionString: postgres.url });
+    await blocker.connect();
+    await blocker.query('BEGIN');
+    await blocker.query('SELECT corral_lock_writes()');
+    const write = store.create(LEASES, lease(namespace, 'later'));
+    const forgotten = await store.compactChanges(new Date(Date.now() + 3_600_000), 10);
+    const { current, oldest } = await store.extent();
+    await blocker.query('COMMIT');
+    await blocker.end();
+    expect(forgotten).toBeGreaterThanOrEqual(40);
+    expect(current - oldest).toBe(10);
+    expect(versionOf(await write)).toBe(current + 1);
+    await expect(cached.changesAfter(oldest - 1, 10)).rejects.toMatchObject({ code: 'version.expired' });
+    expect(await cached.changesAfter(oldest, 100)).toHaveLength(11);
+  }, 30_000);
+
+  it('keeps what is younger', async () => {
+    const { store } = processes[0] as Process;
+    await newNamespace();
+    const { oldest } = await store.extent();
+    expect(await store.compactChanges(new Date(Date.now() - 3_600_000))).toBe(0);
+    expect((await store.extent()).oldest).toBe(oldest);
+  });
+});
 
 describe('several processes on one database', () => {
   it('show every client its own writes, and never an older state than one it has seen', async () => {
