@@ -3,6 +3,7 @@ import { createHash, randomBytes, X509Certificate } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { call, deleteVm, runningVm, uniqueName, VMS } from './api.ts';
 import { stack, TEST_HOME } from './stack.ts';
@@ -30,6 +31,10 @@ function start(program: string, args: readonly string[], stdin: string | Buffer 
   });
 }
 const corral = (...args: string[]): Promise<Outcome> => start(process.execPath, [CORRAL, ...args]);
+
+async function eventually(isTrue: () => Promise<boolean>): Promise<void> {
+  for (const until = Date.now() + DEADLINE_MS; !(await isTrue()); await delay(500)) if (Date.now() > until) throw new Error('it never became true');
+}
 
 let folder: string;
 let vm: string;
@@ -144,6 +149,13 @@ it('corral fork tells one by one what succeeded and what did not', async () => {
 it('corral logs shows what was said on the serial console', async () => {
   await corral('exec', vm, '--', 'sh', '-c', 'echo heard-$((40+2)) > /dev/ttyS0');
   expect((await corral('logs', vm)).stdout).toContain('heard-42');
+});
+
+it('corral top and kubectl top show what machines and nodes use', async () => {
+  await eventually(async () => (await corral('top', '-o', 'name')).stdout.includes(vm));
+  expect((await corral('top')).stdout).toMatch(new RegExp(`${vm} +\\d+m +[\\d.]+Mi`));
+  expect((await start('kubectl', ['top', 'pods', '--no-headers'])).stdout).toMatch(new RegExp(`${vm} +\\d+m +\\d+Mi`));
+  expect((await start('kubectl', ['top', 'nodes', '--no-headers'])).stdout).toMatch(/worker-1 +\d+m +\d+% +\d+Mi +\d+%/);
 });
 
 it('corral console joins the serial line, and Ctrl-] leaves it', async () => {

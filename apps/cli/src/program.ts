@@ -7,6 +7,7 @@ import { addLogin } from './commands/login.ts';
 import { addLogs } from './commands/logs.ts';
 import { addRun } from './commands/run.ts';
 import { addSnapshot } from './commands/snapshot.ts';
+import { addTop } from './commands/top.ts';
 import type { Invocation } from './invocation.ts';
 
 /** The program and its verbs; `name` is what the caller typed, `corral` or `kubectl corral`. */
@@ -23,6 +24,6 @@ export function buildProgram(name: string, invocation: Invocation): Command {
     .enablePositionalOptions()
     .showHelpAfterError('(see --help)')
     .configureHelp({ showGlobalOptions: true });
-  for (const add of [addRun, addExec, addConsole, addCp, addSnapshot, addFork, addLogs, addLogin]) add(program, invocation);
+  for (const add of [addRun, addExec, addConsole, addCp, addSnapshot, addFork, addLogs, addTop, addLogin]) add(program, invocation);
   return program;
 }

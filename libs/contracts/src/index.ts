@@ -20,6 +20,7 @@ export * from './kinds/resource-quota.ts';
 export * from './kinds/limit-range.ts';
 export * from './kinds/api-key.ts';
 export * from './kinds/audit-event.ts';
+export * from './kinds/usage-metrics.ts';
 export * from './kinds/all.ts';
 export * from './object-client.ts';
 export * from './vm-process.ts';

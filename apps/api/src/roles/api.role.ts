@@ -5,6 +5,7 @@ import { AuditEventsModule } from '../modules/audit/audit-events.module.ts';
 import { ArtifactsModule } from '../modules/artifacts/artifacts.module.ts';
 import { GatewaysModule } from '../modules/gateways/gateways.module.ts';
 import { ServiceAccountTokensModule } from '../modules/service-accounts/service-accounts.module.ts';
+import { UsageMetricsModule } from '../modules/usage-metrics/usage-metrics.module.ts';
 import { ResourceRoutesModule } from '../modules/resources/resources.module.ts';
 
 /** What answers requests: the generic API, and the modules that carry guest data. List gateways and controllers here. */
@@ -17,6 +18,7 @@ import { ResourceRoutesModule } from '../modules/resources/resources.module.ts';
     AuditEventsModule,
     ArtifactsModule,
     GatewaysModule,
+    UsageMetricsModule,
   ],
 })
 export class ApiRole {}

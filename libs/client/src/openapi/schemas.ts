@@ -210,9 +210,11 @@ export type components = {
                     readonly dataPlaneUrl: string;
                     readonly v86Build: string;
                     /** @enum {string} */
-                    readonly memoryMode: "Copy" | "Shared" | "Paged";
+                    readonly memoryMode: "Copy" | "MapOnly" | "Full";
+                    readonly memoryModeReason?: string;
                     readonly machines?: number;
                     readonly images?: readonly string[];
+                    readonly snapshots?: readonly string[];
                 };
             };
         };
@@ -384,6 +386,84 @@ export type components = {
             readonly kind?: string;
             readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
             readonly items: readonly components["schemas"]["io.k8s.api.core.v1.Secret"][];
+        };
+        /** @description APIKey is a kind of corral.dev/v1. */
+        readonly "dev.corral.v1.APIKey": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            /** @default {} */
+            readonly spec?: {
+                /** @description What it is for. The only field that can be changed. */
+                readonly description?: string;
+                /** @description Whose rights it has: a service account of this namespace. By default those of who creates it. */
+                readonly serviceAccountName?: string;
+                /**
+                 * @description What it may be used for at most.
+                 * @default {
+                 *       "verbs": [
+                 *         "*"
+                 *       ],
+                 *       "resources": [
+                 *         "*"
+                 *       ]
+                 *     }
+                 */
+                readonly scope?: {
+                    /** @description Namespaces it works in; "*" is all of them, and what is in none. By default the namespace of the key. */
+                    readonly namespaces?: readonly string[];
+                    /**
+                     * @description Verbs it works for, such as get, list, watch, create, update, patch, delete.
+                     * @default [
+                     *       "*"
+                     *     ]
+                     */
+                    readonly verbs?: readonly string[];
+                    /**
+                     * @description Plurals it works for, such as virtualmachines, virtualmachines/exec or virtualmachines/*.
+                     * @default [
+                     *       "*"
+                     *     ]
+                     */
+                    readonly resources?: readonly string[];
+                };
+                /**
+                 * @description How long it works, from its creation.
+                 * @default 7776000
+                 */
+                readonly expirationSeconds?: number;
+                /** @description When it stops working. Written by the server. */
+                readonly expiresAt?: string;
+                /** @description Who it stands for, with the groups they had then. Written by the server. */
+                readonly owner?: {
+                    readonly username: string;
+                    /** @default [] */
+                    readonly groups?: readonly string[];
+                    readonly uid?: string;
+                };
+                /** @description SHA-256 of the secret, which is kept nowhere. Written by the server. */
+                readonly digest?: string;
+            };
+            /** @description What is observed. Written by the system. */
+            readonly status?: {
+                readonly token?: string;
+                readonly lastUsedAt?: string;
+            };
+        };
+        /** @description A list of APIKey. */
+        readonly "dev.corral.v1.APIKeyList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["dev.corral.v1.APIKey"][];
         };
         /** @description ResourceQuota is a kind of v1. */
         readonly "io.k8s.api.core.v1.ResourceQuota": {
@@ -636,6 +716,42 @@ export type components = {
             readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
             readonly items: readonly components["schemas"]["io.k8s.api.rbac.v1.ClusterRoleBinding"][];
         };
+        /** @description PriorityClass is a kind of scheduling.k8s.io/v1. */
+        readonly "io.k8s.api.scheduling.v1.PriorityClass": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            /** @description The priority of machines of this class; higher goes first. Cannot be changed. */
+            readonly value: number;
+            /**
+             * @description Whether machines that name no class are of this one. One class at most.
+             * @default false
+             */
+            readonly globalDefault?: boolean;
+            /** @description When to use the class. */
+            readonly description?: string;
+            /**
+             * @description Whether machines of this class may take the place of others of lower priority. Cannot be changed.
+             * @default PreemptLowerPriority
+             * @enum {string}
+             */
+            readonly preemptionPolicy?: "PreemptLowerPriority" | "Never";
+        };
+        /** @description A list of PriorityClass. */
+        readonly "io.k8s.api.scheduling.v1.PriorityClassList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["io.k8s.api.scheduling.v1.PriorityClass"][];
+        };
         /** @description VirtualMachine is a kind of corral.dev/v1. */
         readonly "dev.corral.v1.VirtualMachine": {
             /** @description APIVersion defines the versioned schema of this representation of an object. */
@@ -684,6 +800,127 @@ export type components = {
                 readonly nodeSelector?: {
                     readonly [key: string]: string;
                 };
+                /** @description Taints of nodes that do not keep the machine away. */
+                readonly tolerations?: readonly {
+                    /** @description Key of the taints tolerated; empty with Exists tolerates every key. */
+                    readonly key?: string;
+                    /**
+                     * @description Exists needs no value; Equal, the default, needs the taint’s.
+                     * @enum {string}
+                     */
+                    readonly operator?: "Exists" | "Equal";
+                    /** @description Value of the taints tolerated. */
+                    readonly value?: string;
+                    /**
+                     * @description Effect of the taints tolerated; every effect when empty.
+                     * @enum {string}
+                     */
+                    readonly effect?: "NoSchedule" | "PreferNoSchedule" | "NoExecute";
+                    /** @description How long a NoExecute taint is tolerated; for ever when empty. */
+                    readonly tolerationSeconds?: number;
+                }[];
+                /** @description Which nodes the machine needs or prefers. */
+                readonly affinity?: {
+                    /** @description Which nodes the machine needs or prefers. */
+                    readonly nodeAffinity?: {
+                        /** @description Only nodes that match are taken. */
+                        readonly requiredDuringSchedulingIgnoredDuringExecution?: {
+                            /** @description A node must match one of them. */
+                            readonly nodeSelectorTerms: readonly {
+                                /** @description Requirements on the labels of the node; all must hold. */
+                                readonly matchExpressions?: readonly {
+                                    /** @description A label, or in matchFields metadata.name. */
+                                    readonly key: string;
+                                    /**
+                                     * @description How the value of the node relates to values.
+                                     * @enum {string}
+                                     */
+                                    readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt";
+                                    /** @description One or more for In and NotIn, one integer for Gt and Lt, none otherwise. */
+                                    readonly values?: readonly string[];
+                                }[];
+                                /** @description Requirements on metadata.name of the node; all must hold. */
+                                readonly matchFields?: readonly {
+                                    /** @description A label, or in matchFields metadata.name. */
+                                    readonly key: string;
+                                    /**
+                                     * @description How the value of the node relates to values.
+                                     * @enum {string}
+                                     */
+                                    readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt";
+                                    /** @description One or more for In and NotIn, one integer for Gt and Lt, none otherwise. */
+                                    readonly values?: readonly string[];
+                                }[];
+                            }[];
+                        };
+                        /** @description Nodes that match are preferred. */
+                        readonly preferredDuringSchedulingIgnoredDuringExecution?: readonly {
+                            /** @description From 1 to 100: what a node that matches gains. */
+                            readonly weight: number;
+                            readonly preference: {
+                                /** @description Requirements on the labels of the node; all must hold. */
+                                readonly matchExpressions?: readonly {
+                                    /** @description A label, or in matchFields metadata.name. */
+                                    readonly key: string;
+                                    /**
+                                     * @description How the value of the node relates to values.
+                                     * @enum {string}
+                                     */
+                                    readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt";
+                                    /** @description One or more for In and NotIn, one integer for Gt and Lt, none otherwise. */
+                                    readonly values?: readonly string[];
+                                }[];
+                                /** @description Requirements on metadata.name of the node; all must hold. */
+                                readonly matchFields?: readonly {
+                                    /** @description A label, or in matchFields metadata.name. */
+                                    readonly key: string;
+                                    /**
+                                     * @description How the value of the node relates to values.
+                                     * @enum {string}
+                                     */
+                                    readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt";
+                                    /** @description One or more for In and NotIn, one integer for Gt and Lt, none otherwise. */
+                                    readonly values?: readonly string[];
+                                }[];
+                            };
+                        }[];
+                    };
+                };
+                /** @description How machines are spread over domains such as zones. */
+                readonly topologySpreadConstraints?: readonly {
+                    /** @description How many more machines one domain may hold than the emptiest. */
+                    readonly maxSkew: number;
+                    /** @description The node label whose values are the domains. */
+                    readonly topologyKey: string;
+                    /**
+                     * @description Whether the constraint is a rule or a preference.
+                     * @enum {string}
+                     */
+                    readonly whenUnsatisfiable: "DoNotSchedule" | "ScheduleAnyway";
+                    /** @description The machines of this namespace that are counted; none when empty. */
+                    readonly labelSelector?: {
+                        readonly matchLabels?: {
+                            readonly [key: string]: string;
+                        };
+                        readonly matchExpressions?: readonly {
+                            readonly key: string;
+                            /** @enum {string} */
+                            readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+                            readonly values?: readonly string[];
+                        }[];
+                    };
+                }[];
+                /** @description Who places the machine: default-scheduler, spread-scheduler or bin-pack-scheduler; another name leaves it to a scheduler of yours. */
+                readonly schedulerName?: string;
+                /** @description The PriorityClass whose value is the machine’s priority. */
+                readonly priorityClassName?: string;
+                /** @description Who is placed first, and who may take whose place. Filled in from the PriorityClass. */
+                readonly priority?: number;
+                /**
+                 * @description Whether the machine may take the place of one of lower priority. Filled in from the PriorityClass.
+                 * @enum {string}
+                 */
+                readonly preemptionPolicy?: "PreemptLowerPriority" | "Never";
                 /** @description The node it is bound to. Written by the scheduler. */
                 readonly nodeName?: string;
             };
@@ -692,6 +929,7 @@ export type components = {
                 /** @enum {string} */
                 readonly phase?: "Pending" | "Scheduled" | "Starting" | "Running" | "Paused" | "Hibernated" | "Stopping" | "Stopped" | "Failed" | "Terminating";
                 readonly nodeName?: string;
+                readonly nominatedNodeName?: string;
                 readonly incarnation?: number;
                 readonly observedGeneration?: number;
                 readonly conditions?: readonly {
@@ -741,7 +979,7 @@ export type components = {
                 };
                 readonly move?: {
                     /** @enum {string} */
-                    readonly reason: "Evicted" | "Drained" | "Tainted" | "NodeStopping";
+                    readonly reason: "Evicted" | "Drained" | "Tainted" | "NodeStopping" | "Preempted";
                     readonly from: string;
                     readonly incarnation: number;
                     readonly requestedAt: string;

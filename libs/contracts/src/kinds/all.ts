@@ -8,6 +8,7 @@ import { secrets } from './secret.ts';
 import { serviceAccounts } from './service-account.ts';
 import { limitRanges } from './limit-range.ts';
 import { resourceQuotas } from './resource-quota.ts';
+import { nodeMetrics, podMetrics } from './usage-metrics.ts';
 import { virtualMachineImages } from './virtual-machine-image.ts';
 import { virtualMachineSnapshots } from './virtual-machine-snapshot.ts';
 import { virtualMachines } from './virtual-machine.ts';
@@ -21,4 +22,4 @@ export const KINDS = [
 ] as unknown as readonly KindDefinition[];
 
 /** Kinds that are computed and not stored: listed by discovery, served by routes of their own. */
-export const COMPUTED_KINDS: readonly KindDefinition[] = [auditEvents];
+export const COMPUTED_KINDS: readonly KindDefinition[] = [auditEvents, nodeMetrics, podMetrics];
