@@ -118,6 +118,9 @@ function serverArguments(data: string, port: number, durability: 'Full' | 'Test'
     port: String(port),
     unix_socket_directories: '',
     max_connections: '200',
+    // Small statements all along: compiling them never pays, and what they leave behind is swept soon.
+    jit: 'off',
+    autovacuum_naptime: '15s',
     timezone: 'UTC',
     log_timezone: 'UTC',
     ...(durability === 'Test'

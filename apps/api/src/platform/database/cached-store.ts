@@ -7,7 +7,7 @@ import { KindCache } from './kind-cache.ts';
 import { NextAnswer } from './next-answer.ts';
 import { PostgresStore, type Extent } from './postgres-store.ts';
 
-/** Injects another bound for all kinds together, in characters of JSON: parsed and indexed, an object takes about four bytes for each. */
+/** Injects another bound for all kinds together, in characters of JSON: in memory an object takes about two bytes for each, and one more once it was sent. */
 export const MAX_CACHE_WEIGHT = Symbol('MaxCacheWeight');
 /** A kind that did not fit is tried again after this long. */
 const RETRY_LARGE_MS = 10 * 60_000;

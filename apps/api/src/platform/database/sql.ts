@@ -14,7 +14,7 @@ export type Statement = Prisma.Sql | { readonly name: string; readonly text: str
 
 /**
  * Statements over the object tables, by the driver itself: what every request waits for must cost neither an engine between
- * nor a second pool's queue (docs/adr/0009). Refuses with `dependency.unavailable` when the server cannot be reached.
+ * nor a second pool's queue (docs/adr/0006). Refuses with `dependency.unavailable` when the server cannot be reached.
  */
 @Injectable()
 export class Sql implements OnApplicationShutdown {
