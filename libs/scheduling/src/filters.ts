@@ -14,6 +14,8 @@ export interface FilterPlugin {
   readonly helpedBy: readonly ClusterEvent[];
   /** Whether it may decide otherwise when machines leave the node. */
   readonly isAboutRoom: boolean;
+  /** Whether it looks at the cluster, and not at the node alone. */
+  readonly looksAtOthers?: boolean;
   /** The rule for one machine; undefined when it asks nothing of any node. */
   prepare(machine: MachineRequest, cluster: ClusterView): NodeFilter | undefined;
 }
@@ -75,6 +77,7 @@ export const topologySpread: FilterPlugin = {
   name: 'TopologySpread',
   helpedBy: ['NodeLabelsChanged', 'MachineLeft', 'MachineCounted'],
   isAboutRoom: true,
+  looksAtOthers: true,
   prepare(machine, cluster) {
     const rules = machine.spreadConstraints.filter(({ whenUnsatisfiable }) => whenUnsatisfiable === 'DoNotSchedule');
     if (rules.length === 0) return undefined;

@@ -30,9 +30,14 @@ export function planPreemption(
   profile: Profile = SPREAD,
 ): Preemption | undefined {
   if (machine.neverPreempts) return undefined;
+  const prepared = prepareFilters(machine, cluster, profile);
+  const isAlone = !prepared.some(({ plugin }) => plugin.looksAtOthers);
+  // Rules about the node alone are the same whoever leaves; the others are prepared anew for every such world.
+  const fits: FitsWithout = (left, gone) =>
+    (isAlone ? prepared : prepareFilters(machine, clusterWithout(cluster, left, gone), profile)).every(({ filter }) => filter(left) === undefined);
   let best: Preemption | undefined;
   for (const node of candidates(machine, cluster, rejections)) {
-    const victims = victimsOn(node, machine, cluster, budgets, profile);
+    const victims = victimsOn(node, [...cluster.machinesOn(node.name)].filter((other) => isRemovable(other, machine)), budgets, fits);
     if (victims && (!best || isLess(costOf(victims, node.name), costOf(best.victims, best.nodeName)))) best = { nodeName: node.name, victims };
   }
   return best;
@@ -51,15 +56,14 @@ function candidates(machine: MachineRequest, cluster: ClusterView, rejections: R
 const isRemovable = ({ departure, priority }: PlacedMachine, machine: MachineRequest): boolean =>
   departure === 'Leaving' || (departure !== 'Never' && priority < machine.priority);
 
+/** Whether the machine fits a node as `left` shows it, once those have gone. */
+type FitsWithout = (left: NodeView, gone: readonly PlacedMachine[]) => boolean;
+
 /** The victims on one node: everybody who may go, less those who can stay after all, the most important first. */
-function victimsOn(node: NodeView, machine: MachineRequest, cluster: ClusterView, budgets: readonly DisruptionBudget[], profile: Profile): readonly PlacedMachine[] | undefined {
-  const removable = [...cluster.machinesOn(node.name)].filter((other) => isRemovable(other, machine));
+function victimsOn(node: NodeView, removable: readonly PlacedMachine[], budgets: readonly DisruptionBudget[], fits: FitsWithout): readonly PlacedMachine[] | undefined {
   const leaving = removable.filter(({ departure }) => departure === 'Leaving');
   const going = withinBudgets(removable.filter(({ departure }) => departure !== 'Leaving'), budgets);
-  const fitsWithout = (gone: readonly PlacedMachine[]): boolean => {
-    const left = nodeWithout(node, gone);
-    return prepareFilters(machine, clusterWithout(cluster, left, gone), profile).every(({ filter }) => filter(left) === undefined);
-  };
+  const fitsWithout = (gone: readonly PlacedMachine[]): boolean => fits(nodeWithout(node, gone), gone);
   if (!fitsWithout([...leaving, ...going])) return undefined;
   let victims = going;
   // Of the equally important the small ones first: what is left is then fewer.
