@@ -24,6 +24,8 @@ export const NODE_TOKEN = 'node-token-of-tests';
 export interface ApiRoute {
   readonly method: string;
   readonly path: string;
+  /** It only says that the path has no such method. */
+  readonly isRefusal: boolean;
 }
 
 /** The API server on real, embedded PostgreSQL, Redis and S3, in the test's own process. */
@@ -81,8 +83,8 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
   const config = ApiConfig.parse(environment);
   const app = await createApplication(config);
   const routes: ApiRoute[] = [];
-  app.getHttpAdapter().getInstance().addHook('onRoute', ({ method, url }) => {
-    for (const one of [method].flat()) routes.push({ method: one, path: url });
+  app.getHttpAdapter().getInstance().addHook('onRoute', ({ method, url, config }) => {
+    for (const one of [method].flat()) routes.push({ method: one, path: url, isRefusal: config?.isRefusal === true });
   });
   app.useLogger(process.env['CORRAL_TEST_LOG'] ? ['log', 'warn', 'error'] : false);
   const url = await startApplication(app, config);

@@ -15,6 +15,7 @@ export * from './representation.ts';
 export * from './request-attributes.ts';
 export * from './discovery.ts';
 export * from './openapi.ts';
+export * from './openapi-paths.ts';
 export * from './list-options.ts';
 export * from './openapi-v2.ts';
 export * from './protobuf-body.ts';

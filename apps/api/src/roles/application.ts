@@ -5,6 +5,7 @@ import { Logger } from 'nestjs-pino';
 import type { ApiConfig } from '../platform/config/api-config.ts';
 import { UPGRADE_GATE, type UpgradeGate } from '../platform/auth/upgrade-gate.ts';
 import { createHttpAdapter, prepareHttp } from '../platform/http/http-server.ts';
+import { RouteCatalogue } from '../platform/http/route-catalogue.ts';
 import { PathWebSocketAdapter } from '../platform/http/path-websocket.adapter.ts';
 import { AppModule } from './app.module.ts';
 
@@ -12,7 +13,7 @@ import { AppModule } from './app.module.ts';
 export async function createApplication(config: ApiConfig, root: DynamicModule = AppModule.register(config)): Promise<NestFastifyApplication> {
   const app = await NestFactory.create<NestFastifyApplication>(root, await createHttpAdapter(config), { bufferLogs: true, abortOnError: false });
   app.useLogger(app.get(Logger));
-  app.useWebSocketAdapter(new PathWebSocketAdapter(app, app.get<UpgradeGate>(UPGRADE_GATE)));
+  app.useWebSocketAdapter(new PathWebSocketAdapter(app, app.get<UpgradeGate>(UPGRADE_GATE), app.get(RouteCatalogue)));
   await prepareHttp(app);
   return app;
 }

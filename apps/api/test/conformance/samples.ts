@@ -7,7 +7,7 @@ const SAMPLES: Readonly<Record<string, object>> = {
   Event: { involvedObject: { kind: 'Node', name: 'x' }, reason: 'Test' },
   Secret: { stringData: { key: 'value' } },
   ServiceAccount: {},
-  ResourceQuota: { spec: { hard: { 'count/virtualmachines.corral.dev': '7' } } },
+  ResourceQuota: { spec: { hard: { 'count/virtualmachines.corral.dev': '700' } } },
   LimitRange: { spec: { limits: [] } },
   Lease: { spec: { holderIdentity: 'me' } },
   Role: { rules: [{ verbs: ['get'], apiGroups: ['corral.dev'], resources: ['virtualmachines'] }] },

@@ -1,8 +1,8 @@
 import { Controller, Head, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
-import { RouteConfig } from '@nestjs/platform-fastify';
 import { Problem, Sha256, virtualMachineImages, type FieldProblem } from '@corral/contracts';
 import { ObjectStoreFailure } from '@corral/object-store';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Describe } from '../../platform/http/describe.ts';
 import { type RouteOptions } from '../../platform/http/http-server.ts';
 import { streamedBody } from '../../platform/http/streamed-body.ts';
 import { MAX_ARTIFACT_BYTES } from './artifact-limits.ts';
@@ -23,7 +23,7 @@ export class ArtifactsController {
   constructor(@Inject(ArtifactStore) private readonly artifacts: ArtifactStore) {}
 
   @Post()
-  @RouteConfig(STREAMED)
+  @Describe({ summary: 'Upload what an image is made of.', query: { sha256: 'The digest the bytes must have.' }, body: 'application/octet-stream', code: 201 }, STREAMED)
   async upload(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Query('sha256') sha256?: string): Promise<UploadAnswer> {
     if (sha256 !== undefined && !Sha256.safeParse(sha256).success) throw invalid({ field: 'sha256', reason: 'FieldValueInvalid', message: 'must be 64 lower case hexadecimal digits' });
     const abort = new AbortController();

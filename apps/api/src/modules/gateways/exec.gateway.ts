@@ -1,4 +1,5 @@
 import { Inject } from '@nestjs/common';
+import type { RouteDescription } from '@corral/api-machinery';
 import { WebSocketGateway, type OnGatewayConnection, type OnGatewayInit } from '@nestjs/websockets';
 import type { WebSocket } from 'ws';
 import type { GatewayOptions, GatewayServer, UpgradeRequest } from '../../platform/http/gateway-server.ts';
@@ -9,8 +10,13 @@ import { OpenTargets } from './open-targets.ts';
 
 const SUBPROTOCOLS = ['v5.channel.k8s.io', 'v4.channel.k8s.io'];
 
+const EXEC: RouteDescription = {
+  summary: 'A WebSocket: run a command in the guest with its streams, as Kubernetes does it (v5.channel.k8s.io).',
+  query: { command: 'The program, and its arguments by repetition.', stdin: 'true: it is sent input.', stdout: 'true: its output comes back.', stderr: 'true: its errors come back.', tty: 'true: on a terminal.', cwd: 'Where it runs.', env: 'NAME=VALUE, repeated.' },
+};
+
 /** Interactive exec, in kubectl's own framing. */
-@WebSocketGateway<GatewayOptions>({ path: `/${MACHINE_PATH}/exec`, subprotocols: SUBPROTOCOLS, maxMessageBytes: MAX_MESSAGE_BYTES })
+@WebSocketGateway<GatewayOptions>({ path: `/${MACHINE_PATH}/exec`, description: EXEC, subprotocols: SUBPROTOCOLS, maxMessageBytes: MAX_MESSAGE_BYTES })
 export class ExecGateway implements OnGatewayInit<GatewayServer<NodeConnection>>, OnGatewayConnection<WebSocket> {
   constructor(
     @Inject(DataPlaneClient) private readonly dataPlane: DataPlaneClient,

@@ -1,9 +1,9 @@
 import { type Readable } from 'node:stream';
 import { Controller, Delete, Get, Inject, Post, Put, Req, Res } from '@nestjs/common';
-import { RouteConfig } from '@nestjs/platform-fastify';
 import { ExecRequest, InputRequest, Problem, virtualMachines, type DataPlaneOperation, type VmPhase } from '@corral/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type z } from 'zod';
+import { Describe } from '../../platform/http/describe.ts';
 import { type RouteOptions } from '../../platform/http/http-server.ts';
 import { streamedBody } from '../../platform/http/streamed-body.ts';
 import { DataPlaneClient, answerHeaders, SHOWN, type DataPlaneRequest } from './data-plane.client.ts';
@@ -17,6 +17,8 @@ const GRACE_MS = 30_000;
 /** The caller, too, may stop sending for a while. */
 const UPLOAD_SILENCE_MS = 5 * 60_000;
 const STREAMED: RouteOptions = { streamsBody: true };
+const BYTES = 'application/octet-stream';
+const FILE = { path: 'Absolute path in the guest.' };
 
 type MachineRequest = FastifyRequest<{ Params: { namespace: string; name: string } }>;
 
@@ -29,39 +31,43 @@ export class MachineController {
   ) {}
 
   @Post('exec')
-  @RouteConfig(STREAMED)
+  @Describe({ summary: 'Run a command in the guest and answer when it has ended.', body: ExecRequest }, STREAMED)
   exec(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
     return this.#carryJson(request, reply, 'exec', ExecRequest, ({ timeoutSeconds }) => timeoutSeconds * 1000 + GRACE_MS);
   }
 
   @Post('input')
-  @RouteConfig(STREAMED)
+  @Describe({ summary: 'Type, and move the mouse.', body: InputRequest }, STREAMED)
   input(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
     return this.#carryJson(request, reply, 'input', InputRequest, () => GRACE_MS);
   }
 
   @Get('screenshot')
+  @Describe({ summary: 'What the screen shows.', query: { format: 'png, or text while the screen is in text mode.' }, answer: 'image/png' })
   screenshot(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
     return this.#carry(request, reply, 'screenshot', {}, SHOWN);
   }
 
   @Get('serial')
+  @Describe({ summary: 'What the serial line said last; as a WebSocket the line itself, both ways.', query: { replay: 'Of a WebSocket: bytes of what was said before.' }, answer: BYTES })
   serial(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
     return this.#carry(request, reply, 'serial', {}, SHOWN);
   }
 
   @Get('files')
+  @Describe({ summary: 'Read a file of the guest, list a directory, or look at either.', query: { ...FILE, list: 'true: what is in a directory.', stat: 'true: size, mode and times only.' }, answer: BYTES })
   readFile(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
     return this.#carryFile(request, reply, {});
   }
 
   @Put('files')
-  @RouteConfig(STREAMED)
+  @Describe({ summary: 'Write a file of the guest.', query: { ...FILE, mode: 'Its permissions in octal, such as 0644.' }, body: BYTES }, STREAMED)
   writeFile(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
     return this.#carryFile(request, reply, { headers: contentHeadersOf(request), body: streamedBody(request, reply), silenceMs: UPLOAD_SILENCE_MS });
   }
 
   @Delete('files')
+  @Describe({ summary: 'Delete a file of the guest.', query: FILE })
   deleteFile(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
     return this.#carryFile(request, reply, {});
   }

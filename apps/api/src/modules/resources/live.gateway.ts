@@ -23,7 +23,7 @@ const Message = z.discriminatedUnion('type', [
 ]);
 
 /** `/live`: every watch of a console tab over one socket, each with the caller's own rights. */
-@WebSocketGateway<GatewayOptions>({ path: '/live', maxMessageBytes: MAX_MESSAGE_BYTES })
+@WebSocketGateway<GatewayOptions>({ path: '/live', description: { summary: 'A WebSocket: many watches at once, for the console.' }, maxMessageBytes: MAX_MESSAGE_BYTES })
 export class LiveGateway implements OnGatewayConnection<WebSocket> {
   constructor(
     @Inject(Watches) private readonly watches: Watches,

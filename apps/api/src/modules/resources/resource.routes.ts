@@ -11,7 +11,7 @@ import { stringify } from 'yaml';
 import { z } from 'zod';
 import { Authorizer } from '../../platform/auth/authorization.ts';
 import { readObjectBody, textOf } from '../../platform/http/object-body.ts';
-import { queryValue } from '../../platform/http/http-server.ts';
+import { queryValue, type RouteOptions } from '../../platform/http/http-server.ts';
 import { sendStatus } from '../../platform/http/status-reply.ts';
 import { RequestMetrics } from '../../platform/telemetry/request-metrics.ts';
 import { fingerprintOf, readKey } from '../idempotency/idempotency-key.ts';
@@ -74,6 +74,7 @@ export class ResourceRoutes implements OnModuleInit {
     );
     scope.delete<{ Params: Params; Body: Buffer | undefined }>(object, (request, reply) => this.#delete(kind, request, reply));
     scope.get<{ Params: Params; Body: undefined }>(`${object}/wait`, (request, reply) => this.#wait(kind, request, reply));
+    for (const path of [collection, object]) refuseOtherMethods(scope, path);
     if (!kind.status) return;
     scope.get<{ Params: Params; Body: undefined }>(`${object}/status`, (request, reply) => this.#get(kind, request, reply));
     scope.put<{ Params: Params; Body: Buffer }>(`${object}/status`, (request, reply) =>
@@ -84,7 +85,7 @@ export class ResourceRoutes implements OnModuleInit {
         ? this.#apply(kind, request, reply, 'status')
         : this.#write(kind, request, reply, (address, options) => this.resources.patchStatus(kind, address, patchOf(kind, request), options)),
     );
-    for (const path of [collection, object, `${object}/status`]) refuseOtherMethods(scope, path);
+    refuseOtherMethods(scope, `${object}/status`);
   }
 
   async #list(kind: KindDefinition, request: Request, reply: FastifyReply): Promise<unknown> {
@@ -233,6 +234,7 @@ function refuseOtherMethods(scope: FastifyInstance, path: string): void {
   scope.route({
     method: methods,
     url: path,
+    config: { isRefusal: true } satisfies RouteOptions,
     handler: () => {
       throw new Problem('method.not-allowed', 'the server does not allow this method on the requested resource');
     },

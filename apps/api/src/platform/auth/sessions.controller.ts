@@ -4,6 +4,7 @@ import { malformed } from '@corral/api-machinery';
 import { Problem } from '@corral/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { Describe } from '../http/describe.ts';
 import { AccessTokens } from './access-tokens.ts';
 import { credentialId, type Credential } from './credential.ts';
 import { Credentials } from './credentials.ts';
@@ -25,6 +26,7 @@ export class SessionsController {
   ) {}
 
   @Post('auth/sessions')
+  @Describe({ summary: 'Sign in with a token or the code of a link: sets a cookie.', body: SignIn, code: 201 })
   async signIn(@Body() body: unknown, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
     const sent = SignIn.safeParse(body);
     if (!sent.success) throw malformed('the body must be {"token": "…"} or {"code": "…"}');
@@ -36,6 +38,7 @@ export class SessionsController {
   }
 
   @Get('sign-in')
+  @Describe({ summary: 'Follow a link to sign in.', query: { code: 'The code of the link.' }, code: 303 })
   async followLink(@Query('code') code: string | undefined, @Req() request: FastifyRequest, @Res() reply: FastifyReply) {
     const found = code === undefined ? undefined : await this.#redeem(code);
     if (!found) return reply.redirect('/?sign-in=expired', 303);
@@ -44,18 +47,21 @@ export class SessionsController {
   }
 
   @Post('auth/sign-in-links')
+  @Describe({ summary: 'Make a link that signs in, once.', code: 201 })
   async makeLink(@Req() request: FastifyRequest) {
     const { code, expiresAt } = await this.tickets.issue('SignIn', withoutAuthenticated(request.user), SIGN_IN_LIFETIME_MS);
     return { url: `${request.protocol}://${request.host}/sign-in?code=${code}`, expiresAt };
   }
 
   @Get('auth/session')
+  @Describe({ summary: 'Who one is.' })
   current(@Req() { user }: FastifyRequest) {
     const expiresAt = user.via === 'Session' ? user.credential?.expiresAt : undefined;
     return { user: { name: user.name, groups: user.groups }, ...(expiresAt === undefined ? {} : { expiresAt }) };
   }
 
   @Delete('auth/sessions')
+  @Describe({ summary: 'Sign out.', code: 204 })
   @HttpCode(204)
   async signOut(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<void> {
     const secret = sessionOf(request.headers);
@@ -67,12 +73,14 @@ export class SessionsController {
   }
 
   @Post('auth/tickets')
+  @Describe({ summary: 'A ticket that opens one WebSocket, once.', code: 201 })
   makeTicket(@Req() request: FastifyRequest) {
     return this.#ticket(request.user, '/');
   }
 
   /** A ticket that opens the sockets of one machine and nothing else. */
   @Post('apis/corral.dev/v1/namespaces/:namespace/virtualmachines/:name/tickets')
+  @Describe({ summary: 'A ticket that opens one WebSocket of this machine, once.', code: 201 })
   makeMachineTicket(@Req() request: FastifyRequest, @Param('namespace') namespace: string, @Param('name') name: string) {
     return this.#ticket(request.user, `/apis/corral.dev/v1/namespaces/${encodeURIComponent(namespace)}/virtualmachines/${encodeURIComponent(name)}`);
   }

@@ -1,6 +1,7 @@
 import { Body, Controller, HttpCode, Inject, Post } from '@nestjs/common';
 import { malformed } from '@corral/api-machinery';
 import { z } from 'zod';
+import { Describe } from '../http/describe.ts';
 import { PostgresStore } from './postgres-store.ts';
 
 const Request = z.strictObject({ before: z.iso.datetime({ offset: true }).optional() });
@@ -12,6 +13,7 @@ export class ChangeLogController {
 
   /** Forgets every change before a time; without one, all there are. */
   @Post('compactions')
+  @Describe({ summary: 'Forget the history of changes, for tests of 410.', body: Request })
   @HttpCode(200)
   async compact(@Body() body: unknown): Promise<{ readonly forgotten: number }> {
     const request = Request.safeParse(body ?? {});

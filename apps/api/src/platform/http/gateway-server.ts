@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { RouteDescription } from '@corral/api-machinery';
 import { Problem } from '@corral/contracts';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { User } from '../auth/user.ts';
@@ -9,6 +10,8 @@ export interface GatewayOptions {
   readonly path: string;
   /** Subprotocols spoken here, best first. Absent: none is needed. A client that offers only others is refused. */
   readonly subprotocols?: readonly string[];
+  /** What it is for, in the OpenAPI document. */
+  readonly description?: RouteDescription;
   /** Longest message taken from a client, in bytes; 1 MiB unless told otherwise. */
   readonly maxMessageBytes?: number;
 }

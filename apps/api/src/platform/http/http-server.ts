@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import fastifyCompress from '@fastify/compress';
 import fastifyCookie from '@fastify/cookie';
-import { requestAttributes, type RequestAttributes } from '@corral/api-machinery';
+import { requestAttributes, type RequestAttributes, type RouteDescription } from '@corral/api-machinery';
 import { KINDS, RBAC_GROUP } from '@corral/contracts';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { ApiConfig } from '../config/api-config.ts';
@@ -19,6 +19,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Traffic } from '../traffic/traffic.ts';
 import { loadCertificate } from './certificate.ts';
 import { createDualServer } from './dual-server.ts';
+import { RouteCatalogue } from './route-catalogue.ts';
 import { sendStatus, StatusFilter } from './status-reply.ts';
 
 /** Bodies of objects and commands. Uploads are streams and have limits of their own. */
@@ -38,6 +39,18 @@ const COMPRESS_FROM_BYTES = 1024;
  */
 export interface RouteOptions {
   readonly streamsBody?: boolean;
+  /** What it is for, in the OpenAPI document. */
+  readonly description?: RouteDescription;
+  /** It only says that there is nothing: no part of the API. */
+  readonly isRefusal?: boolean;
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    streamsBody?: boolean;
+    description?: RouteDescription;
+    isRefusal?: boolean;
+  }
 }
 
 class StatusAdapter extends FastifyAdapter {
@@ -83,6 +96,11 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
   const audit = app.get(AuditLog);
   const addresses = app.get(ClientAddresses);
 
+  const catalogue = app.get(RouteCatalogue);
+  fastify.addHook('onRoute', ({ method, url, config }) => {
+    const { description, isRefusal }: RouteOptions = config ?? {};
+    for (const one of [method].flat()) if (one !== 'HEAD' && isRefusal !== true) catalogue.add(one, url, description);
+  });
   fastify.decorateRequest('user');
   for (const name of ['attributes', 'isAdmitted', 'receivedAt', 'refusal', 'createdName', 'leaveSeat']) fastify.decorateRequest(name);
   // Clients that name a type for every request send it with an empty body too.
@@ -182,7 +200,7 @@ function auditedRequestOf(request: FastifyRequest, code: number, addresses: Clie
 }
 
 function isStreamed(request: FastifyRequest): boolean {
-  return (request.routeOptions.config as RouteOptions).streamsBody === true;
+  return request.routeOptions.config.streamsBody === true;
 }
 
 function isServed(attributes: RequestAttributes): boolean {

@@ -7,6 +7,7 @@ import type { WebSocket } from 'ws';
 import type { UpgradeGate } from '../auth/upgrade-gate.ts';
 import { GatewayServer, type GatewayOptions, type UpgradeRequest } from './gateway-server.ts';
 import { parseTarget } from './request-target.ts';
+import type { RouteCatalogue } from './route-catalogue.ts';
 import { problemOf, statusOf } from './status-reply.ts';
 
 const SWITCHING_PROTOCOLS = 101;
@@ -22,6 +23,7 @@ export class PathWebSocketAdapter extends AbstractWsAdapter {
   constructor(
     app: INestApplicationContext,
     private readonly gate: UpgradeGate,
+    private readonly catalogue: RouteCatalogue,
   ) {
     super(app);
     this.#http = this.httpServer as Server;
@@ -31,6 +33,7 @@ export class PathWebSocketAdapter extends AbstractWsAdapter {
   override create(_port: number, options: GatewayOptions): GatewayServer {
     const server = new GatewayServer(options);
     this.#servers.push(server);
+    this.catalogue.add('GET', options.path, options.description, true);
     return server;
   }
 

@@ -1,5 +1,6 @@
 import { Controller, Get, Header, Inject, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { Describe } from '../http/describe.ts';
 import { PostgresStore } from '../database/postgres-store.ts';
 import { RequestMetrics } from './request-metrics.ts';
 
@@ -16,12 +17,14 @@ export class HealthController {
   ) {}
 
   @Get('livez')
+  @Describe({ summary: 'Whether the process lives.', answer: 'text/plain' })
   @Header('content-type', 'text/plain; charset=utf-8')
   live(): string {
     return 'ok';
   }
 
   @Get(['readyz', 'healthz'])
+  @Describe({ summary: 'Whether it can serve.', answer: 'text/plain' })
   @Header('content-type', 'text/plain; charset=utf-8')
   async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
     try {
@@ -34,6 +37,7 @@ export class HealthController {
   }
 
   @Get('version')
+  @Describe({ summary: 'Its version.' })
   version() {
     return {
       major,
@@ -49,6 +53,7 @@ export class HealthController {
   }
 
   @Get('metrics')
+  @Describe({ summary: 'Prometheus metrics.', answer: 'text/plain' })
   async metrics(@Res() reply: FastifyReply): Promise<void> {
     await reply.type(this.requestMetrics.registry.contentType).send(await this.requestMetrics.registry.metrics());
   }
