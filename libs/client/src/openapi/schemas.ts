@@ -58,8 +58,28 @@ export type components = {
                 readonly controller?: boolean;
                 readonly blockOwnerDeletion?: boolean;
             }[];
-            /** @description Who manages which field. */
-            readonly managedFields?: readonly Record<string, never>[];
+            /** @description Who manages which field. Kept by the server; `[{}]` clears it. */
+            readonly managedFields?: readonly components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry"][];
+        };
+        /** @description The fields that one manager manages. */
+        readonly "io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry": {
+            /** @description Who it is. */
+            readonly manager?: string;
+            /** @description Apply or Update. */
+            readonly operation?: string;
+            /** @description The version the fields are of. */
+            readonly apiVersion?: string;
+            /**
+             * Format: date-time
+             * @description When it changed last.
+             */
+            readonly time?: string;
+            /** @description FieldsV1. */
+            readonly fieldsType?: string;
+            /** @description The set of fields, as a tree. */
+            readonly fieldsV1?: Record<string, never>;
+            /** @description The door it wrote through, if not the main one. */
+            readonly subresource?: string;
         };
         readonly "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta": {
             /** @description Version of the list. */
@@ -116,6 +136,7 @@ export type components = {
              */
             readonly spec?: {
                 /**
+                 * @description What must be done before the namespace may go: "kubernetes" while there is something in it.
                  * @default [
                  *       "kubernetes"
                  *     ]
@@ -160,7 +181,9 @@ export type components = {
             readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
             /** @default {} */
             readonly spec?: {
+                /** @description No new machines are bound to it: cordoned. */
                 readonly unschedulable?: boolean;
+                /** @description What keeps machines away that do not tolerate it. */
                 readonly taints?: readonly {
                     readonly key: string;
                     readonly value?: string;
@@ -168,7 +191,9 @@ export type components = {
                     readonly effect: "NoSchedule" | "PreferNoSchedule" | "NoExecute";
                     readonly timeAdded?: string;
                 }[];
+                /** @description Kept for Kubernetes; nothing reads it. */
                 readonly podCIDR?: string;
+                /** @description What the machine the node runs on is called by whoever provides it. */
                 readonly providerID?: string;
             };
             /** @description What is observed. Written by the system. */
@@ -298,10 +323,15 @@ export type components = {
             readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
             /** @default {} */
             readonly spec?: {
+                /** @description Who holds it. */
                 readonly holderIdentity?: string;
+                /** @description For how long after renewTime it is held. */
                 readonly leaseDurationSeconds?: number;
+                /** @description When its holder got it. */
                 readonly acquireTime?: string;
+                /** @description When its holder renewed it last. */
                 readonly renewTime?: string;
+                /** @description How often it went to another holder. */
                 readonly leaseTransitions?: number;
             };
         };
@@ -1081,6 +1111,7 @@ export type components = {
              */
             readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
             readonly spec: {
+                /** @description What it is, for people. */
                 readonly description?: string;
                 /** @description A Linux bzImage. */
                 readonly kernel?: {

@@ -8,7 +8,7 @@ import { describeBytes, parseBytes } from '../quantity.ts';
 /** Namespaces that exist from the first start. */
 export const SYSTEM_NAMESPACES = ['default', 'kube-system', 'kube-node-lease', 'corral-system'] as const;
 
-export const NamespaceSpec = z.strictObject({ finalizers: z.array(z.string()).default(['kubernetes']) });
+export const NamespaceSpec = z.strictObject({ finalizers: z.array(z.string()).default(['kubernetes']).describe('What must be done before the namespace may go: "kubernetes" while there is something in it.') });
 export const NamespaceStatus = z.object({ phase: z.enum(['Active', 'Terminating']).optional(), conditions: z.array(Condition).optional() });
 export type NamespaceSpec = z.output<typeof NamespaceSpec>;
 export type NamespaceStatus = z.output<typeof NamespaceStatus>;
@@ -28,7 +28,10 @@ export const NodeTaint = z.strictObject({
   key: z.string(), value: z.string().optional(), effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']), timeAdded: z.string().optional(),
 });
 export const NodeSpec = z.strictObject({
-  unschedulable: z.boolean().optional(), taints: z.array(NodeTaint).optional(), podCIDR: z.string().optional(), providerID: z.string().optional(),
+  unschedulable: z.boolean().optional().describe('No new machines are bound to it: cordoned.'),
+  taints: z.array(NodeTaint).optional().describe('What keeps machines away that do not tolerate it.'),
+  podCIDR: z.string().optional().describe('Kept for Kubernetes; nothing reads it.'),
+  providerID: z.string().optional().describe('What the machine the node runs on is called by whoever provides it.'),
 });
 export type NodeSpec = z.output<typeof NodeSpec>;
 const ResourceList = z.record(z.string(), z.string());
@@ -131,8 +134,11 @@ export const events: KindDefinition = {
 };
 
 export const LeaseSpec = z.strictObject({
-  holderIdentity: z.string().optional(), leaseDurationSeconds: z.number().int().optional(), acquireTime: z.string().optional(),
-  renewTime: z.string().optional(), leaseTransitions: z.number().int().optional(),
+  holderIdentity: z.string().optional().describe('Who holds it.'),
+  leaseDurationSeconds: z.number().int().optional().describe('For how long after renewTime it is held.'),
+  acquireTime: z.string().optional().describe('When its holder got it.'),
+  renewTime: z.string().optional().describe('When its holder renewed it last.'),
+  leaseTransitions: z.number().int().optional().describe('How often it went to another holder.'),
 });
 export type LeaseSpec = z.output<typeof LeaseSpec>;
 export type Lease = KubeObject<LeaseSpec, never>;

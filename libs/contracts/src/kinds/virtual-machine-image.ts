@@ -15,7 +15,7 @@ export const ImageArtifact = z.strictObject({
 export type ImageArtifact = z.output<typeof ImageArtifact>;
 
 export const VirtualMachineImageSpec = z.strictObject({
-  description: z.string().optional(),
+  description: z.string().optional().describe('What it is, for people.'),
   kernel: ImageArtifact.optional().describe('A Linux bzImage.'),
   initrd: ImageArtifact.optional().describe('Its initial RAM disk.'),
   commandLine: z.string().default('').describe('Kernel command line.'),

@@ -21,7 +21,7 @@ export class PodRoutes implements OnModuleInit {
     const fastify = this.host.httpAdapter.getInstance<FastifyInstance>();
     void fastify.register((scope, _options, done) => {
       scope.setErrorHandler(sendStatus);
-      for (const path of ['/api/v1/pods', '/api/v1/namespaces/:namespace/pods']) scope.get(path, (request, reply) => this.#list(request, reply));
+      for (const path of ['/api/v1/pods', '/api/v1/namespaces/:namespace/pods']) scope.get(path, { config: { description: { summary: 'The pods there are: none.' } } }, (request, reply) => this.#list(request, reply));
       done();
     });
   }

@@ -24,14 +24,14 @@ export class IssuerRoutes implements OnModuleInit {
     const { issuer } = this.tokens;
     void fastify.register((scope, _options, done) => {
       scope.setErrorHandler(sendStatus);
-      scope.get('/.well-known/openid-configuration', () => ({
+      scope.get('/.well-known/openid-configuration', { config: { description: { summary: 'Who issues the tokens of service accounts, for whoever verifies them.' } } }, () => ({
         issuer,
         jwks_uri: `${issuer.replace(/\/$/, '')}${KEYS_PATH}`,
         response_types_supported: ['id_token'],
         subject_types_supported: ['public'],
         id_token_signing_alg_values_supported: [SIGNING_ALGORITHM],
       }));
-      scope.get(KEYS_PATH, async (_request, reply) => reply.type('application/jwk-set+json').send(JSON.stringify({ keys: await this.keys.publicKeys() })));
+      scope.get(KEYS_PATH, { config: { description: { summary: 'The public keys of tokens of service accounts.' } } }, async (_request, reply) => reply.type('application/jwk-set+json').send(JSON.stringify({ keys: await this.keys.publicKeys() })));
       done();
     });
   }

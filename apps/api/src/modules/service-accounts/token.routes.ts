@@ -50,7 +50,7 @@ export class TokenRoutes implements OnModuleInit {
       scope.setErrorHandler(sendStatus);
       scope.removeAllContentTypeParsers();
       scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, parsed) => parsed(null, body));
-      scope.post(`${apiPath(ACCOUNTS).replace(ACCOUNTS.plural, `namespaces/:namespace/${ACCOUNTS.plural}`)}/:name/token`, (request: Request, reply) => this.#issue(request, reply));
+      scope.post(`${apiPath(ACCOUNTS).replace(ACCOUNTS.plural, `namespaces/:namespace/${ACCOUNTS.plural}`)}/:name/token`, { config: { description: { summary: 'A token of the service account, bound to an audience and a time.', body: TokenRequest, code: 201 } } }, (request: Request, reply) => this.#issue(request, reply));
       done();
     });
   }
