@@ -171,6 +171,7 @@ export class NodeAgent {
       clock,
       machines: () => supervisor.liveCount,
       images: () => prefetch.ready,
+      snapshots: (limit) => snapshotCache.digests(limit),
     });
     const signs = signOfLife(registration, lease, log, () => expiry.watch());
     const keeping = housekeeping({

@@ -32,9 +32,10 @@ class OneNode {
 let api: OneNode;
 let nowMs: number;
 let images: string[];
+let snapshots: string[];
 let registration: Registration;
 beforeEach(async () => {
-  [api, nowMs, images] = [new OneNode(), Date.parse('2026-01-01T00:00:00Z'), []];
+  [api, nowMs, images, snapshots] = [new OneNode(), Date.parse('2026-01-01T00:00:00Z'), [], []];
   const clock: Clock = { now: () => new Date(nowMs) };
   registration = sharedBy(1, clock);
   await registration.register();
@@ -44,7 +45,7 @@ beforeEach(async () => {
 const sharedBy = (workersOnHost: number, clock: Clock): Registration =>
   new Registration({
     client: api.client, nodeName: 'worker-1', dataPlaneUrl: 'http://127.0.0.1:1', v86Build: 'build', machinesMax: 10,
-    reservedMemoryMiB: 512, workersOnHost, clock, machines: () => 0, images: () => images,
+    reservedMemoryMiB: 512, workersOnHost, clock, machines: () => 0, images: () => images, snapshots: (limit) => Promise.resolve(snapshots.slice(0, limit)),
   });
 
 it('workers of one host offer together what one would offer alone', async () => {
@@ -78,6 +79,15 @@ describe('The Node of a node agent', () => {
     if (api.node) api.node = { ...api.node, status: { ...api.status, conditions: withCondition(api.status?.conditions, lost, new Date(nowMs)) } };
     await renewals(1);
     expect([api.ready, api.writes]).toEqual(['True AgentReady', 1]);
+  });
+
+  it('says which snapshots are at hand, at most fifty, when that changes, and not when only their order does', async () => {
+    snapshots = Array.from({ length: 60 }, (_, index) => `digest-${index}`);
+    await renewals(2);
+    expect([api.status?.corral?.snapshots, api.writes]).toEqual([snapshots.slice(0, 50).sort(), 1]);
+    snapshots = snapshots.slice(0, 50).reverse();
+    await renewals(2);
+    expect(api.writes).toBe(1);
   });
 
   it('says which images start at once here, when that changes', async () => {

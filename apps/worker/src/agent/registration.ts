@@ -29,9 +29,13 @@ export interface RegistrationOptions {
   machines(): number;
   /** Images whose machines start at once here. */
   images(): readonly string[];
+  /** Digests of the `limit` most recently used snapshots at hand here. */
+  snapshots(limit: number): Promise<readonly string[]>;
 }
 
 const CORRAL_VERSION = 'v0.1.0';
+/** As many as Kubernetes's nodes tell of images. Source: nodeStatusMaxImages. */
+const MAX_TOLD_SNAPSHOTS = 50;
 const HEARTBEAT_PERIOD_MS = 60_000;
 
 /** This node as the API sees it: created when missing, its status kept true. */
@@ -76,9 +80,11 @@ export class Registration {
    * Ready: the API, when it had not heard of the node for a while.
    */
   async report(): Promise<void> {
-    const { client, nodeName, clock, machines, images } = this.#options;
+    const { client, nodeName, clock, machines, images, snapshots } = this.#options;
     const ready = readyOf(this.#isLeaving);
-    const fingerprint = `${ready.status} ${machines()} ${images().join()}`;
+    // In one order, so that using a snapshot is no news.
+    const held = [...(await snapshots(MAX_TOLD_SNAPSHOTS))].sort();
+    const fingerprint = `${ready.status} ${machines()} ${images().join()} ${held.join()}`;
     const now = clock.now();
     const node = await client.get(nodes, undefined, nodeName);
     // Somebody deleted it; a node that lives is there.
@@ -86,12 +92,12 @@ export class Registration {
     const told = findCondition(node.status?.conditions, 'Ready');
     const isTold = fingerprint === this.#told && told?.status === ready.status && told.reason === ready.reason;
     if (isTold && now.getTime() - this.#toldAt < HEARTBEAT_PERIOD_MS) return;
-    await client.replaceStatus(nodes, { ...node, status: await this.#statusOf(node, ready, now) });
+    await client.replaceStatus(nodes, { ...node, status: await this.#statusOf(node, ready, held, now) });
     this.#told = fingerprint;
     this.#toldAt = now.getTime();
   }
 
-  async #statusOf(node: Node, ready: ConditionUpdate, now: Date): Promise<NodeStatus> {
+  async #statusOf(node: Node, ready: ConditionUpdate, held: string[], now: Date): Promise<NodeStatus> {
     const { dataPlaneUrl, v86Build, machinesMax, reservedMemoryMiB, workersOnHost, machines, images } = this.#options;
     const memory = Math.floor(usableMemoryBytes() / workersOnHost);
     const reserved = Math.ceil((reservedMemoryMiB * MIB) / workersOnHost);
@@ -112,7 +118,7 @@ export class Registration {
         { type: 'Hostname', address: hostname() },
       ],
       nodeInfo: await hostInfo(v86Build),
-      corral: { dataPlaneUrl, v86Build, ...MEMORY, machines: machines(), images: [...images()] },
+      corral: { dataPlaneUrl, v86Build, ...MEMORY, machines: machines(), images: [...images()], snapshots: held },
     };
   }
 }

@@ -139,7 +139,9 @@ describe('The cache of snapshots', () => {
   it('fetches anew what was discarded', async () => {
     const source = await aSnapshot();
     await snapshots.ensure(source);
+    expect(await snapshots.digests(1)).toEqual([source.digest]);
     await snapshots.discard(source.digest);
+    expect(await snapshots.digests(100)).not.toContain(source.digest);
     await snapshots.ensure(source);
     expect(downloadsOf(source.prefix)).toBe(6);
   });

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { decodeManifest, expandSnapshot, filesOf, MANIFEST_FILE, type SnapshotManifest, VERIFIED_FILE } from '@corral/memory';
 import { type ObjectStore } from '@corral/object-store';
@@ -56,6 +56,15 @@ export class SnapshotCache {
     await this.#expansions.do(source.digest, () => expandSnapshot(directory));
   }
 
+  /** Digests of the snapshots here, the most recently used first; at most `limit`. */
+  async digests(limit: number): Promise<string[]> {
+    const { directory } = this.#options;
+    const names = (await readdir(directory)).filter((name) => DIGEST.test(name));
+    const usedAt = await Promise.all(names.map(async (name) => (await stat(join(directory, name)).catch(() => undefined))?.mtimeMs ?? 0));
+    const byUse = names.map((name, index) => ({ name, at: usedAt[index] ?? 0 })).sort((a, b) => b.at - a.at || (a.name < b.name ? -1 : 1));
+    return byUse.slice(0, limit).map(({ name }) => name);
+  }
+
   /** Makes room, but not of what is needed. */
   async prune(needed: ReadonlySet<string>): Promise<void> {
     const { directory, maxBytes } = this.#options;
@@ -103,6 +112,8 @@ export class SnapshotCache {
     }
   }
 }
+
+const DIGEST = /^[0-9a-f]{64}$/;
 
 /** A manifest names a handful of files. */
 const MAX_MANIFEST_BYTES = 1024 * 1024;

@@ -60,7 +60,7 @@ export const NodeStatus = z.object({
       machines: z.number().int().optional(),
       /** Images whose machines start at once here: their golden snapshots are at hand. */
       images: z.array(z.string()).optional(),
-      /** Digests of the snapshots at hand, the most recently used first; a machine that continues from one starts soonest here. */
+      /** Digests of the snapshots at hand, those most recently used: a machine that continues from one starts soonest here. */
       snapshots: z.array(z.string()).optional(),
     })
     .optional(),
