@@ -27,6 +27,8 @@ const { values: options } = parseArgs({
     bytes: { type: 'string', default: '600' },
     watchers: { type: 'string', default: '1000' },
     events: { type: 'string', default: '50' },
+    tls: { type: 'boolean', default: false },
+    compacting: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
     label: { type: 'string', default: '' },
     output: { type: 'string' },
@@ -44,6 +46,8 @@ if (options.help) {
   --bytes N         of padding in each object (600, which makes about 1 KiB)
   --watchers N      (1000), over two processes
   --events N        per watcher, ten a second (50)
+  --tls             over TLS, as a kube-apiserver is always spoken to
+  --compacting      all history is forgotten every second meanwhile
   --profile         writes a CPU profile of the API to the working directory
   --label TEXT      kept in the result
   --output FILE     where the JSON goes (benchmarks/results/<date>-api.json)`);
@@ -276,7 +280,7 @@ async function registerImage(): Promise<void> {
   floppy.writeUInt16LE(0xaa55, 510);
   floppy.write('\xeb\x63\x90', 0, 'latin1');
   const headers = { authorization: `Bearer ${target.token}` };
-  const uploaded = (await (await fetch(`${target.url}/apis/corral.dev/v1/artifacts`, { method: 'POST', headers: { ...headers, 'content-type': 'application/octet-stream' }, body: floppy })).json()) as { url: string };
+  const uploaded = (await (await fetch(`${target.url.replace('https:', 'http:')}/apis/corral.dev/v1/artifacts`, { method: 'POST', headers: { ...headers, 'content-type': 'application/octet-stream' }, body: floppy })).json()) as { url: string };
   const setup = await Connection.open(target);
   await call(setup, 'POST', '/apis/corral.dev/v1/virtualmachineimages', {
     apiVersion: 'corral.dev/v1', kind: 'VirtualMachineImage', metadata: { name: 'bench' }, spec: { floppy: { url: uploaded.url }, memory: '64Mi' },
@@ -284,23 +288,37 @@ async function registerImage(): Promise<void> {
   setup.close();
 }
 
+async function compact(): Promise<void> {
+  while (!isDone) {
+    const answer = await fetch(`${target.url.replace('https:', 'http:')}/admin/change-log/compactions`, {
+      method: 'POST', body: '{}', headers: { authorization: `Bearer ${target.token}`, 'content-type': 'application/json' },
+    });
+    if (!answer.ok) throw new Error(`compaction was answered with ${answer.status}`);
+    await delay(1_000);
+  }
+}
+
 const startedAt = new Date();
 let stack: OwnStack | undefined;
 if (options.url === undefined) {
   console.log('Starting an API of its own, on a PostgreSQL that commits to disk …');
-  stack = await startOwnStack({ profile: options.profile });
+  stack = await startOwnStack({ profile: options.profile, tls: options.tls });
 }
 const target: Target = stack?.target ?? { url: options.url ?? '', token: options.token };
 const [apiPid, storePid] = stack ? [stack.apiPid, stack.postgresPid] : options.serverPids.split(',').filter((text) => text !== '').map(Number);
+let isDone = false;
+const compacting = options.compacting ? compact() : Promise.resolve();
 try {
   await measureAll();
   console.table(Object.fromEntries(figures.map(({ figure, refusals: _refusals, ...rest }) => [figure, rest])));
   const file = options.output ?? path.join(import.meta.dirname, 'results', `${startedAt.toISOString().slice(0, 16).replace(':', '')}-api.json`);
   mkdirSync(path.dirname(file), { recursive: true });
   const machine = { cpu: os.cpus()[0]?.model, cores: CORES, kernel: os.release(), node: process.version, loadAverage: os.loadavg().map((load) => +load.toFixed(2)) };
-  const method = { kind: options.kind, clients, seconds: Number(options.seconds), objectBytes: manifest('o-0').length, server: stack ? `own, ${stack.durability}` : 'given', label: options.label };
+  const method = { kind: options.kind, clients, tls: target.url.startsWith('https:'), compacting: options.compacting, seconds: Number(options.seconds), objectBytes: manifest('o-0').length, server: stack ? `own, ${stack.durability}` : 'given', label: options.label };
   writeFileSync(file, `${JSON.stringify({ startedAt: startedAt.toISOString(), machine, method, figures }, undefined, 1)}\n`);
   console.log(`Written to ${path.relative(process.cwd(), file)}`);
 } finally {
+  isDone = true;
+  await compacting;
   await stack?.stop();
 }

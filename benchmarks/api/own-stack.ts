@@ -23,7 +23,7 @@ export interface OwnStack {
   stop(): Promise<void>;
 }
 
-export async function startOwnStack(options: { readonly profile: boolean; readonly env?: Readonly<Record<string, string>> }): Promise<OwnStack> {
+export async function startOwnStack(options: { readonly profile: boolean; readonly tls?: boolean; readonly env?: Readonly<Record<string, string>> }): Promise<OwnStack> {
   const home = mkdtempSync(path.join(tmpdir(), 'corral-bench-'));
   const [postgres, redis, objectStore] = await Promise.all([startPostgres({ home, durability: 'Full' }), startRedis({ home }), startObjectStore({ home })]);
   await promisify(execFile)(process.execPath, ['--conditions=@corral/source', '--disable-warning=ExperimentalWarning', 'prisma/migrate.ts'], {
@@ -48,6 +48,7 @@ export async function startOwnStack(options: { readonly profile: boolean; readon
     CORRAL_DATA_PLANE_SECRET: randomBytes(16).toString('hex'),
     CORRAL_EXIT_ON_STDIN_EOF: '1',
     CORRAL_LOG_LEVEL: 'warn',
+    ...(options.tls ? { CORRAL_TLS_DIR: path.join(home, 'tls') } : {}),
     ...options.env,
   };
   const api: ChildProcess = spawn(process.execPath, [...profiling, 'apps/api/dist/main.js'], {
@@ -55,7 +56,7 @@ export async function startOwnStack(options: { readonly profile: boolean; readon
     stdio: ['pipe', log, log],
     env,
   });
-  const target = { url: `http://127.0.0.1:${port}`, token };
+  const plain = { url: `http://127.0.0.1:${port}`, token };
   const ended = new Promise<void>((resolve) => api.once('exit', () => resolve()));
   const stop = async (): Promise<void> => {
     api.stdin?.end();
@@ -66,7 +67,7 @@ export async function startOwnStack(options: { readonly profile: boolean; readon
   const deadline = Date.now() + 60_000;
   // Controllers make the default namespace; without them whoever asked does.
   const signs = options.env?.['CORRAL_ROLES'] === 'api' ? ['/readyz'] : ['/readyz', '/api/v1/namespaces/default'];
-  while (!(await isReady(target, signs))) {
+  while (!(await isReady(plain, signs))) {
     if (api.exitCode !== null || Date.now() > deadline) {
       const text = readFileSync(path.join(home, 'api.log'), 'utf8');
       await stop();
@@ -75,6 +76,7 @@ export async function startOwnStack(options: { readonly profile: boolean; readon
     await delay(50);
   }
   const postgresPid = Number(readFileSync(path.join(home, 'postgres/data/postmaster.pid'), 'utf8').split('\n')[0]);
+  const target = options.tls ? { ...plain, url: plain.url.replace('http:', 'https:') } : plain;
   return { target, apiPid: api.pid ?? 0, postgresPid, durability: 'fsync=on, synchronous_commit=on, full_page_writes=on', env, stop };
 }
 

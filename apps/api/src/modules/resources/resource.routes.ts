@@ -185,8 +185,14 @@ const SUCCESS = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Succe
 /** Whole objects as JSON: what is kept as bytes. */
 const isPlain = ({ form, encoding }: Representation): boolean => form === 'Object' && encoding === 'json';
 
-const sendJson = (reply: FastifyReply, code: number, body: Buffer): FastifyReply =>
-  reply.code(code).type('application/json').header('cache-control', 'no-cache, private').send(body);
+/** Compressing less costs more time than it saves. Source: k8s.io/apiserver, responsewriters, defaultGzipThresholdBytes. */
+const COMPRESS_FROM_BYTES = 128 * 1024;
+
+function sendJson(reply: FastifyReply, code: number, body: Buffer): FastifyReply {
+  // What @fastify/compress looks at: its own threshold is for everything else there is.
+  if (body.length < COMPRESS_FROM_BYTES) reply.request.headers['x-no-compression'] = 'true';
+  return reply.code(code).type('application/json').header('cache-control', 'no-cache, private').send(body);
+}
 
 function send(reply: FastifyReply, code: number, content: unknown, encoding: 'json' | 'yaml'): FastifyReply {
   const body = encoding === 'yaml' ? stringify(content) : JSON.stringify(content);
