@@ -4,7 +4,7 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import fastifyCompress from '@fastify/compress';
 import fastifyCookie from '@fastify/cookie';
 import { requestAttributes, type RequestAttributes, type RouteDescription } from '@corral/api-machinery';
-import { KINDS, RBAC_GROUP } from '@corral/contracts';
+import { KINDS, Problem, RBAC_GROUP } from '@corral/contracts';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { ApiConfig } from '../config/api-config.ts';
 import { OpenConnections } from '../auth/open-connections.ts';
@@ -116,6 +116,7 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
     request.user = ANONYMOUS;
     request.receivedAt = new Date();
     void reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
+    requirePlainBody(request.headers['content-encoding']);
     if (isStreamed(request)) request.raw.headers['content-type'] = 'application/octet-stream';
     const attributes = gate.attributesOf(request.method, request.url);
     request.attributes = attributes;
@@ -154,8 +155,14 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
   await fastify.register(fastifyCookie);
   // What a hook refuses never reaches Nest's filter.
   fastify.setErrorHandler((error, request, reply) => sendStatus(error, request, reply));
-  await fastify.register(fastifyCompress, { encodings: ['gzip', 'identity'], threshold: COMPRESS_FROM_BYTES });
+  await fastify.register(fastifyCompress, { encodings: ['gzip', 'identity'], threshold: COMPRESS_FROM_BYTES, globalDecompression: false });
   app.useGlobalFilters(new StatusFilter());
+}
+
+/** As kube-apiserver: what unpacks to more than anybody sent is not unpacked. */
+function requirePlainBody(encoding: string | undefined): void {
+  if (encoding === undefined || encoding.trim().toLowerCase() === 'identity') return;
+  throw new Problem('media.unsupported', 'the body of the request is encoded, which is not accepted: send it as it is, without Content-Encoding');
 }
 
 /** The caller's own, where it is fit for logs and headers: requests can then be followed through both. */
