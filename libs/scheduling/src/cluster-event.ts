@@ -13,7 +13,9 @@ export type ClusterEvent =
   | 'MachineLeft'
   /** It got its place, or other labels: what counts machines by label may decide otherwise. */
   | 'MachineCounted'
-  | 'NominationEnded';
+  | 'NominationEnded'
+  /** It can be made to leave now, or no longer: whoever may take its place may decide otherwise. */
+  | 'DepartureChanged';
 
 /** What of a change to a node may help anybody. */
 export function nodeEvents(before: NodeView | undefined, after: NodeView | undefined): ClusterEvent[] {

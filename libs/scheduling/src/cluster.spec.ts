@@ -112,7 +112,11 @@ describe('Cluster', () => {
     expect(cluster.updateNode('n', aNodeObject('n', '1Gi', '8', { spec: { unschedulable: true, taints: [{ key: 'k', effect: 'NoSchedule' }] } }))).toEqual(['NodeTaintsChanged']);
     expect(cluster.updateNode('n', aNodeObject('n', '1Gi'))).toEqual(['NodeUncordoned', 'NodeTaintsChanged']);
     expect(cluster.updateMachine('default/a', aVm('a', { nodeName: 'n' }))).toEqual(['MachineCounted']);
+    expect(cluster.updateMachine('default/a', aVm('a', { nodeName: 'n' }, { phase: 'Running', incarnation: 1 }))).toEqual(['DepartureChanged']);
+    expect(cluster.updateMachine('default/a', aVm('a', { nodeName: 'n' }, { phase: 'Running', incarnation: 1, residentBytes: 5 }))).toEqual([]);
+    expect([cluster.hasBelow(0), cluster.hasBelow(1)]).toEqual([false, true]);
     expect(cluster.updateMachine('default/a', aVm('a', {}))).toEqual(['MachineLeft']);
+    expect(cluster.hasBelow(1)).toBe(false);
     expect(cluster.updateMachine('default/b', aVm('b', {}))).toEqual([]);
   });
 });

@@ -21,6 +21,8 @@ export class Cluster implements ClusterView {
   readonly #byNode = new Map<string, Map<string, PlacedMachine>>();
   readonly #byNamespace = new Map<string, Map<string, PlacedMachine>>();
   readonly #requested = new Map<string, Resources>();
+  /** Priority → machines of it. */
+  readonly #priorities = new Map<number, number>();
   readonly #nominations = new Map<string, Nomination & { readonly nodeName: string }>();
 
   get nodes(): readonly NodeView[] {
@@ -97,6 +99,12 @@ export class Cluster implements ClusterView {
     return this.#nominations.get(key)?.nodeName;
   }
 
+  /** Whether there is a machine whose place one of this priority might take. */
+  hasBelow(priority: number): boolean {
+    for (const known of this.#priorities.keys()) if (known < priority) return true;
+    return false;
+  }
+
   #book(key: string): ClusterEvent[] {
     const before = this.#machines.get(key);
     const after = this.#told.get(key) ?? this.#assumed.get(key);
@@ -105,12 +113,18 @@ export class Cluster implements ClusterView {
     if (after) this.#add(after);
     for (const name of new Set([before?.nodeName, after?.nodeName])) if (name !== undefined) this.#refresh(name);
     const hasLeft = before !== undefined && (before.nodeName !== after?.nodeName || after.chargedBytes < before.chargedBytes);
-    const isCounted = after !== undefined && (before?.nodeName !== after.nodeName || before.departure !== after.departure || !isSameLabels(before.labels, after.labels));
-    return [...(hasLeft ? ['MachineLeft' as const] : []), ...(isCounted ? ['MachineCounted' as const] : [])];
+    const isCounted = after !== undefined && (before?.nodeName !== after.nodeName || (before.departure === 'Leaving') !== (after.departure === 'Leaving') || !isSameLabels(before.labels, after.labels));
+    const hasChangedItsMind = before !== undefined && after !== undefined && before.departure !== after.departure;
+    return [
+      ...(hasLeft ? ['MachineLeft' as const] : []),
+      ...(isCounted ? ['MachineCounted' as const] : []),
+      ...(hasChangedItsMind ? ['DepartureChanged' as const] : []),
+    ];
   }
 
   #add(machine: PlacedMachine): void {
     this.#machines.set(machine.key, machine);
+    this.#priorities.set(machine.priority, (this.#priorities.get(machine.priority) ?? 0) + 1);
     groupOf(this.#byNode, machine.nodeName).set(machine.key, machine);
     groupOf(this.#byNamespace, machine.namespace).set(machine.key, machine);
     const { memoryBytes, machines } = this.#requested.get(machine.nodeName) ?? NOTHING;
@@ -119,6 +133,9 @@ export class Cluster implements ClusterView {
 
   #remove(machine: PlacedMachine): void {
     this.#machines.delete(machine.key);
+    const alike = (this.#priorities.get(machine.priority) ?? 0) - 1;
+    if (alike > 0) this.#priorities.set(machine.priority, alike);
+    else this.#priorities.delete(machine.priority);
     leave(this.#byNode, machine.nodeName, machine.key);
     leave(this.#byNamespace, machine.namespace, machine.key);
     const { memoryBytes, machines } = this.#requested.get(machine.nodeName) ?? NOTHING;

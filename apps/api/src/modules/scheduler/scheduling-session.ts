@@ -187,7 +187,8 @@ export class SchedulingSession {
   /** The machine fits nowhere as things are: says so, and makes others leave where that helps. */
   #findRoom(vm: VirtualMachine, request: MachineRequest, rejections: Rejections, profile: Profile): () => Promise<void> {
     const preemption = planPreemption(request, this.#cluster, rejections, this.#options.budgets(), profile);
-    this.#queue.reject(request.key, helpfulEvents(rejections));
+    const mayPreempt = request.neverPreempts !== true && this.#cluster.hasBelow(request.priority);
+    this.#queue.reject(request.key, new Set([...helpfulEvents(rejections), ...(mayPreempt ? (['DepartureChanged'] as const) : [])]));
     this.#happened(this.#cluster.nominate(request.key, preemption && { nodeName: preemption.nodeName, machine: request }));
     return async () => {
       const message = explain(rejections) + (preemption ? roomMade(preemption) : '');
