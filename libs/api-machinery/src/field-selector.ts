@@ -33,6 +33,22 @@ function fieldOf(kind: KindDefinition, field: string, object: KubeObject): strin
   return kind.selectableFields[field]?.(object) ?? '';
 }
 
+/** A value of an indexed field. */
+export interface FieldValue {
+  readonly field: string;
+  readonly value: string;
+}
+
+/** The value of an indexed field that everything selected has, when the selector says so. Without a value there is no group worth an index. */
+export function requiredField(kind: KindDefinition, requirements: readonly FieldRequirement[]): FieldValue | undefined {
+  return requirements.find(({ field, negated, value }) => !negated && value !== '' && kind.indexedFields?.includes(field));
+}
+
+/** The values of an object's indexed fields; a field without one is left out. */
+export function indexedValues(kind: KindDefinition, object: KubeObject): readonly FieldValue[] {
+  return (kind.indexedFields ?? []).map((field) => ({ field, value: fieldOf(kind, field, object) })).filter(({ value }) => value !== '');
+}
+
 /** The one name that can match, when the selector says so. */
 export function requiredName(requirements: readonly FieldRequirement[]): string | undefined {
   return requirements.find(({ field, negated }) => field === 'metadata.name' && !negated)?.value;

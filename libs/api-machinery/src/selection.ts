@@ -1,5 +1,5 @@
 import type { KindDefinition, KubeObject, WatchEvent } from '@corral/contracts';
-import { matchesFields, parseFieldSelector, requiredName, type FieldRequirement } from './field-selector.ts';
+import { matchesFields, parseFieldSelector, requiredField, requiredName, type FieldRequirement, type FieldValue } from './field-selector.ts';
 import { matchesLabels, parseLabelSelector, requiredLabels, type LabelRequirement } from './label-selector.ts';
 import type { Change } from './store.ts';
 
@@ -21,9 +21,9 @@ export class Selection {
     return this.#labels.length === 0 && this.#fields.length === 0;
   }
 
-  /** What a database can look up; `matches` still decides. */
-  get index(): { readonly name: string | undefined; readonly labels: Readonly<Record<string, string>> } {
-    return { name: requiredName(this.#fields), labels: requiredLabels(this.#labels) };
+  /** What a store can look up; `matches` still decides. */
+  get index(): { readonly name: string | undefined; readonly labels: Readonly<Record<string, string>>; readonly field: FieldValue | undefined } {
+    return { name: requiredName(this.#fields), labels: requiredLabels(this.#labels), field: requiredField(this.kind, this.#fields) };
   }
 
   matches(object: KubeObject): boolean {

@@ -1,4 +1,5 @@
 import type { KindDefinition, KubeObject } from '@corral/contracts';
+import type { FieldValue } from './field-selector.ts';
 
 /** One write, as the change log keeps it. */
 export interface Change {
@@ -15,6 +16,8 @@ export interface StoreQuery {
   readonly namespace?: string | undefined;
   readonly name?: string | undefined;
   readonly labels?: Readonly<Record<string, string>>;
+  /** A value of an indexed field. A hint: a store without an index answers with objects of other values too. */
+  readonly field?: FieldValue | undefined;
   /** Begin after this key, in order of namespace and name. */
   readonly after?: { readonly namespace: string; readonly name: string } | undefined;
   readonly limit?: number | undefined;

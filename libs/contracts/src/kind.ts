@@ -43,6 +43,8 @@ export interface KindDefinition<Spec = unknown, Status = unknown> {
   readonly hasOwnAge?: boolean;
   /** Field selectors beside metadata.name and metadata.namespace: path → the value as a string. */
   readonly selectableFields: Readonly<Record<string, (object: KubeObject<Spec, Status>) => string>>;
+  /** Those of its selectable fields by which very many select at once, each another value: lists and watches find objects by them. */
+  readonly indexedFields?: readonly string[];
   /** Names that may never be deleted, because the server itself lives in them. A kind with any has no deletecollection. */
   readonly undeletable?: readonly string[];
   /** The form that is stored and given back, of what was sent and fits the schema. Pure. */

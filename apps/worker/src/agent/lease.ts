@@ -1,5 +1,5 @@
 import { type Clock } from '@corral/base';
-import { leases, NODE_LEASE_NAMESPACE, type ObjectClient, toKubeMicroTime } from '@corral/contracts';
+import { type Lease, leases, NODE_LEASE_NAMESPACE, type ObjectClient, Problem, toKubeMicroTime } from '@corral/contracts';
 import { elapsedMs, type Moment, type SteadyClock } from './steady-clock.ts';
 
 /** Renewals per term: two may fail before a third comes too late. */
@@ -23,6 +23,7 @@ export interface NodeLeaseOptions {
 export class NodeLease {
   readonly #options: NodeLeaseOptions;
   #renewedAt: Moment | undefined;
+  #known: Lease | undefined;
 
   constructor(options: NodeLeaseOptions) {
     this.#options = options;
@@ -46,14 +47,24 @@ export class NodeLease {
     const { client, nodeName, termSeconds, clock, steadyClock, reclaim } = this.#options;
     const askedAt = steadyClock.now();
     const renewTime = toKubeMicroTime(clock.now());
-    const known = await client.get(leases, NODE_LEASE_NAMESPACE, nodeName);
     const spec = { holderIdentity: nodeName, leaseDurationSeconds: termSeconds, renewTime };
-    if (known) await client.replace(leases, { ...known, spec: { ...known.spec, ...spec } });
-    else
-      await client.create(leases, {
-        metadata: { name: nodeName, namespace: NODE_LEASE_NAMESPACE },
-        spec: { ...spec, acquireTime: renewTime },
-      });
+    const write = async (known: Lease | undefined): Promise<Lease> =>
+      known
+        ? client.replace(leases, { ...known, spec: { ...known.spec, ...spec } })
+        : client.create(leases, {
+            metadata: { name: nodeName, namespace: NODE_LEASE_NAMESPACE },
+            spec: { ...spec, acquireTime: renewTime },
+          });
+    const read = (): Promise<Lease | undefined> => client.get(leases, NODE_LEASE_NAMESPACE, nodeName);
+    const mine = this.#known;
+    this.#known = undefined;
+    // What was written last is what is there, unless somebody else wrote: a read before every write would double the API's work.
+    this.#known = mine
+      ? await write(mine).catch(async (error: unknown) => {
+          if (!(error instanceof Problem && (error.code === 'object.conflict' || error.code === 'object.not-found'))) throw error;
+          return write(await read());
+        })
+      : await write(await read());
     if (!this.isHeld) await reclaim();
     this.#renewedAt = askedAt;
   }

@@ -70,6 +70,7 @@ export const virtualMachineSnapshots: KindDefinition<VirtualMachineSnapshotSpec,
     { name: 'Size', type: 'string', description: 'Bytes it added to S3.', value: (snapshot) => (snapshot.status?.sizeBytes === undefined ? '' : describeBytes(snapshot.status.sizeBytes)) },
     { name: 'Pause', type: 'string', description: 'How long the machine stood still.', priority: 1, value: (snapshot) => (snapshot.status?.pauseMilliseconds === undefined ? '' : `${Math.round(snapshot.status.pauseMilliseconds)}ms`) },
   ],
+  indexedFields: ['spec.nodeName'],
   selectableFields: {
     'spec.virtualMachine': (snapshot) => snapshot.spec?.virtualMachine ?? '',
     'spec.nodeName': (snapshot) => snapshot.spec?.nodeName ?? '',

@@ -130,6 +130,7 @@ export const virtualMachines: KindDefinition<VirtualMachineSpec, VirtualMachineS
     { name: 'Incarnation', type: 'integer', description: 'How often it was started.', priority: 1, value: (vm) => vm.status?.incarnation ?? 0 },
     { name: 'Reason', type: 'string', description: 'Why it is not Ready.', priority: 1, value: (vm) => findCondition(vm.status?.conditions, 'Ready')?.reason ?? '' },
   ],
+  indexedFields: ['spec.nodeName'],
   selectableFields: {
     'spec.nodeName': (vm) => vm.spec?.nodeName ?? '',
     'spec.powerState': (vm) => vm.spec?.powerState ?? '',

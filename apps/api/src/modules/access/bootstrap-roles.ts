@@ -55,7 +55,7 @@ export const BOOTSTRAP_OBJECTS: readonly BootstrapObject[] = [
   // What everybody may choose from; none of it belongs to a tenant.
   role('system:catalog-viewer', [on(CORRAL, ['virtualmachineimages'], READ), on('scheduling.k8s.io', ['priorityclasses'], READ)]),
   role('system:auth-delegator', [on('authentication.k8s.io', ['tokenreviews'], ['create']), on('authorization.k8s.io', ['subjectaccessreviews'], ['create'])]),
-  role('system:monitoring', [paths('/healthz', '/livez', '/metrics', '/readyz')]),
+  role('system:monitoring', [paths('/healthz', '/healthz/*', '/livez', '/livez/*', '/metrics', '/readyz', '/readyz/*')]),
 
   gathering('admin'),
   gathering('edit', aggregateTo('admin')),

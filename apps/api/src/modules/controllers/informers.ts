@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
 import { qualifiedResource, type KindDefinition, type ObjectClient } from '@corral/contracts';
 import { Informer } from '@corral/reconcile';
+import { HealthChecks } from '../../platform/telemetry/health-checks.ts';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 
 /** A missed event costs at most this long. */
@@ -14,7 +15,14 @@ export class Informers implements BeforeApplicationShutdown {
   readonly #abort = new AbortController();
   #started = false;
 
-  constructor(@Inject(OBJECT_CLIENT) private readonly objects: ObjectClient) {}
+  constructor(
+    @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
+    @Inject(HealthChecks) checks: HealthChecks,
+  ) {
+    checks.add('readyz', 'informers', () => {
+      for (const [resource, informer] of this.#informers) if (!informer.hasSynced) throw new Error(`${resource} were not listed yet`);
+    });
+  }
 
   /** The copy of this kind; it fills once the process has started. */
   of<Spec, Status>(kind: KindDefinition<Spec, Status>): Informer<Spec, Status> {

@@ -36,7 +36,7 @@ export class Watches {
     const resource = qualifiedResource(selection.kind);
     const deadline = options.timeoutMs === undefined ? Infinity : Date.now() + options.timeoutMs;
     // Subscribed before history is read, so that nothing falls between the two.
-    const subscription = this.feed.subscribe(resource, selection.namespace);
+    const subscription = this.feed.subscribe(resource, selection.namespace, selection.index.field);
     try {
       let cursor: number;
       if (options.start.from === 'Existing') {

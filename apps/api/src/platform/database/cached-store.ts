@@ -131,7 +131,7 @@ export class CachedStore implements Store {
         return undefined;
       }
       const { objects, resourceVersion } = await this.store.list(kind, {});
-      const cache = new KindCache(objects, resourceVersion);
+      const cache = new KindCache(kind, objects, resourceVersion);
       for (const change of changes) cache.apply(change);
       if (!isStillWanted()) return await this.#load(kind);
       this.#kinds.set(resource, { state: 'Loaded', cache });

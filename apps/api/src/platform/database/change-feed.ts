@@ -1,8 +1,10 @@
 import { Inject, Injectable, Logger, type BeforeApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { versionExpired, type Change } from '@corral/api-machinery';
-import { Problem } from '@corral/contracts';
+import { indexedValues, versionExpired, type Change, type FieldValue } from '@corral/api-machinery';
+import { KINDS, Problem, qualifiedResource } from '@corral/contracts';
 import pg from 'pg';
+import { HealthChecks } from '../telemetry/health-checks.ts';
 import { API_CONFIG, type ApiConfig } from '../config/api-config.ts';
+import { fieldKeyOf } from './field-index.ts';
 import { PostgresStore } from './postgres-store.ts';
 import { RecentChanges } from './recent-changes.ts';
 
@@ -10,6 +12,8 @@ const BATCH = 1000;
 /** A notification that got lost costs at most this long. */
 const POLL_MS = 1_000;
 const RECONNECT_MS = 1_000;
+/** The log is read every second at the latest. */
+const STALE_MS = 15_000;
 /** A read waits this long for the feed to be as new as the database. */
 const REACH_TIMEOUT_MS = 10_000;
 /** A reader this far behind is cut off; it resumes from the log. */
@@ -38,6 +42,8 @@ export class ChangeFeed implements OnModuleInit, BeforeApplicationShutdown {
   /** The newest version NOTIFY spoke of. */
   #announced = 0;
   #isRunning = false;
+  /** When the log was last read to its end, on the monotonic clock. */
+  #readAt = -Infinity;
   #listener: pg.Client | undefined;
   #reading: Promise<void> | undefined;
   #readAgain = false;
@@ -85,9 +91,12 @@ export class ChangeFeed implements OnModuleInit, BeforeApplicationShutdown {
     this.#followers.push(follower);
   }
 
-  /** Changes after `position`, from now on: all, or those of one resource, or those of one resource in one namespace. Close it. */
-  subscribe(resource?: string, namespace?: string): ChangeSubscription {
-    const key = resource === undefined ? EVERYTHING : keyOf(resource, namespace);
+  /**
+   * Changes after `position`, from now on: all, or those of one resource, or of those the ones in one namespace or with, before
+   * or after, one value of an indexed field. Close it.
+   */
+  subscribe(resource?: string, namespace?: string, field?: FieldValue): ChangeSubscription {
+    const key = resource === undefined ? EVERYTHING : field ? `${resource}?${fieldKeyOf(field)}` : keyOf(resource, namespace);
     const group = this.#subscriptions.get(key) ?? new Set();
     this.#subscriptions.set(key, group);
     const subscription = new ChangeSubscription(
@@ -132,7 +141,7 @@ export class ChangeFeed implements OnModuleInit, BeforeApplicationShutdown {
     });
     for (const change of news) {
       const { namespace } = change.object.metadata;
-      const keys = [EVERYTHING, keyOf(change.resource, undefined), ...(namespace === undefined ? [] : [keyOf(change.resource, namespace)])];
+      const keys = [EVERYTHING, keyOf(change.resource, undefined), ...(namespace === undefined ? [] : [keyOf(change.resource, namespace)]), ...fieldKeysOf(change)];
       for (const key of keys) for (const subscription of this.#subscriptions.get(key) ?? []) subscription.push(change);
     }
   }
@@ -215,10 +224,22 @@ export class ChangeFeed implements OnModuleInit, BeforeApplicationShutdown {
         return;
       }
       this.#take(changes);
+      this.#readAt = performance.now();
       if (changes.length < BATCH) return;
     }
   }
 }
+
+const INDEXED_KINDS = new Map(KINDS.filter(({ indexedFields }) => indexedFields !== undefined).map((kind) => [qualifiedResource(kind), kind]));
+
+/** The groups of an object before and after its change: who selected it must hear that it left. */
+function fieldKeysOf({ resource, object, previous }: Change): ReadonlySet<string> {
+  const kind = INDEXED_KINDS.get(resource);
+  if (!kind) return NONE;
+  const values = [...indexedValues(kind, object), ...(previous ? indexedValues(kind, previous) : [])];
+  return new Set(values.map((value) => `${resource}?${fieldKeyOf(value)}`));
+}
+const NONE: ReadonlySet<string> = new Set();
 
 /** No resource has such a name. */
 const EVERYTHING = '*';

@@ -1,5 +1,5 @@
 import type { Change } from '@corral/api-machinery';
-import type { KubeObject } from '@corral/contracts';
+import { leases, type KindDefinition, type KubeObject } from '@corral/contracts';
 import fc from 'fast-check';
 import { KindCache } from './kind-cache.ts';
 import { RecentChanges } from './recent-changes.ts';
@@ -7,6 +7,13 @@ import { weightOf } from './weight.ts';
 
 const object = (namespace: string, name: string, labels: Record<string, string>, resourceVersion: number): KubeObject =>
   ({ apiVersion: 'v1', kind: 'Thing', metadata: { namespace, name, labels, resourceVersion: String(resourceVersion) } }) as unknown as KubeObject;
+
+/** Found by their size, as machines are by their node. */
+const THINGS: KindDefinition = {
+  ...(leases as KindDefinition),
+  indexedFields: ['spec.size'],
+  selectableFields: { 'spec.size': ({ spec }) => (spec as { readonly size?: string } | undefined)?.size ?? '' },
+};
 
 const NAMESPACES = ['a', 'a-b', 'b'];
 const step = fc.record({
@@ -31,7 +38,7 @@ describe('KindCache', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), fc.array(query, { maxLength: 10 }), (steps, queries) => {
         const table = new Map<string, KubeObject>();
-        const cache = new KindCache([], 0);
+        const cache = new KindCache(THINGS, [], 0);
         steps.forEach(({ namespace, name, labels, isDeletion }, index) => {
           const key = `${namespace}/${name}`;
           if (isDeletion && !table.has(key)) return;
@@ -63,9 +70,34 @@ describe('KindCache', () => {
     );
   });
 
+  it('finds by an indexed field what has that value now, in order, whatever it had before', () => {
+    const sized = step.chain((one) => fc.constantFrom(undefined, 'small', 'large').map((size) => ({ ...one, size })));
+    fc.assert(
+      fc.property(fc.array(sized, { maxLength: 60 }), (steps) => {
+        const table = new Map<string, KubeObject>();
+        const cache = new KindCache(THINGS, [], 0);
+        steps.forEach(({ namespace, name, isDeletion, size }, index) => {
+          const uid = `${namespace}/${name}`;
+          if (isDeletion && !table.has(uid)) return;
+          const next = { ...object(namespace, name, {}, index + 1), spec: size === undefined ? {} : { size } };
+          const one = { ...next, metadata: { ...next.metadata, uid } };
+          cache.apply({ resourceVersion: index + 1, type: isDeletion ? 'DELETED' : 'MODIFIED', resource: 'things', object: one, previous: table.get(uid) });
+          if (isDeletion) table.delete(uid);
+          else table.set(uid, one);
+        });
+        for (const value of ['small', 'large']) {
+          const everything = cache.list({}).objects;
+          const { objects } = cache.list({ field: { field: 'spec.size', value } });
+          expect(objects).toEqual(everything.filter(({ spec }) => (spec as { size?: string }).size === value));
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   it('leaves out changes its copy was made after', () => {
     const newer = object('a', 'x', {}, 7);
-    const cache = new KindCache([newer], 9);
+    const cache = new KindCache(THINGS, [newer], 9);
     cache.apply({ resourceVersion: 5, type: 'DELETED', resource: 'things', object: newer, previous: newer });
     expect(cache.get('a', 'x')).toBe(newer);
   });

@@ -13,6 +13,7 @@ import { randomUUID } from 'node:crypto';
 import { Watches } from '../../modules/resources/watches.ts';
 import type { ApiConfig } from '../config/api-config.ts';
 import { CachedStore } from './cached-store.ts';
+import { HealthChecks } from '../telemetry/health-checks.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { PostgresStore } from './postgres-store.ts';
 import { Sql } from './sql.ts';
@@ -36,7 +37,7 @@ async function startProcess(maxCacheWeight?: number): Promise<Process> {
   const config = { databaseUrl: postgres.url } as ApiConfig;
   const sql = new Sql(config);
   const store = new PostgresStore(sql);
-  const feed = new ChangeFeed(store, config);
+  const feed = new ChangeFeed(store, config, new HealthChecks());
   const cached = new CachedStore(store, feed, maxCacheWeight);
   await feed.onModuleInit();
   const stop = async (): Promise<void> => {

@@ -1,7 +1,8 @@
 import { Global, Module } from '@nestjs/common';
 import { HealthController } from './health.controller.ts';
+import { HealthChecks } from './health-checks.ts';
 import { RequestMetrics } from './request-metrics.ts';
 
 @Global()
-@Module({ controllers: [HealthController], providers: [RequestMetrics], exports: [RequestMetrics] })
+@Module({ controllers: [HealthController], providers: [HealthChecks, RequestMetrics], exports: [HealthChecks, RequestMetrics] })
 export class TelemetryModule {}
