@@ -53,6 +53,7 @@ export interface SimulationResult {
   /** With every role in one process, as by default. */
   readonly single: Rest;
   readonly agentFailures: Readonly<Record<string, number>>;
+  readonly complaints: Readonly<Record<string, number>>;
 }
 
 const NAMESPACE = 'simulation';
@@ -126,6 +127,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       split,
       single,
       agentFailures: await failuresOf(agents),
+      complaints: stack.complaints(),
     };
   } finally {
     watching.abort();

@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { HttpObjectClient } from '@corral/client';
 import { startObjectStore, startPostgres, startRedis } from '@corral/embedded';
 import getPort from 'get-port';
+import { z } from 'zod';
 
 export interface StackProcess {
   readonly name: string;
@@ -26,6 +27,8 @@ export interface SimulationStack {
   /** One more process of it, with the roles named. */
   start(name: string, options: { readonly roles: string; readonly port?: number; readonly nodeArguments?: readonly string[] }): Promise<StackProcess>;
   client(of: StackProcess): HttpObjectClient;
+  /** Warnings and errors the processes logged, counted by message. */
+  complaints(): Readonly<Record<string, number>>;
   stop(): Promise<void>;
 }
 
@@ -45,6 +48,18 @@ export async function startStack(root: string): Promise<SimulationStack> {
     nodeToken,
     postgresPid: Number(readFileSync(join(home, 'postgres/data/postmaster.pid'), 'utf8').split('\n')[0]),
     client: ({ url }) => new HttpObjectClient({ baseUrl: url, token: adminToken, deadlineMs: 120_000 }),
+    complaints() {
+      const counts: Record<string, number> = {};
+      for (const { name } of processes) {
+        for (const line of readFileSync(join(home, `${name}.log`), 'utf8').split('\n')) {
+          const { data } = LogLine.safeParse(jsonOf(line));
+          if (!data) continue;
+          const what = `${name}: ${data.msg}${data.err ? `: ${data.err.message.slice(0, 200)}` : ''}`;
+          counts[what] = (counts[what] ?? 0) + 1;
+        }
+      }
+      return counts;
+    },
     async start(name, { roles, port: wanted, nodeArguments = [] }) {
       const port = wanted ?? (await getPort());
       const url = `http://127.0.0.1:${port}`;
@@ -90,6 +105,16 @@ export async function startStack(root: string): Promise<SimulationStack> {
       rmSync(home, { recursive: true, force: true });
     },
   };
+}
+
+const LogLine = z.object({ level: z.number().min(40), msg: z.string().default(''), err: z.object({ message: z.string() }).optional() });
+
+function jsonOf(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
 }
 
 async function untilReady(url: string, child: ChildProcess, logFile: string): Promise<void> {

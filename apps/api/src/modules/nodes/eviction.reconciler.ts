@@ -27,6 +27,7 @@ export class EvictionReconciler implements Reconciler {
     on(virtualMachineSnapshots, () => []),
   ];
   /** Node → what was seen of it, and when: a taint, or that it is gone. */
+  readonly #boundTo: (nodeName: string) => readonly VirtualMachine[];
   readonly #seen = new Map<string, ReadonlyMap<string, number>>();
 
   constructor(
@@ -39,6 +40,7 @@ export class EvictionReconciler implements Reconciler {
     @Inject(Reconcilers) reconcilers: Reconcilers,
     @Optional() private readonly timers: Pick<Timers, 'now'> = systemTimers,
   ) {
+    this.#boundTo = informers.of(virtualMachines).index(({ spec }) => spec?.nodeName);
     reconcilers.add(this);
   }
 
@@ -46,8 +48,8 @@ export class EvictionReconciler implements Reconciler {
     const node = this.informers.of(nodes).get(undefined, name);
     const taints = noExecuteTaints(node);
     const seen = this.#see(name, taints);
-    const bound = this.informers.of(virtualMachines).list().filter(({ spec }) => spec?.nodeName === name);
-    if (taints.length === 0 || bound.length === 0) return DONE;
+    const bound = taints.length === 0 ? [] : this.#boundTo(name);
+    if (bound.length === 0) return DONE;
 
     let nextMs = Infinity;
     for (const vm of bound) {

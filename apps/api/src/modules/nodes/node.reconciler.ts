@@ -1,6 +1,6 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
 import { systemClock } from '@corral/base';
-import { findCondition, leases, NODE_LEASE_NAMESPACE, nodes, virtualMachines, type Lease, type Node, type ObjectClient, type ObjectKey } from '@corral/contracts';
+import { findCondition, leases, NODE_LEASE_NAMESPACE, nodes, virtualMachines, type Lease, type Node, type ObjectClient, type ObjectKey, type VirtualMachine } from '@corral/contracts';
 import { EventRecorder, systemTimers, type ReconcileResult, type Timers } from '@corral/reconcile';
 import { API_CONFIG, type ApiConfig } from '../../platform/config/api-config.ts';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
@@ -36,6 +36,7 @@ export class NodeReconciler implements Reconciler {
     on(virtualMachines, (_key, vm) => (vm?.spec?.nodeName === undefined ? [] : [{ namespace: '', name: vm.spec.nodeName }])),
   ];
   readonly #leases = new Map<string, SeenLease>();
+  readonly #boundTo: (nodeName: string) => readonly VirtualMachine[];
   readonly #rate: EvictionRate;
 
   constructor(
@@ -47,6 +48,7 @@ export class NodeReconciler implements Reconciler {
     @Inject(Reconcilers) reconcilers: Reconcilers,
     @Optional() private readonly timers: Pick<Timers, 'now'> = systemTimers,
   ) {
+    this.#boundTo = informers.of(virtualMachines).index(({ spec }) => spec?.nodeName);
     this.#rate = new EvictionRate(config.evictedNodesPerMinute);
     reconcilers.add(this);
   }
@@ -133,8 +135,7 @@ export class NodeReconciler implements Reconciler {
 
   async #reportMachinesLost(nodeName: string): Promise<void> {
     const machines = this.informers.of(virtualMachines);
-    for (const vm of machines.list()) {
-      if (vm.spec?.nodeName !== nodeName) continue;
+    for (const vm of this.#boundTo(nodeName)) {
       const status = lostMachineStatus(vm.status, nodeName, systemClock.now());
       if (!status) continue;
       const written = await this.objects.replaceStatus(virtualMachines, { ...vm, status });

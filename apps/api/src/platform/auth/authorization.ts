@@ -74,7 +74,7 @@ export function socketAttributes(attributes: RequestAttributes): RequestAttribut
 
 const HEALTH = ['/livez', '/readyz', '/healthz', '/version'];
 /** Everything the API itself serves; what is left are the console's files, which hold no secret. */
-const API_ROOTS = ['api', 'apis', 'openapi', 'metrics', 'auth', 'live', 'admin'];
+const API_ROOTS = ['api', 'apis', 'openapi', 'metrics', 'livez', 'readyz', 'healthz', 'auth', 'live', 'admin'];
 
 function isOpenToAll({ verb, path }: { verb: string; path: string }): boolean {
   if (HEALTH.includes(path)) return true;

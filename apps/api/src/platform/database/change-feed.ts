@@ -53,7 +53,12 @@ export class ChangeFeed implements OnModuleInit, BeforeApplicationShutdown {
   constructor(
     @Inject(PostgresStore) private readonly store: PostgresStore,
     @Inject(API_CONFIG) private readonly config: ApiConfig,
+    @Inject(HealthChecks) checks: HealthChecks,
   ) {
+    checks.add('readyz', 'database', () => this.store.currentVersion());
+    checks.add('readyz', 'change-feed', () => {
+      if (!this.#isRunning || performance.now() - this.#readAt > STALE_MS) throw new Error('the change log cannot be read');
+    });
     store.onSettled((commit) => {
       if (!this.#isRunning) return;
       // Where others wrote before us, their changes come first.
