@@ -23,6 +23,7 @@ export type Session = Authenticated & { readonly parent: Credential | undefined 
 @Injectable()
 export class AccessTokens implements OnModuleInit {
   readonly #cache = new Map<string, Cached>();
+  readonly #lookups = new Map<string, Promise<Cached>>();
 
   constructor(
     @Inject(Database) private readonly database: Database,
@@ -78,16 +79,30 @@ export class AccessTokens implements OnModuleInit {
     return row?.kind === 'Session' ? row.id : undefined;
   }
 
+  /** One question for all requests that wait for its answer: a thousand nodes share one token. */
+  #lookUp(key: string, digest: Uint8Array<ArrayBuffer>): Promise<Cached> {
+    const lookup = (async () => {
+      try {
+        const row = await this.database.accessToken.findUnique({ where: { digest } });
+        const cached: Cached = { found: row ? { ...sessionOfRow(row), kind: row.kind } : undefined, until: Date.now() + CACHE_MS };
+        if (this.#cache.size >= MAX_CACHED) this.#cache.clear();
+        this.#cache.set(key, cached);
+        return cached;
+      } finally {
+        this.#lookups.delete(key);
+      }
+    })();
+    this.#lookups.set(key, lookup);
+    return lookup;
+  }
+
   async #find(secret: string): Promise<Cached['found']> {
     const digest = digestOf(secret);
     const key = keyOf(digest);
     const now = Date.now();
     let cached = this.#cache.get(key);
     if (!cached || cached.until < now) {
-      const row = await this.database.accessToken.findUnique({ where: { digest } });
-      cached = { found: row ? { ...sessionOfRow(row), kind: row.kind } : undefined, until: now + CACHE_MS };
-      if (this.#cache.size >= MAX_CACHED) this.#cache.clear();
-      this.#cache.set(key, cached);
+      cached = await (this.#lookups.get(key) ?? this.#lookUp(key, digest));
     }
     const { found } = cached;
     const expiresAt = found?.credential.expiresAt;
