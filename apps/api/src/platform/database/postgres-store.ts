@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { versionExpired, versionNotReached, type Change, type Store, type StoredPage, type StoreQuery, type Write } from '@corral/api-machinery';
 import { qualifiedResource, type KindDefinition, type KubeObject } from '@corral/contracts';
 import { z } from 'zod';
@@ -43,12 +43,20 @@ const COMPACT_AT_ONCE = 5_000;
 /** The Store in PostgreSQL: each read is one statement, so one round trip and one snapshot; writes go in batches. */
 @Injectable()
 export class PostgresStore implements Store {
+  readonly #logger = new Logger(PostgresStore.name);
   readonly #writes: WriteBatches;
   readonly #listeners: ((commit: Commit | undefined) => void)[] = [];
 
   constructor(@Inject(Sql) private readonly sql: Sql) {
     this.#writes = new WriteBatches(sql, (commit) => {
-      for (const listener of this.#listeners) listener(commit);
+      for (const listener of this.#listeners) {
+        try {
+          listener(commit);
+        } catch (error) {
+          // What is written is written, whoever fails to take note.
+          this.#logger.error({ err: error }, 'A commit could not be told of');
+        }
+      }
     });
   }
 

@@ -16,7 +16,7 @@ import { CachedStore } from './cached-store.ts';
 import { HealthChecks } from '../telemetry/health-checks.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { PostgresStore } from './postgres-store.ts';
-import { Sql } from './sql.ts';
+import { Sql, type Statement } from './sql.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../../../..');
 const LEASES = leases as unknown as KindDefinition;
@@ -33,9 +33,19 @@ let postgres: EmbeddedPostgres;
 let home: string;
 const processes: Process[] = [];
 
-async function startProcess(maxCacheWeight?: number): Promise<Process> {
+/** A connection over which the change log can be cut off. */
+class InterruptedSql extends Sql {
+  /** While it is there, reading the log waits for it. */
+  interruption: Promise<void> | undefined;
+
+  override async query(statement: Statement): Promise<unknown[]> {
+    if ('name' in statement && statement.name.startsWith('corral-changes')) await this.interruption;
+    return super.query(statement);
+  }
+}
+
+async function startProcess(maxCacheWeight?: number, sql = new Sql({ databaseUrl: postgres.url } as ApiConfig)): Promise<Process> {
   const config = { databaseUrl: postgres.url } as ApiConfig;
-  const sql = new Sql(config);
   const store = new PostgresStore(sql);
   const feed = new ChangeFeed(store, config, new HealthChecks());
   const cached = new CachedStore(store, feed, maxCacheWeight);
@@ -200,6 +210,36 @@ describe('forgetting history', () => {
     expect(versionOf(await write)).toBe(current + 1);
     await expect(cached.changesAfter(oldest - 1, 10)).rejects.toMatchObject({ code: 'version.expired' });
     expect(await cached.changesAfter(oldest, 100)).toHaveLength(11);
+  }, 30_000);
+
+  it('makes a process that had not read it begin anew, and tell its watchers', async () => {
+    const [{ store }] = processes as [Process];
+    const sql = new InterruptedSql({ databaseUrl: postgres.url } as ApiConfig);
+    const { cached, watches } = await startProcess(undefined, sql);
+    const namespace = await newNamespace();
+    const [kept, changed] = await Promise.all(['kept', 'changed', 'gone'].map((name) => store.create(LEASES, lease(namespace, name))));
+    const { resourceVersion, objects } = await cached.list(LEASES, { namespace });
+    expect(objects).toHaveLength(3);
+    const watching = (async () => {
+      const options = { start: { from: 'Version', version: resourceVersion }, marksInitialEnd: false, bookmarkEveryMs: 60_000, signal: new AbortController().signal } as const;
+      for await (const item of watches.watch(new Selection(LEASES, { namespace }), options)) throw new Error(`was told ${JSON.stringify(item)}`);
+    })();
+    const watched = expect(watching).rejects.toMatchObject({ code: 'version.expired' });
+
+    const { promise, resolve: reconnect } = Promise.withResolvers<undefined>();
+    sql.interruption = promise;
+    const gone = objects.find(({ metadata }) => metadata.name === 'gone') as KubeObject;
+    await Promise.all([store.update(LEASES, changed as KubeObject, held(changed as KubeObject, 'somebody')), store.remove(LEASES, gone, gone), store.create(LEASES, lease(namespace, 'new'))]);
+    await store.compactChanges(new Date(Date.now() + 3_600_000));
+    const late = cached.list(LEASES, { namespace });
+    sql.interruption = undefined;
+    reconnect(undefined);
+
+    const expected = await store.list(LEASES, { namespace });
+    expect((await late).objects).toEqual(expected.objects);
+    expect(expected.objects.map(({ metadata }) => metadata.name)).toEqual(['changed', 'kept', 'new']);
+    expect(await cached.get(LEASES, namespace, 'kept')).toEqual(kept);
+    await watched;
   }, 30_000);
 
   it('keeps what is younger', async () => {

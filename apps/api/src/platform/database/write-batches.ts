@@ -83,16 +83,16 @@ export class WriteBatches {
     await new Promise<void>((resolve) => setImmediate(resolve));
     while (this.#waiting.length > 0) {
       const batch = this.#take();
-      await this.#carryOut(batch).catch(async (error: unknown) => {
-        // What the server said of the statement may be about one transaction; the others must not fail with it.
-        const isAboutContent = !(error instanceof Problem) && batch.length > 1;
-        if (isAboutContent) this.#logger.warn({ err: error }, 'A batch of writes was refused as a whole; sending them one by one');
-        for (const transaction of batch) {
-          if (isAboutContent) await this.#carryOut([transaction]).catch((refusal: unknown) => transaction.reject(refusalByServer(refusal)));
-          else transaction.reject(refusalByServer(error));
-        }
-        this.#onSettled(undefined);
-      });
+      const failure = await this.#carryOut(batch);
+      if (failure === undefined) continue;
+      // What the server said of the statement may be about one transaction; the others must not fail with it.
+      if (batch.length > 1 && !(failure instanceof Problem)) {
+        this.#logger.debug(`A batch of writes was refused as a whole, and is sent one by one: ${failure instanceof Error ? failure.message : ''}`);
+        for (const transaction of batch) refuse([transaction], await this.#carryOut([transaction]));
+      } else {
+        refuse(batch, failure);
+      }
+      this.#onSettled(undefined);
     }
     this.#isSending = false;
   }
@@ -123,10 +123,21 @@ export class WriteBatches {
     return batch;
   }
 
-  async #carryOut(batch: readonly Transaction[]): Promise<void> {
+  /** Answers why nothing is known to be written, if that is so. */
+  async #carryOut(batch: readonly Transaction[]): Promise<unknown> {
     let place = -1;
     const texts = batch.flatMap(({ texts }, unit) => texts.map((text) => `{"place":${(place += 1)},"unit":${unit},${text}`));
-    const rows = Rows.parse(await this.#sql.query({ name: 'corral-write', text: STATEMENT, values: [`[${texts.join()}]`] }));
+    let rows: z.output<typeof Rows>;
+    try {
+      rows = Rows.parse(await this.#sql.query({ name: 'corral-write', text: STATEMENT, values: [`[${texts.join()}]`] }));
+    } catch (error) {
+      return error;
+    }
+    this.#conclude(batch, rows);
+    return undefined;
+  }
+
+  #conclude(batch: readonly Transaction[], rows: z.output<typeof Rows>): void {
     const changes: Change[] = [];
     const written = new Map<string, Change>();
     let at = 0;
@@ -162,6 +173,10 @@ export class WriteBatches {
       return true;
     });
   }
+}
+
+function refuse(batch: readonly Transaction[], failure: unknown): void {
+  for (const { reject } of failure === undefined ? [] : batch) reject(refusalByServer(failure));
 }
 
 const STATEMENT = 'SELECT outcome, version::text, base::text FROM corral_write($1::json)';
