@@ -5,11 +5,13 @@ import { Authorizer } from './authorization.ts';
 import { Credentials } from './credentials.ts';
 import { LiveObjects } from './live-objects.ts';
 import { OpenConnections } from './open-connections.ts';
+import { OpenIdController } from './open-id.controller.ts';
 import { OpenIdProvider } from './open-id-provider.ts';
 import { OpenIdTokens } from './open-id-tokens.ts';
 import { PolicyCopy } from './policy-copy.ts';
 import { RequestGate } from './request-gate.ts';
 import { ServiceAccountTokens } from './service-account-tokens.ts';
+import { SessionCookies } from './session-cookies.ts';
 import { SessionsController } from './sessions.controller.ts';
 import { SigningKeys } from './signing-keys.ts';
 import { Tickets } from './tickets.ts';
@@ -17,10 +19,10 @@ import { UPGRADE_GATE } from './upgrade-gate.ts';
 
 @Global()
 @Module({
-  controllers: [SessionsController],
+  controllers: [SessionsController, OpenIdController],
   providers: [
     LiveObjects, AccessTokens, ApiKeys, SigningKeys, ServiceAccountTokens, OpenIdProvider, OpenIdTokens, Credentials,
-    PolicyCopy, Authorizer, Tickets, OpenConnections, RequestGate, { provide: UPGRADE_GATE, useExisting: RequestGate },
+    PolicyCopy, Authorizer, Tickets, SessionCookies, OpenConnections, RequestGate, { provide: UPGRADE_GATE, useExisting: RequestGate },
   ],
   exports: [PolicyCopy, Authorizer, Credentials, ServiceAccountTokens, SigningKeys, Tickets, OpenConnections, RequestGate, UPGRADE_GATE],
 })

@@ -6,6 +6,7 @@ import { isInScope } from './credential-scope.ts';
 import { isAllowedToNode } from './node-authorizer.ts';
 import { OpenConnections } from './open-connections.ts';
 import { PolicyCopy } from './policy-copy.ts';
+import { guardOf } from './route-guards.ts';
 import { ADMIN_GROUP, AUTHENTICATED_GROUP, type Actor, type Identity, type User } from './user.ts';
 
 /**
@@ -25,7 +26,7 @@ export class Authorizer {
     const attributes = asGet(asked);
     if (user.credential?.scope && !isInScope(user.credential.scope, attributes)) return NOT_ALLOWED;
     if (user.groups.includes(ADMIN_GROUP)) return allowed(`allowed to group "${ADMIN_GROUP}"`);
-    if (!attributes.isResource && (isOpenToAll(attributes) || (user.groups.includes(AUTHENTICATED_GROUP) && isOpenToUsers(attributes.path)))) return allowed('open');
+    if (!attributes.isResource && isOpen(user, attributes)) return allowed('open');
     if (isAllowedToNode(user, attributes)) return allowed('allowed to nodes');
     return this.copy.policy.allows(user, attributes);
   }
@@ -72,15 +73,7 @@ export function socketAttributes(attributes: RequestAttributes): RequestAttribut
   return attributes.isResource && attributes.subresource !== '' ? { ...attributes, verb: 'create' } : attributes;
 }
 
-const HEALTH = ['/livez', '/readyz', '/healthz', '/version'];
-/** Everything the API itself serves; what is left are the console's files, which hold no secret. */
-const API_ROOTS = ['api', 'apis', 'openapi', 'metrics', 'livez', 'readyz', 'healthz', 'auth', 'live', 'admin'];
-
-function isOpenToAll({ verb, path }: { verb: string; path: string }): boolean {
-  if (HEALTH.includes(path)) return true;
-  if (path === '/auth/sessions') return verb === 'post' || verb === 'delete';
-  return (verb === 'get' || verb === 'head') && !API_ROOTS.includes(path.split('/').find((part) => part !== '') ?? '');
+function isOpen(user: Identity, { verb, path }: { readonly verb: string; readonly path: string }): boolean {
+  const guard = guardOf(verb, path);
+  return guard === 'Open' || (guard === 'Authenticated' && user.groups.includes(AUTHENTICATED_GROUP));
 }
-
-/** What is behind `/live` is checked per watch, and a ticket gives no right that its owner has not. */
-const isOpenToUsers = (path: string): boolean => ['/auth/session', '/auth/tickets', '/live'].includes(path);

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { fastifyCookie } from '@fastify/cookie';
 import { Inject, Injectable } from '@nestjs/common';
 import { requestAttributes, type RequestAttributes } from '@corral/api-machinery';
 import { Problem, toStatus } from '@corral/contracts';
@@ -14,11 +13,11 @@ import type { Credential } from './credential.ts';
 import { Credentials } from './credentials.ts';
 import { impersonationOf } from './impersonation.ts';
 import { OpenConnections } from './open-connections.ts';
+import { sessionOf } from './session-cookies.ts';
 import { Tickets } from './tickets.ts';
 import type { AdmittedUpgrade, UpgradeGate } from './upgrade-gate.ts';
 import { ANONYMOUS, AUTHENTICATED_GROUP, type Identity, type User } from './user.ts';
 
-export const SESSION_COOKIE = 'corral_session';
 const BEARER_SUBPROTOCOL = 'base64url.bearer.authorization.k8s.io.';
 /** RFC 6455, 7.4.1: policy violation. */
 const NOT_ALLOWED = 1008;
@@ -151,10 +150,6 @@ function bearerOf(authorization: string | undefined): string | undefined {
   const match = /^Bearer\s+(\S+)\s*$/i.exec(authorization);
   if (!match) throw unauthenticated();
   return match[1];
-}
-
-export function sessionOf(headers: IncomingHttpHeaders): string | undefined {
-  return headers.cookie === undefined ? undefined : fastifyCookie.parse(headers.cookie)[SESSION_COOKIE];
 }
 
 function isFromConsole(headers: IncomingHttpHeaders): boolean {

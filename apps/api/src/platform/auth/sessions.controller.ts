@@ -1,17 +1,16 @@
 import { Controller, Delete, Get, HttpCode, Body, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
-import { fastifyCookie } from '@fastify/cookie';
 import { malformed } from '@corral/api-machinery';
 import { Problem } from '@corral/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { Describe } from '../http/describe.ts';
 import { AccessTokens } from './access-tokens.ts';
-import { credentialId, type Credential } from './credential.ts';
+import { credentialId } from './credential.ts';
 import { Credentials } from './credentials.ts';
 import { OpenConnections } from './open-connections.ts';
-import { SESSION_COOKIE, sessionOf } from './request-gate.ts';
+import { endedCookie, SessionCookies, sessionOf } from './session-cookies.ts';
 import { SIGN_IN_LIFETIME_MS, Tickets, WEBSOCKET_LIFETIME_MS } from './tickets.ts';
-import type { Authenticated, Identity, User } from './user.ts';
+import type { Authenticated, User } from './user.ts';
 
 const SignIn = z.union([z.strictObject({ token: z.string().min(1) }), z.strictObject({ code: z.string().min(1) })]);
 
@@ -20,6 +19,7 @@ const SignIn = z.union([z.strictObject({ token: z.string().min(1) }), z.strictOb
 export class SessionsController {
   constructor(
     @Inject(AccessTokens) private readonly tokens: AccessTokens,
+    @Inject(SessionCookies) private readonly cookies: SessionCookies,
     @Inject(Tickets) private readonly tickets: Tickets,
     @Inject(Credentials) private readonly credentials: Credentials,
     @Inject(OpenConnections) private readonly connections: OpenConnections,
@@ -33,7 +33,7 @@ export class SessionsController {
     const found = 'token' in sent.data ? await this.credentials.authenticate(sent.data.token) : await this.#redeem(sent.data.code);
     if (!found) throw new Problem('request.unauthenticated', 'the token or code is not valid, or no longer');
     const { name, groups } = found.identity;
-    const expiresAt = await this.#begin(found.identity, found.credential, request, reply);
+    const expiresAt = await this.cookies.begin(found.identity, found.credential, request, reply);
     return { user: { name, groups }, expiresAt };
   }
 
@@ -42,7 +42,7 @@ export class SessionsController {
   async followLink(@Query('code') code: string | undefined, @Req() request: FastifyRequest, @Res() reply: FastifyReply) {
     const found = code === undefined ? undefined : await this.#redeem(code);
     if (!found) return reply.redirect('/?sign-in=expired', 303);
-    await this.#begin(found.identity, found.credential, request, reply);
+    await this.cookies.begin(found.identity, found.credential, request, reply);
     return reply.header('referrer-policy', 'no-referrer').redirect('/', 303);
   }
 
@@ -69,7 +69,7 @@ export class SessionsController {
       const id = await this.tokens.endSession(secret);
       if (id !== undefined) this.connections.endAll(credentialId({ ref: { type: 'Session', id } }));
     }
-    void reply.header('set-cookie', cookie(request, '', 0));
+    void reply.header('set-cookie', endedCookie(request));
   }
 
   @Post('auth/tickets')
@@ -95,27 +95,9 @@ export class SessionsController {
     const found = await this.tickets.redeem(code, isSignIn);
     return found?.credential && (await this.credentials.isValid(found.credential)) ? { identity: found.identity, credential: found.credential } : undefined;
   }
-
-  async #begin(identity: Identity, parent: Credential | undefined, request: FastifyRequest, reply: FastifyReply): Promise<Date> {
-    const { secret, expiresAt } = await this.tokens.createSession(identity, parent);
-    // From here on it is them who signed in.
-    request.user = { ...identity, ...(parent ? { credential: parent } : {}), via: 'Token' };
-    void reply.header('set-cookie', cookie(request, secret, Math.max(1, Math.ceil((expiresAt.getTime() - Date.now()) / 1000)))).header('cache-control', 'no-store');
-    return expiresAt;
-  }
 }
 
 const isSignIn = (purpose: string): boolean => purpose === 'SignIn';
 
 /** What is stored is what was granted; `system:authenticated` is added again at every request. */
 const withoutAuthenticated = (user: User): User => ({ ...user, groups: user.groups.filter((group) => group !== 'system:authenticated') });
-
-function cookie(request: FastifyRequest, value: string, maxAgeSeconds: number): string {
-  return fastifyCookie.serialize(SESSION_COOKIE, value, {
-    httpOnly: true,
-    sameSite: 'strict',
-    secure: request.protocol === 'https',
-    path: '/',
-    maxAge: maxAgeSeconds,
-  });
-}

@@ -10,6 +10,7 @@ import type { ApiConfig } from '../config/api-config.ts';
 import { OpenConnections } from '../auth/open-connections.ts';
 import { PolicyCopy } from '../auth/policy-copy.ts';
 import { RequestGate } from '../auth/request-gate.ts';
+import { requireDeclaredGuard } from '../auth/route-guards.ts';
 import { AuditLog } from '../audit/audit-log.ts';
 import type { AuditedRequest } from '../audit/audit-record.ts';
 import { ClientAddresses } from '../audit/client-address.ts';
@@ -145,6 +146,7 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
     done();
   });
   fastify.addHook('onRoute', (route) => {
+    for (const method of [route.method].flat()) requireDeclaredGuard(method, route.url);
     const isWrite = ![route.method].flat().every((method) => method === 'GET' || method === 'HEAD');
     if (!isWrite || !route.url.startsWith(`/apis/${RBAC_GROUP}/`)) return;
     // Whoever changes rights is answered when this process decides by them; the write is done, so its answer waits for no more.

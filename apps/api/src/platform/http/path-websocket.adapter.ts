@@ -5,6 +5,7 @@ import { AbstractWsAdapter } from '@nestjs/websockets';
 import { Problem, toStatus } from '@corral/contracts';
 import type { WebSocket } from 'ws';
 import type { UpgradeGate } from '../auth/upgrade-gate.ts';
+import { requireDeclaredGuard } from '../auth/route-guards.ts';
 import { GatewayServer, type GatewayOptions, type UpgradeRequest } from './gateway-server.ts';
 import { parseTarget } from './request-target.ts';
 import type { RouteCatalogue } from './route-catalogue.ts';
@@ -31,6 +32,7 @@ export class PathWebSocketAdapter extends AbstractWsAdapter {
   }
 
   override create(_port: number, options: GatewayOptions): GatewayServer {
+    requireDeclaredGuard('GET', options.path);
     const server = new GatewayServer(options);
     this.#servers.push(server);
     this.catalogue.add('GET', options.path, options.description, true);
