@@ -139,17 +139,18 @@ describe('how it is read', () => {
   });
 
   it('by namespace, by who, by what, by outcome, by time', async () => {
-    await api.request('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'other' } });
+    const other = `other-${Date.now()}`;
+    await api.request('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: other } });
     const start = new Date().toISOString();
-    const made = await api.request('POST', '/api/v1/namespaces/other/secrets', secret('there'));
+    const made = await api.request('POST', `/api/v1/namespaces/${other}/secrets`, secret('there'));
     await recordOf(made.headers.get('x-request-id'));
-    const there = await api.request('GET', '/apis/audit.corral.dev/v1/namespaces/other/auditevents');
+    const there = await api.request('GET', `/apis/audit.corral.dev/v1/namespaces/${other}/auditevents`);
     expect(there.body.items.map((item) => [(item as AuditEvent).verb, (item as AuditEvent).objectRef?.resource])).toEqual([['create', 'secrets'], ['create', 'namespaces']]);
     expect((await records('?fieldSelector=user.username=system:node,decision!=Denied'))).toEqual([]);
     expect((await records('?fieldSelector=responseStatus.code=403')).length).toBeGreaterThan(0);
     expect((await records(`?since=${start}&fieldSelector=objectRef.resource=secrets`)).map(({ objectRef }) => objectRef?.name)).toEqual(['there']);
     const [{ metadata: { name = '' } = {} } = {}] = there.body.items;
-    expect((await api.request('GET', `/apis/audit.corral.dev/v1/namespaces/other/auditevents/${name}`)).body).toMatchObject({ kind: 'AuditEvent', objectRef: { name: 'there' } });
+    expect((await api.request('GET', `/apis/audit.corral.dev/v1/namespaces/${other}/auditevents/${name}`)).body).toMatchObject({ kind: 'AuditEvent', objectRef: { name: 'there' } });
     expect((await api.request('GET', `/apis/audit.corral.dev/v1/namespaces/default/auditevents/${name}`)).status).toBe(404);
   });
 

@@ -61,10 +61,11 @@ export class AuditLog {
     this.#schedule(GATHER_MS);
   }
 
-  /** Resolves when everything noted so far is written, or writing it failed. */
+  /** Resolves when everything noted so far is written; rejects when writing it failed. */
   async flushed(): Promise<void> {
-    await this.#writing;
-    await this.#write();
+    // One that is under way may have begun before the last record came.
+    await this.#writing?.catch(() => undefined);
+    await this.#drain();
   }
 
   #whyNot({ decision, credential, at }: AuditRecord): string | undefined {
@@ -79,23 +80,24 @@ export class AuditLog {
   }
 
   #schedule(delayMs: number): void {
-    if (this.#timer || this.#writing) return;
+    if (this.#timer) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#writing = this.#write()
-        .then(
-          () => GATHER_MS,
-          (error: unknown) => {
-            this.#logger.warn({ err: error, waiting: this.#records.length }, 'The audit log cannot be written; trying again');
-            return RETRY_MS;
-          },
-        )
-        .then((nextMs) => {
-          this.#writing = undefined;
-          if (this.#records.length > 0) this.#schedule(nextMs);
-        });
+      this.#drain().then(
+        () => this.#records.length > 0 && this.#schedule(GATHER_MS),
+        (error: unknown) => {
+          this.#logger.warn({ err: error, waiting: this.#records.length }, 'The audit log cannot be written; trying again');
+          this.#schedule(RETRY_MS);
+        },
+      );
     }, delayMs);
     this.#timer.unref();
+  }
+
+  /** One writer at a time: two would write the same records, and forget others. */
+  #drain(): Promise<void> {
+    this.#writing ??= this.#write().finally(() => (this.#writing = undefined));
+    return this.#writing;
   }
 
   async #write(): Promise<void> {

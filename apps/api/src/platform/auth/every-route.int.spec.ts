@@ -14,7 +14,7 @@ const OPEN_TO_NOBODY_IN_PARTICULAR = [
   // Whoever watches over the process holds no token.
   ...read('/livez', '/readyz', '/healthz', '/version'),
   // How one becomes somebody, and stops being it.
-  ...read('/sign-in'),
+  ...read('/sign-in', '/auth/methods', '/auth/oidc/start', '/auth/oidc/callback'),
   'POST /auth/sessions',
   'DELETE /auth/sessions',
   // Whoever verifies a service account's token elsewhere: public keys.

@@ -35,7 +35,8 @@ async function startProvider(port: number, redirectUri: string, keys: readonly S
       claims: () => ({ sub: id, groups: [`team-${id}`, 'everybody'], department: id === 'mallory' ? 'elsewhere' : 'engineering' }),
     }),
   });
-  const server = createServer(provider.callback()).listen(port, '127.0.0.1');
+  const handle = provider.callback();
+  const server = createServer((request, response) => void handle(request, response)).listen(port, '127.0.0.1');
   await once(server, 'listening');
   return server;
 }
