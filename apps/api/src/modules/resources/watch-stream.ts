@@ -22,6 +22,7 @@ export async function streamWatch(
   representation: Representation,
   request: FastifyRequest,
   reply: FastifyReply,
+  stalledMs = STALLED_MS,
 ): Promise<void> {
   const { kind } = selection;
   const abort = new AbortController();
@@ -56,7 +57,7 @@ export async function streamWatch(
     for await (const item of watches.watch(selection, options)) {
       const chunk = chunkFor(item);
       if (chunk === undefined || !socket || socket.write(framed(chunk))) continue;
-      await once(socket, 'drain', { signal: AbortSignal.any([abort.signal, AbortSignal.timeout(STALLED_MS)]) });
+      await once(socket, 'drain', { signal: AbortSignal.any([abort.signal, AbortSignal.timeout(stalledMs)]) });
     }
     response.end();
   } catch (error) {

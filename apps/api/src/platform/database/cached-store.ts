@@ -158,6 +158,11 @@ export class CachedStore implements Store {
     this.#kinds.set(resource, { state: 'TooLarge', until: Date.now() + RETRY_LARGE_MS });
   }
 
+  /** What is in memory now. */
+  contents(): readonly { readonly resource: string; readonly objects: number; readonly weight: number }[] {
+    return [...this.#kinds].flatMap(([resource, known]) => (known.state === 'Loaded' ? [{ resource, objects: known.cache.size, weight: known.cache.weight }] : []));
+  }
+
   #weight(): number {
     let weight = 0;
     for (const known of this.#kinds.values()) if (known.state === 'Loaded') weight += known.cache.weight;

@@ -6,7 +6,8 @@ import { ChangeLogCompaction } from './change-log-compaction.ts';
 import { Database } from './database.ts';
 import { PostgresStore } from './postgres-store.ts';
 import { Sql } from './sql.ts';
+import { StoreMetrics } from './store-metrics.ts';
 
 @Global()
-@Module({ controllers: [ChangeLogController], providers: [Database, Sql, PostgresStore, ChangeFeed, CachedStore, ChangeLogCompaction], exports: [Database, PostgresStore, CachedStore, ChangeFeed] })
+@Module({ controllers: [ChangeLogController], providers: [Database, Sql, PostgresStore, ChangeFeed, CachedStore, StoreMetrics, ChangeLogCompaction], exports: [Database, PostgresStore, CachedStore, ChangeFeed] })
 export class DatabaseModule {}

@@ -33,6 +33,12 @@ export class KindCache {
     return this.#lastChange;
   }
 
+  get size(): number {
+    let size = 0;
+    for (const { ordered } of this.#shelves.values()) size += ordered.length;
+    return size;
+  }
+
   /** About how many characters its objects have as JSON. */
   get weight(): number {
     return this.#weight;
