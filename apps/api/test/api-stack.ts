@@ -10,6 +10,7 @@ import { startObjectStore, startPostgres, startRedis, type EmbeddedObjectStore, 
 import { jest } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiConfig } from '../src/platform/config/api-config.ts';
+import type { RouteOptions } from '../src/platform/http/http-server.ts';
 import { createApplication, startApplication } from '../src/roles/application.ts';
 
 // Whoever uses a whole stack shares the host with other tests; deadlines of the tests' own say what took too long.
@@ -84,7 +85,7 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
   const app = await createApplication(config);
   const routes: ApiRoute[] = [];
   app.getHttpAdapter().getInstance().addHook('onRoute', ({ method, url, config }) => {
-    for (const one of [method].flat()) routes.push({ method: one, path: url, isRefusal: config?.isRefusal === true });
+    for (const one of [method].flat()) routes.push({ method: one, path: url, isRefusal: (config as RouteOptions | undefined)?.isRefusal === true });
   });
   app.useLogger(process.env['CORRAL_TEST_LOG'] ? ['log', 'warn', 'error'] : false);
   const url = await startApplication(app, config);

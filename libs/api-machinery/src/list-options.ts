@@ -1,5 +1,5 @@
-import { type Problem, type KindDefinition } from '@corral/contracts';
-import { objectInvalid, malformed } from './refusals.ts';
+import { type FieldProblem, type Problem } from '@corral/contracts';
+import { malformed, optionsInvalid } from './refusals.ts';
 import { isTrue } from './request-attributes.ts';
 
 /** The query of a list or watch. Source: metav1.ListOptions. */
@@ -27,32 +27,33 @@ export interface WatchRequest {
 
 export type Query = (name: string) => string | undefined;
 
-export function readListRequest(kind: KindDefinition, query: Query): ListRequest {
+export function readListRequest(query: Query): ListRequest {
   const resourceVersion = readVersion(query('resourceVersion'));
-  const match = readMatch(kind, query('resourceVersionMatch'));
+  const match = readMatch(query('resourceVersionMatch'));
   const continueToken = query('continue') || undefined;
-  if (match && query('resourceVersion') === undefined) throw invalidOption(kind, 'resourceVersionMatch', 'resourceVersionMatch is forbidden unless resourceVersion is provided');
-  if (match && continueToken) throw invalidOption(kind, 'resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided');
-  if (match === 'Exact' && !resourceVersion) throw invalidOption(kind, 'resourceVersionMatch', 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
+  if (match && query('resourceVersion') === undefined) throw forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden unless resourceVersion is provided');
+  if (match && continueToken) throw forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided');
+  if (match === 'Exact' && !resourceVersion) throw forbidden('resourceVersionMatch', 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
   if (continueToken && resourceVersion) throw malformed('specifying resource version is not allowed when using continue');
+  if (query('sendInitialEvents') !== undefined) throw forbidden('sendInitialEvents', 'sendInitialEvents is forbidden for list');
   const limit = readCount('limit', query('limit'));
   return { ...readSelectors(query), limit: limit === 0 ? undefined : limit, continueToken, resourceVersion, match };
 }
 
-export function readWatchRequest(kind: KindDefinition, query: Query): WatchRequest {
+export function readWatchRequest(query: Query): WatchRequest {
   const version = readVersion(query('resourceVersion'));
-  const match = readMatch(kind, query('resourceVersionMatch'));
+  const match = readMatch(query('resourceVersionMatch'));
   const sendInitialEvents = query('sendInitialEvents');
   const bookmarks = isTrue(query('allowWatchBookmarks'));
   const common = { ...readSelectors(query), bookmarks, timeoutSeconds: readCount('timeoutSeconds', query('timeoutSeconds')) };
 
   if (sendInitialEvents === undefined) {
-    if (match) throw invalidOption(kind, 'resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
+    if (match) throw forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
     return { ...common, start: version ? { from: 'Version', version } : { from: 'Existing' }, marksInitialEnd: false };
   }
-  if (match !== 'NotOlderThan') throw invalidOption(kind, 'resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
+  if (match !== 'NotOlderThan') throw forbidden('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
   if (isTrue(sendInitialEvents)) {
-    if (!bookmarks) throw invalidOption(kind, 'allowWatchBookmarks', 'sendInitialEvents requires setting allowWatchBookmarks to true');
+    if (!bookmarks) throw forbidden('allowWatchBookmarks', 'sendInitialEvents requires setting allowWatchBookmarks to true');
     return { ...common, start: { from: 'Existing' }, marksInitialEnd: true };
   }
   return { ...common, start: version ? { from: 'Version', version } : { from: 'Now' }, marksInitialEnd: false };
@@ -68,10 +69,10 @@ export function readVersion(text: string | undefined): number | undefined {
   return version;
 }
 
-function readMatch(kind: KindDefinition, text: string | undefined): 'Exact' | 'NotOlderThan' | undefined {
+function readMatch(text: string | undefined): 'Exact' | 'NotOlderThan' | undefined {
   if (text === undefined || text === '') return undefined;
   if (text === 'Exact' || text === 'NotOlderThan') return text;
-  throw objectInvalid(kind, '', [{ field: 'resourceVersionMatch', reason: 'FieldValueNotSupported', message: 'supported values: "Exact", "NotOlderThan"' }], { resourceVersionMatch: text });
+  throw invalid({ field: 'resourceVersionMatch', reason: 'FieldValueNotSupported', message: 'supported values: "Exact", "NotOlderThan", ""' }, { resourceVersionMatch: text });
 }
 
 function readCount(name: string, text: string | undefined): number | undefined {
@@ -80,6 +81,5 @@ function readCount(name: string, text: string | undefined): number | undefined {
   return Number(text);
 }
 
-function invalidOption(kind: KindDefinition, field: string, message: string): Problem {
-  return objectInvalid(kind, '', [{ field, reason: 'FieldValueForbidden', message }]);
-}
+const invalid = (problem: FieldProblem, options?: unknown): Problem => optionsInvalid('ListOptions', problem, options);
+const forbidden = (field: string, message: string): Problem => invalid({ field, reason: 'FieldValueForbidden', message });

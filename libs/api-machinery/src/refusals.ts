@@ -66,8 +66,8 @@ export function objectInvalid(kind: KindDefinition, name: string, problems: read
   });
 }
 
-/** 422 for a query that no write can mean. Source: k8s.io/apimachinery/pkg/apis/meta/v1/validation. */
-export function optionsInvalid(kind: 'CreateOptions' | 'UpdateOptions' | 'PatchOptions' | 'DeleteOptions', problem: FieldProblem, options?: unknown): Problem {
+/** 422 for a query that nobody can mean. Source: k8s.io/apimachinery/pkg/apis/meta/v1/validation. */
+export function optionsInvalid(kind: 'CreateOptions' | 'UpdateOptions' | 'PatchOptions' | 'DeleteOptions' | 'ListOptions', problem: FieldProblem, options?: unknown): Problem {
   const message = explain(problem, options);
   return new Problem('object.invalid', `${kind}.meta.k8s.io "" is invalid: ${problem.field}: ${message}`, {
     details: { group: 'meta.k8s.io', kind, causes: [{ reason: problem.reason, message, field: problem.field }] },

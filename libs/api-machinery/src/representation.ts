@@ -11,14 +11,14 @@ export interface Representation {
 const META_GROUP = 'meta.k8s.io';
 const META_VERSION = `${META_GROUP}/v1`;
 
-/** Chooses from an Accept header the first thing we can write. Refuses with 406 when there is none. */
-export function negotiate(accept: string | undefined, includeObject?: string): Representation {
+/** Chooses from an Accept header the first thing we can write; a watch is written in JSON alone. Refuses with 406 when there is none. */
+export function negotiate(accept: string | undefined, includeObject?: string, isWatch = false): Representation {
   const include = includeObject === 'None' || includeObject === 'Object' ? includeObject : 'Metadata';
   for (const range of (accept?.trim() || '*/*').split(',')) {
     const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
     const parameter = (name: string): string | undefined => parameters.find((text) => text.startsWith(`${name}=`))?.slice(name.length + 1);
     const encoding = ENCODINGS[type];
-    if (!encoding) continue;
+    if (!encoding || (isWatch && encoding !== 'json')) continue;
     const as = parameter('as');
     if (as === undefined) return { form: 'Object', encoding, includeObject: include };
     if (parameter('g') !== META_GROUP || parameter('v') !== 'v1') continue;

@@ -69,11 +69,14 @@ export class Problem extends Error {
   override readonly name = 'Problem';
   readonly code: ProblemCode;
   readonly details: ProblemDetails | undefined;
+  /** Of a list that cannot be gone on with as it began: goes on with the rest as it is now. */
+  readonly continueToken: string | undefined;
 
-  constructor(code: ProblemCode, message: string, options: { details?: ProblemDetails; cause?: unknown } = {}) {
+  constructor(code: ProblemCode, message: string, options: { details?: ProblemDetails; continueToken?: string; cause?: unknown } = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : {});
     this.code = code;
     this.details = options.details;
+    this.continueToken = options.continueToken;
   }
 }
 
@@ -81,7 +84,7 @@ export class Problem extends Error {
 export interface Status {
   readonly kind: 'Status';
   readonly apiVersion: 'v1';
-  readonly metadata: Record<string, never>;
+  readonly metadata: { readonly continue?: string };
   readonly status: 'Success' | 'Failure';
   readonly message?: string;
   readonly reason?: string;
@@ -96,7 +99,7 @@ export function toStatus(error: unknown): Status {
   return {
     kind: 'Status',
     apiVersion: 'v1',
-    metadata: {},
+    metadata: problem.continueToken === undefined ? {} : { continue: problem.continueToken },
     status: 'Failure',
     message: problem.message,
     reason,

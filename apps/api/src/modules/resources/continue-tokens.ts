@@ -4,8 +4,8 @@ import { malformed } from '@corral/api-machinery';
 import { z } from 'zod';
 import { API_CONFIG, type ApiConfig } from '../../platform/config/api-config.ts';
 
-const Position = z.object({ version: z.number().int().positive(), after: z.object({ namespace: z.string(), name: z.string() }) });
-/** Where the next page of a list begins, and the version all its pages show. */
+const Position = z.object({ version: z.number().int().positive().optional(), after: z.object({ namespace: z.string(), name: z.string() }) });
+/** Where the next page of a list begins, and the version all its pages show; without one, the newest there is then. */
 export type ListPosition = z.output<typeof Position>;
 
 /** Continue tokens: opaque to the caller, signed, so that a changed one is refused and not obeyed. */

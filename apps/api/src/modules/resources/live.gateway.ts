@@ -66,7 +66,7 @@ export class LiveGateway implements OnGatewayConnection<WebSocket> {
       this.authorizer.require(request.user, attributes);
       signal.addEventListener('abort', this.connections.add(request.user, attributes, () => abort.abort()), { once: true });
       const { kind, namespace } = collectionOf(url.pathname);
-      const watch = readWatchRequest(kind, (name) => (name === 'resourceVersion' ? message.resourceVersion : query(name)));
+      const watch = readWatchRequest((name) => (name === 'resourceVersion' ? message.resourceVersion : query(name)));
       const selection = new Selection(kind, { namespace, labelSelector: watch.labelSelector, fieldSelector: watch.fieldSelector });
       const options = { start: watch.start, marksInitialEnd: watch.start.from === 'Existing', bookmarkEveryMs: BOOKMARK_EVERY_MS, signal };
       for await (const item of this.watches.watch(selection, options)) {

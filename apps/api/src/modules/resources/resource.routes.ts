@@ -90,14 +90,15 @@ export class ResourceRoutes implements OnModuleInit {
 
   async #list(kind: KindDefinition, request: Request, reply: FastifyReply): Promise<unknown> {
     const query = queryOf(request);
-    const representation = negotiate(request.headers.accept, query('includeObject'));
-    if (isTrue(query('watch'))) {
-      const watch = readWatchRequest(kind, query);
+    const isWatch = isTrue(query('watch'));
+    const representation = negotiate(request.headers.accept, query('includeObject'), isWatch);
+    if (isWatch) {
+      const watch = readWatchRequest(query);
       const selection = new Selection(kind, { namespace: request.params.namespace, labelSelector: watch.labelSelector, fieldSelector: watch.fieldSelector });
       await streamWatch(this.watches, this.metrics, selection, watch, representation, request, reply);
       return reply;
     }
-    const page = await this.resources.list(kind, request.params.namespace, readListRequest(kind, query));
+    const page = await this.resources.list(kind, request.params.namespace, readListRequest(query));
     const metadata = {
       resourceVersion: String(page.resourceVersion),
       ...(page.continueToken === undefined ? {} : { continue: page.continueToken }),
@@ -160,7 +161,7 @@ export class ResourceRoutes implements OnModuleInit {
   }
 
   async #deleteCollection(kind: KindDefinition, request: Request, reply: FastifyReply): Promise<unknown> {
-    const page = await this.resources.deleteCollection(kind, request.params.namespace, readListRequest(kind, queryOf(request)), deleteOptions(request));
+    const page = await this.resources.deleteCollection(kind, request.params.namespace, readListRequest(queryOf(request)), deleteOptions(request));
     const representation = negotiate(request.headers.accept);
     return send(reply, 200, presentList(kind, page.objects, { resourceVersion: String(page.resourceVersion) }, representation, systemClock.now()), representation.encoding);
   }

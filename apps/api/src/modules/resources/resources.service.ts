@@ -66,6 +66,10 @@ const NAME_ATTEMPTS = 8;
 /** What has to be fetched is fetched in pages, so that one query is never the whole table. */
 const PAGE = 1000;
 
+/** Source: k8s.io/apiserver/pkg/storage/etcd3, handleCompactedErrorForPaging. */
+const CONTINUE_EXPIRED =
+  'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.';
+
 /** The verbs of the API over every kind: what HTTP, the in-process client and the console's socket have in common. */
 @Injectable()
 export class Resources {
@@ -105,7 +109,11 @@ export class Resources {
     for (;;) {
       // Selectors are finished here, so a page may have to be filled from several of the store's.
       const size = limit === undefined || !selection.isWholeCollection ? undefined : limit - objects.length;
-      const page = await this.store.list(kind, { namespace: selection.namespace, ...selection.index, after, at, limit: size, batch: PAGE, mayBeOld });
+      const query = { namespace: selection.namespace, ...selection.index, after, at, limit: size, batch: PAGE, mayBeOld };
+      const page = await this.store.list(kind, query).catch((error: unknown) => {
+        if (!token || !isProblem(error, 'version.expired')) throw error;
+        throw new Problem('version.expired', CONTINUE_EXPIRED, { cause: error, continueToken: this.tokens.write({ after: token.after }) });
+      });
       at ??= page.resourceVersion;
       for (const [index, object] of page.objects.entries()) {
         after = { namespace: object.metadata.namespace ?? '', name: object.metadata.name };

@@ -206,11 +206,14 @@ describe('replace and patch', () => {
 
   it('merges keyed lists of built-in kinds strategically, and has no strategic merge for custom ones', async () => {
     await api.request('POST', '/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name: 'tainted' }, spec: { taints: [{ key: 'a', effect: 'NoSchedule' }] } });
-    const patch = (spec: object) => api.request('PATCH', '/api/v1/nodes/tainted', { spec }, STRATEGIC);
-    const both = await patch({ taints: [{ key: 'b', effect: 'NoExecute' }] });
-    expect(both.body.spec.taints).toHaveLength(2);
-    const one = await patch({ taints: [{ $patch: 'delete', key: 'a', effect: 'NoSchedule' }], unschedulable: true });
-    expect(one.body.spec).toEqual({ taints: [{ key: 'b', effect: 'NoExecute' }], unschedulable: true });
+    const patch = (change: object) => api.request('PATCH', '/api/v1/nodes/tainted', change, STRATEGIC);
+    const owner = (uid: string) => ({ apiVersion: 'v1', kind: 'Node', name: uid, uid });
+    await patch({ metadata: { ownerReferences: [owner('1')], finalizers: ['e.com/a'] } });
+    const both = await patch({ metadata: { ownerReferences: [owner('2')], finalizers: ['e.com/b'] } });
+    expect([both.body.metadata.ownerReferences.map(({ uid }) => uid), both.body.metadata.finalizers]).toEqual([['1', '2'], ['e.com/a', 'e.com/b']]);
+    // Taints have no merge key in Kubernetes: kubectl sends all that are to be.
+    const one = await patch({ metadata: { ownerReferences: [{ $patch: 'delete', uid: '1' }], '$deleteFromPrimitiveList/finalizers': ['e.com/a', 'e.com/b'] }, spec: { taints: [{ key: 'b', effect: 'NoExecute' }], unschedulable: true } });
+    expect([one.body.metadata.ownerReferences.map(({ uid }) => uid), one.body.metadata.finalizers, one.body.spec]).toEqual([['2'], undefined, { taints: [{ key: 'b', effect: 'NoExecute' }], unschedulable: true }]);
     const custom = await create();
     expect((await api.request('PATCH', `${MACHINES}/${custom.metadata.name}`, {}, STRATEGIC)).status).toBe(415);
   });

@@ -218,4 +218,34 @@ it('refuses a continue token that was changed, and one whose state is forgotten'
   await forgetHistory();
   const expired = await api.request('GET', `${LEASES}?limit=1&continue=${token}`);
   expect([expired.status, expired.body.reason]).toEqual([410, 'Expired']);
+  // It may go on with what is left as it is now, and from then on consistently.
+  const fresh = expired.body.metadata.continue ?? '';
+  const rest = await api.request('GET', `${LEASES}?limit=1&continue=${fresh}`);
+  expect([rest.status, rest.body.items.length, rest.body.items[0]?.metadata.name === body.items[0]?.metadata.name]).toEqual([200, 1, false]);
+  expect(Number(rest.body.metadata.resourceVersion)).toBeGreaterThan(Number(body.metadata.resourceVersion));
+});
+
+it('says how far it came two seconds before it ends, and still tells what happens until then', async () => {
+  const watch = await stream(`resourceVersion=${await listVersion()}&allowWatchBookmarks=true&timeoutSeconds=4`);
+  await until(() => watch.events.some(({ type }) => type === 'BOOKMARK'), { timeoutMs: 10_000, what: 'the bookmark' });
+  const last = await create();
+  await watch.ended;
+  expect(watch.events.map(({ type, object }) => [type, object.metadata.name])).toEqual([['BOOKMARK', undefined], ['ADDED', last.metadata.name]]);
+});
+
+it.each([
+  ['sendInitialEvents of a list', 'sendInitialEvents=true', 'ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list'],
+  ['a match without a version', 'resourceVersionMatch=Exact', 'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided'],
+  ['an exact match of version 0', 'resourceVersionMatch=Exact&resourceVersion=0', 'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"'],
+  ['a match that there is not', 'resourceVersionMatch=Near&resourceVersion=1', 'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Unsupported value: "Near": supported values: "Exact", "NotOlderThan", ""'],
+  ['a match of a watch without initial events', 'watch=true&resourceVersionMatch=NotOlderThan&resourceVersion=1', 'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'],
+  ['initial events without a match', 'watch=true&sendInitialEvents=true&allowWatchBookmarks=true', 'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'],
+])('refuses %s with 422, in Kubernetes’s words', async (_what, query, message) => {
+  const { status, body } = await api.request('GET', `${LEASES}?${query}`);
+  expect([status, body.reason, body.message]).toEqual([422, 'Invalid', message]);
+});
+
+it('streams JSON and nothing else', async () => {
+  const { status, body } = await api.request('GET', `${LEASES}?watch=true`, undefined, { accept: 'application/yaml' });
+  expect([status, body.reason]).toEqual([406, 'NotAcceptable']);
 });

@@ -13,12 +13,14 @@ export interface WatchOptions {
   readonly start: WatchRequest['start'];
   readonly marksInitialEnd: boolean;
   readonly bookmarkEveryMs: number;
-  /** Ends the watch after this long, a bookmark before. */
+  /** Ends the watch after this long, a bookmark two seconds before. */
   readonly timeoutMs?: number;
   readonly signal: AbortSignal;
 }
 
 const BATCH = 500;
+/** So long before its end a watch says how far it came, so that whoever goes on begins there. */
+const LAST_BOOKMARK_MS = 2_000;
 
 /** Watches over the change log: history up to where the feed is, from memory or the database, then the feed. */
 @Injectable()
@@ -35,6 +37,7 @@ export class Watches {
   async *watch(selection: Selection, options: WatchOptions): AsyncGenerator<WatchItem, void> {
     const resource = qualifiedResource(selection.kind);
     const deadline = options.timeoutMs === undefined ? Infinity : Date.now() + options.timeoutMs;
+    const lastBookmarkAt = Math.max(Date.now(), deadline - LAST_BOOKMARK_MS);
     // Subscribed before history is read, so that nothing falls between the two.
     const subscription = this.feed.subscribe(resource, selection.namespace, selection.index.field);
     try {
@@ -48,7 +51,7 @@ export class Watches {
         cursor = await this.store.currentVersion();
       }
 
-      let bookmarkAt = Date.now() + options.bookmarkEveryMs;
+      let bookmarkAt = Math.min(Date.now() + options.bookmarkEveryMs, lastBookmarkAt);
       for (;;) {
         const waitUntil = Math.min(bookmarkAt, deadline);
         const batch = await subscription.next(waitUntil - Date.now(), options.signal);
@@ -60,9 +63,10 @@ export class Watches {
           if (event) yield { type: 'Event', event };
         }
         cursor = Math.max(cursor, batch.position);
-        if (Date.now() >= waitUntil) {
+        if (Date.now() >= bookmarkAt) {
           yield { type: 'Bookmark', resourceVersion: cursor, isInitialEnd: false };
-          bookmarkAt = Date.now() + options.bookmarkEveryMs;
+          const next = Date.now() + options.bookmarkEveryMs;
+          bookmarkAt = bookmarkAt < lastBookmarkAt ? Math.min(next, lastBookmarkAt) : next;
         }
         if (Date.now() >= deadline) return;
       }
