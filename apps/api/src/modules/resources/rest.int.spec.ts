@@ -207,13 +207,16 @@ describe('replace and patch', () => {
   it('merges keyed lists of built-in kinds strategically, and has no strategic merge for custom ones', async () => {
     await api.request('POST', '/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name: 'tainted' }, spec: { taints: [{ key: 'a', effect: 'NoSchedule' }] } });
     const patch = (change: object) => api.request('PATCH', '/api/v1/nodes/tainted', change, STRATEGIC);
-    const owner = (uid: string) => ({ apiVersion: 'v1', kind: 'Node', name: uid, uid });
-    await patch({ metadata: { ownerReferences: [owner('1')], finalizers: ['e.com/a'] } });
-    const both = await patch({ metadata: { ownerReferences: [owner('2')], finalizers: ['e.com/b'] } });
-    expect([both.body.metadata.ownerReferences.map(({ uid }) => uid), both.body.metadata.finalizers]).toEqual([['1', '2'], ['e.com/a', 'e.com/b']]);
+    // Owners that are there: the garbage collector is at work.
+    const owners = await Promise.all(['one', 'two'].map(async (name) => (await api.request('POST', '/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name } })).body.metadata));
+    const [one, two] = owners.map(({ name, uid }) => ({ apiVersion: 'v1', kind: 'Node', name, uid }));
+    const names = ({ body }: { body: { metadata: { ownerReferences: readonly { name: string }[] } } }) => body.metadata.ownerReferences.map(({ name }) => name);
+    await patch({ metadata: { ownerReferences: [one], finalizers: ['e.com/a'] } });
+    const both = await patch({ metadata: { ownerReferences: [two], finalizers: ['e.com/b'] } });
+    expect([names(both), both.body.metadata.finalizers]).toEqual([['one', 'two'], ['e.com/a', 'e.com/b']]);
     // Taints have no merge key in Kubernetes: kubectl sends all that are to be.
-    const one = await patch({ metadata: { ownerReferences: [{ $patch: 'delete', uid: '1' }], '$deleteFromPrimitiveList/finalizers': ['e.com/a', 'e.com/b'] }, spec: { taints: [{ key: 'b', effect: 'NoExecute' }], unschedulable: true } });
-    expect([one.body.metadata.ownerReferences.map(({ uid }) => uid), one.body.metadata.finalizers, one.body.spec]).toEqual([['2'], undefined, { taints: [{ key: 'b', effect: 'NoExecute' }], unschedulable: true }]);
+    const left = await patch({ metadata: { ownerReferences: [{ $patch: 'delete', uid: one?.uid }], '$deleteFromPrimitiveList/finalizers': ['e.com/a', 'e.com/b'] }, spec: { taints: [{ key: 'b', effect: 'NoExecute' }], unschedulable: true } });
+    expect([names(left), left.body.metadata.finalizers, left.body.spec]).toEqual([['two'], undefined, { taints: [{ key: 'b', effect: 'NoExecute' }], unschedulable: true }]);
     const custom = await create();
     expect((await api.request('PATCH', `${MACHINES}/${custom.metadata.name}`, {}, STRATEGIC)).status).toBe(415);
   });
