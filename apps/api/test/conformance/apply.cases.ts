@@ -40,8 +40,8 @@ export function applyCases(subject: () => KubectlSubject): void {
   });
 
   it('refuses to apply over what another manager applied, unless forced', async () => {
-    const { kubectl, field, refusal } = subject();
-    const args = (manager: string, ...more: string[]) => ['apply', '--server-side', '--field-manager', manager, ...more, '-f', '-'];
+    const { kubectl, field, refusal, serverValidation } = subject();
+    const args = (manager: string, ...more: string[]) => ['apply', '--server-side', ...serverValidation, '--field-manager', manager, ...more, '-f', '-'];
     await kubectl.ok(args('one'), manifest('fought', { powerState: 'Paused' }));
     const refused = await refusal(args('two'), manifest('fought', { powerState: 'Stopped' }));
     expect(refused).toMatch(/conflict with "one": \.spec\.powerState/);
