@@ -13,6 +13,7 @@ export * from './kinds/placement.ts';
 export * from './kinds/priority-class.ts';
 export * from './kinds/label-selector.ts';
 export * from './kinds/access-control.ts';
+export * from './kinds/access-review.ts';
 export * from './kinds/service-account.ts';
 export * from './kinds/secret.ts';
 export * from './kinds/resource-list.ts';

@@ -1,4 +1,5 @@
 import { jest } from '@jest/globals';
+import { accessCases } from '../../test/conformance/access.cases.ts';
 import { applyCases } from '../../test/conformance/apply.cases.ts';
 import { DEADLINE_MS, debian, describeKubectls, versions } from '../../test/conformance/kubectl-programs.ts';
 import { objectCases } from '../../test/conformance/objects.cases.ts';
@@ -8,4 +9,5 @@ jest.setTimeout(DEADLINE_MS);
 describeKubectls([debian, ...versions(27, 28, 29)], (subject) => {
   objectCases(subject);
   applyCases(subject);
+  accessCases(subject);
 });

@@ -88,6 +88,7 @@ export const roleBindings: KindDefinition = {
   body: BindingBody,
   columns: BINDING_COLUMNS,
   hasOwnAge: true,
+  normalize: withGroups,
   validate: (binding, previous) => bindingProblems(asBinding(binding), previous && asBinding(previous), ['Role', 'ClusterRole']),
 };
 
@@ -96,6 +97,7 @@ export const clusterRoleBindings: KindDefinition = {
   body: BindingBody,
   columns: BINDING_COLUMNS,
   hasOwnAge: true,
+  normalize: withGroups,
   validate: (binding, previous) => bindingProblems(asBinding(binding), previous && asBinding(previous), ['ClusterRole']),
 };
 
@@ -127,6 +129,17 @@ function aggregationProblems({ aggregationRule }: ClusterRole): FieldProblem[] {
 
 /** What a subject's apiGroup is where it is not said. Source: k8s.io/kubernetes/pkg/apis/rbac/v1, SetDefaults_Subject. */
 export const defaultSubjectGroup = (kind: string): string => (kind === 'User' || kind === 'Group' ? RBAC_GROUP : '');
+
+/** Groups that go without saying, said. */
+function withGroups(object: KubeObject): KubeObject {
+  const { roleRef, subjects } = asBinding(object);
+  const named = subjects?.map(({ apiGroup, ...subject }) => {
+    const group = apiGroup || defaultSubjectGroup(subject.kind);
+    return group === '' ? subject : { ...subject, apiGroup: group };
+  });
+  const binding: RoleBinding = { ...object, roleRef: { ...roleRef, apiGroup: groupOf(roleRef) }, ...(named ? { subjects: named } : {}) };
+  return binding;
+}
 
 function bindingProblems({ roleRef, subjects = [] }: RoleBinding, previous: RoleBinding | undefined, kinds: readonly string[]): FieldProblem[] {
   return [...roleRefProblems(roleRef, kinds), ...(previous && !isSameRole(roleRef, previous.roleRef) ? [CHANGED_ROLE] : []), ...subjectProblems(subjects, kinds.includes('Role'))];

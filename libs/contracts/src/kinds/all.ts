@@ -1,5 +1,6 @@
 import type { KindDefinition } from '../kind.ts';
 import { clusterRoleBindings, clusterRoles, roleBindings, roles } from './access-control.ts';
+import { REVIEWS } from './access-review.ts';
 import { auditEvents } from './audit-event.ts';
 import { apiKeys } from './api-key.ts';
 import { events, leases, namespaces, nodes } from './core.ts';
@@ -22,4 +23,4 @@ export const KINDS = [
 ] as unknown as readonly KindDefinition[];
 
 /** Kinds that are computed and not stored: listed by discovery, served by routes of their own. */
-export const COMPUTED_KINDS: readonly KindDefinition[] = [auditEvents, nodeMetrics, podMetrics];
+export const COMPUTED_KINDS: readonly KindDefinition[] = [auditEvents, nodeMetrics, podMetrics, ...REVIEWS];

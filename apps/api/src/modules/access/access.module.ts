@@ -1,10 +1,11 @@
 import { Module } from '@nestjs/common';
 import { AccessBootstrap } from './bootstrap.ts';
 import { ClusterRoleReconciler } from './cluster-role.reconciler.ts';
+import { ReviewRoutes } from './review.routes.ts';
 import { RoleAdmission } from './role.admission.ts';
 
-/** Roles that come with the server. */
-@Module({ providers: [AccessBootstrap] })
+/** Roles that come with the server, and questions about rights. */
+@Module({ providers: [AccessBootstrap, ReviewRoutes] })
 export class AccessModule {}
 
 /** What roles and bindings may say, wherever they are written. */

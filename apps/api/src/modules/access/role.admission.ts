@@ -1,7 +1,7 @@
 import { compactRules, describeRule, FULL_AUTHORITY, missingRights, quoteAll, smallestRights } from '@corral/access-control';
 import { objectNotFound, sameJson, type RequestAttributes } from '@corral/api-machinery';
 import {
-  asBinding, asClusterRole, clusterRoleBindings, clusterRoles, defaultSubjectGroup, Problem, qualifiedResource, RBAC_GROUP, roleBindings, roles,
+  asBinding, asClusterRole, clusterRoleBindings, clusterRoles, Problem, qualifiedResource, RBAC_GROUP, roleBindings, roles,
   type KindDefinition, type KubeObject, type PolicyRule,
 } from '@corral/contracts';
 import { Inject, Injectable } from '@nestjs/common';
@@ -26,7 +26,6 @@ export class RoleAdmission {
       admission.check(kind, async (role, previous, { user }) => this.#guard(role, previous, user, () => this.#checkRole(kind, role, previous, user)));
     }
     for (const kind of [roleBindings, clusterRoleBindings]) {
-      admission.default(kind, (binding) => Promise.resolve(withGroups(binding)));
       admission.check(kind, async (binding, previous, { user }) => this.#guard(binding, previous, user, () => this.#checkBinding(kind, binding, user)));
     }
   }
@@ -92,15 +91,4 @@ function refused(kind: KindDefinition, { metadata: { name } }: KubeObject, why: 
 function withoutOwnership(object: KubeObject): unknown {
   const { finalizers: _finalizers, ownerReferences: _owners, managedFields: _managed, ...metadata } = object.metadata;
   return { ...object, metadata };
-}
-
-/** Groups that go without saying, said. */
-function withGroups(object: KubeObject): KubeObject {
-  const { roleRef, subjects } = asBinding(object);
-  const named = subjects?.map((subject) => {
-    const apiGroup = subject.apiGroup || defaultSubjectGroup(subject.kind);
-    const { apiGroup: _group, ...rest } = subject;
-    return apiGroup === '' ? rest : { ...rest, apiGroup };
-  });
-  return { ...object, roleRef: { ...roleRef, apiGroup: roleRef.apiGroup || RBAC_GROUP }, ...(named ? { subjects: named } : {}) } as KubeObject;
 }

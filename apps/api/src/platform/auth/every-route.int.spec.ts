@@ -33,6 +33,9 @@ const WRITES_OF_NODES = [
   ...created('/api/v1/nodes', LEASES, '/apis/coordination.k8s.io/v1/leases', EVENTS, '/api/v1/events'),
   ...updated('/api/v1/nodes/:name', '/api/v1/nodes/:name/status', `${LEASES}/:name`, `${EVENTS}/:name`),
   ...updated(`${MACHINES}/:name`, `${MACHINES}/:name/status`, `${SNAPSHOTS}/:name`, `${SNAPSHOTS}/:name/status`),
+  // Questions about oneself.
+  ...created(...['selfsubjectaccessreviews', 'selfsubjectrulesreviews'].map((name) => `/apis/authorization.k8s.io/v1/${name}`)),
+  ...created(...['v1', 'v1beta1', 'v1alpha1'].map((version) => `/apis/authentication.k8s.io/${version}/selfsubjectreviews`)),
   // What anybody with a token may do with it, or without one.
   ...created('/auth/tickets', '/auth/sessions'),
   'DELETE /auth/sessions',
