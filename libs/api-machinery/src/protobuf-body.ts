@@ -22,7 +22,8 @@ export function decodeProtobuf(body: Uint8Array): Decoded {
   const { typeMeta, raw } = decode(ROOT.lookupType('Unknown'), body.subarray(MAGIC.length));
   const { apiVersion = '', kind = '' } = (isRecord(typeMeta) ? typeMeta : {}) as { apiVersion?: string; kind?: string };
   const readable = Object.hasOwn(READABLE_KINDS, apiVersion) ? READABLE_KINDS[apiVersion] : undefined;
-  if (!readable?.includes(kind)) {
+  // Typed clients write the options of a deletion in the group of what they delete.
+  if (kind !== 'DeleteOptions' && !readable?.includes(kind)) {
     throw new Problem('media.unsupported', `${kind} of ${apiVersion} is not read in protobuf - accepted media types include: ${OBJECT_MEDIA_TYPES.join(', ')}`);
   }
   const type = ROOT.lookupType(kind);

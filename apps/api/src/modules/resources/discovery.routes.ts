@@ -56,6 +56,8 @@ export class DiscoveryRoutes implements OnModuleInit {
     for (const { group, version } of groupVersions()) {
       const resources = documentOf(apiResourceList(SERVED_KINDS, SUBRESOURCES, group, version));
       scope.get(group === '' ? `/api/${version}` : `/apis/${group}/${version}`, DISCOVERY, (request, reply) => sendDocument(request, reply, resources));
+    }
+    for (const group of new Set(SERVED_KINDS.map((kind) => kind.group))) {
       if (group === '') continue;
       const ofGroup = documentOf(apiGroup(SERVED_KINDS, group));
       scope.get(`/apis/${group}`, DISCOVERY, (request, reply) => sendDocument(request, reply, ofGroup));
