@@ -7,6 +7,7 @@ import { Leadership } from '../../platform/leadership/leadership.ts';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { Informers } from '../controllers/informers.ts';
 import { Binding } from './binding.ts';
+import { BUDGETS, budgetOf } from './disruption-budgets.ts';
 import { Preemptor } from './preemptor.ts';
 import { SchedulerMetrics } from './scheduler-metrics.ts';
 import { SchedulingSession } from './scheduling-session.ts';
@@ -30,13 +31,14 @@ export class Scheduler {
   ) {
     const logger = new Logger('Scheduler');
     const needed = [nodes, virtualMachines, virtualMachineImages, virtualMachineSnapshots].map((kind) => informers.of(kind as typeof nodes));
+    const budgets = BUDGETS && informers.of(BUDGETS);
     leadership.whileLeading('scheduler', async (signal) => {
       const ended = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-      await Promise.race([Promise.all(needed.map((informer) => informer.synced())), ended]);
+      await Promise.race([Promise.all([...needed, ...(budgets ? [budgets] : [])].map((informer) => informer.synced())), ended]);
       const session = new SchedulingSession({
         objects, informers, events, binding, preemptor, metrics,
         usualProfile: config.schedulerProfile,
-        budgets: () => [],
+        budgets: () => (budgets?.list() ?? []).map(budgetOf),
         onFailure: (key, error) => logger.error({ err: error }, `${key} could not be placed; trying again`),
       });
       await session.run(signal);
