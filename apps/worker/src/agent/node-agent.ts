@@ -33,6 +33,8 @@ import { housekeeping, signOfLife } from './upkeep.ts';
 
 const CONVERGENCE_CONCURRENCY = 16;
 const SNAPSHOT_CONCURRENCY = 2;
+/** Whose the fields are that it writes, in managedFields. */
+const USER_AGENT = 'corral-worker/1';
 /** How long closing may take once every machine is suspended. */
 const CLOSE_MS = 2_000;
 const VM_PROCESS_ENTRY = fileURLToPath(new URL('../vm-process/main.js', import.meta.url));
@@ -57,10 +59,11 @@ export class NodeAgent {
     this.#config = config;
     this.#store = store;
     this.#log = log.child({ node: config.nodeName });
-    this.#client = new HttpObjectClient({ baseUrl: config.apiUrl, token: config.nodeToken });
+    this.#client = new HttpObjectClient({ baseUrl: config.apiUrl, token: config.nodeToken, userAgent: USER_AGENT });
     this.#urgentClient = new HttpObjectClient({
       baseUrl: config.apiUrl,
       token: config.nodeToken,
+      userAgent: USER_AGENT,
       deadlineMs: Math.max(1_000, (config.leaseSeconds * 1000) / 4),
     });
     this.#recorder = new EventRecorder({
