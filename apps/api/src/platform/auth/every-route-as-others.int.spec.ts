@@ -27,7 +27,7 @@ const VICTIM = 'team-a';
  */
 const OPEN_TO_OTHERS = [
   // Questions about oneself.
-  'POST /apis/authentication.k8s.io/v1/selfsubjectreviews',
+  ...['v1', 'v1beta1', 'v1alpha1'].map((version) => `POST /apis/authentication.k8s.io/${version}/selfsubjectreviews`),
   'POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
   'POST /apis/authorization.k8s.io/v1/selfsubjectrulesreviews',
   // What machines can be made from, and how urgent they may be: the cluster's, for everybody to choose from.
