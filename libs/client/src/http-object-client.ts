@@ -15,7 +15,7 @@ import { parseNdjson } from './ndjson.ts';
 import { problemOf } from './status-problem.ts';
 
 /** The server is asked to end a watch after this; a connection that lives much longer is dead and nobody told. */
-const WATCH_SECONDS = 240;
+const WATCH_SECONDS = 480;
 const WATCH_DEADLINE_MS = (WATCH_SECONDS + 30) * 1_000;
 
 /** The API over HTTP, for parts of Corral that share its kinds. What cannot be reached, or is not answered in time, is `dependency.unavailable`. */

@@ -191,6 +191,21 @@ describe('Informer', () => {
     await stop();
   });
 
+  it('says what the watch told, and what only a resync came by with', async () => {
+    const { server, timers, informer, stop } = rig({ resyncMs: 30_000 });
+    await informer.synced();
+    const told: string[] = [];
+    informer.onChange(({ name }, _object, origin) => told.push(`${name} ${origin}`));
+    server.write('a', '1');
+    await settle();
+    expect(told.splice(0)).toEqual(['a Change']);
+    server.lost.add(server.version + 1);
+    server.write('b', '2');
+    await timers.advance(31_000);
+    expect(new Set(told)).toEqual(new Set(['a Resync', 'b Resync']));
+    await stop();
+  });
+
   it('shows an own write at once, and is not set back by the echo', async () => {
     const { server, informer, stop } = rig({ names: ['a'] });
     await informer.synced();
@@ -224,6 +239,9 @@ describe('Informer', () => {
       fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
         const { server, timers, informer, stop } = rig({ resyncMs: 30_000 });
         const told = new Map<string, string>();
+        // Versions grow, so objects change groups.
+        const parityOf = ({ metadata }: KubeObject): string | undefined => ['even', undefined, 'odd'][Number(metadata.resourceVersion) % 3];
+        const ofParity = informer.index(parityOf);
         informer.onChange(({ name: changed }, object) =>
           object ? told.set(changed, object.metadata.resourceVersion) : told.delete(changed),
         );
@@ -242,6 +260,9 @@ describe('Informer', () => {
         server.failing = false;
         await timers.advance(100_000);
         expect(view(informer.list())).toEqual(view(server.objects.values()));
+        for (const parity of ['even', 'odd']) {
+          expect(view(ofParity(parity))).toEqual(view(informer.list().filter((object) => parityOf(object) === parity)));
+        }
         expect([...told].sort()).toEqual(
           [...server.objects.values()].map(({ metadata }) => [metadata.name, metadata.resourceVersion]).sort(),
         );

@@ -16,7 +16,7 @@ import { Informer } from '@corral/reconcile';
 import { type Logger } from 'pino';
 
 /** Hints and watches are what is fast; a thousand nodes that list everything often would be most of the API's work. */
-const RESYNC_MS = 5 * 60_000;
+const RESYNC_MS = 10 * 60_000;
 
 /** What a node sees of the API: what is bound to it, and every image. */
 export class NodeWatches {
