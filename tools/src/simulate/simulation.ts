@@ -44,6 +44,9 @@ export interface SimulationResult {
   readonly machines: number;
   readonly createsPerSecond: number;
   readonly bindingsPerSecond: number;
+  /** CPU time of all processes of the control plane and PostgreSQL together: what does not depend on who else uses the machine. */
+  readonly cpuMsPerCreate: number;
+  readonly cpuMsPerBinding: number;
   /** From the scheduler's start until the last machine was said to run. */
   readonly allReadySeconds: number;
   readonly createToBoundMs: Quantiles;
@@ -89,14 +92,21 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
 
     say(`creating ${options.machines} machines`);
     const creatingFrom = performance.now();
+    const creatingCpu = cpuMsOf(api.pid) + cpuMsOf(stack.postgresPid);
     await createMachines(client, ledger, { first: 0, count: options.machines, atOnce: CREATES_AT_ONCE });
     const createsPerSecond = options.machines / seconds(performance.now() - creatingFrom);
+    const cpuMsPerCreate = (cpuMsOf(api.pid) + cpuMsOf(stack.postgresPid) - creatingCpu) / options.machines;
     await ledger.reached('seen', options.machines);
 
     say(`${createsPerSecond.toFixed(0)} creates/s; binding`);
     const controllers = await stack.start('controllers', { roles: 'controllers,scheduler', nodeArguments });
     const bindingFrom = performance.now();
+    await ledger.reached('bound', 1);
+    const everything = (): number => cpuMsOf(api.pid) + cpuMsOf(controllers.pid) + cpuMsOf(stack.postgresPid);
+    const bindingCpu = everything();
     await ledger.reached('bound', options.machines);
+    // Agents begin to report machines meanwhile, so this is more than binding alone.
+    const cpuMsPerBinding = (everything() - bindingCpu) / options.machines;
     const bindingsPerSecond = options.machines / seconds(ledger.lastBoundAt - (ledger.firstBoundAt ?? bindingFrom));
     say(`${bindingsPerSecond.toFixed(0)} bindings/s; waiting until all run`);
     await ledger.reached('ready', options.machines);
@@ -121,6 +131,8 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       machines: options.machines,
       createsPerSecond: Math.round(createsPerSecond),
       bindingsPerSecond: Math.round(bindingsPerSecond),
+      cpuMsPerCreate: hundredths(cpuMsPerCreate),
+      cpuMsPerBinding: hundredths(cpuMsPerBinding),
       allReadySeconds: tenths(allReadySeconds),
       createToBoundMs: ledger.quantiles('bound', options.samples),
       createToReadyMs: ledger.quantiles('ready', options.samples),
@@ -234,4 +246,5 @@ async function eventually(what: string, look: () => Promise<boolean>): Promise<v
 }
 
 const seconds = (ms: number): number => ms / 1000;
+const hundredths = (value: number): number => Math.round(value * 100) / 100;
 const tenths = (value: number): number => Math.round(value * 10) / 10;
