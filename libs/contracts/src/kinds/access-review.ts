@@ -18,18 +18,21 @@ const ResourceAttributes = z.object({
 });
 const NonResourceAttributes = z.object({ path: z.string().optional(), verb: z.string().optional() });
 
-const Question = z.object({ resourceAttributes: ResourceAttributes.optional(), nonResourceAttributes: NonResourceAttributes.optional() });
+const Question = z.object({
+  resourceAttributes: ResourceAttributes.optional().describe('What would be done to a resource; this or nonResourceAttributes.'),
+  nonResourceAttributes: NonResourceAttributes.optional().describe('What would be done to another path.'),
+});
 export type AccessQuestion = z.output<typeof Question>;
 
 const QuestionAboutSubject = Question.extend({
-  user: z.string().optional(),
-  groups: z.array(z.string()).optional(),
-  uid: z.string().optional(),
-  extra: z.record(z.string(), z.array(z.string())).optional(),
+  user: z.string().optional().describe('Who it is asked about.'),
+  groups: z.array(z.string()).optional().describe('The groups they are in.'),
+  uid: z.string().optional().describe('Their uid.'),
+  extra: z.record(z.string(), z.array(z.string())).optional().describe('What else is known of them.'),
 });
 export type SubjectQuestion = z.output<typeof QuestionAboutSubject>;
 
-const RulesQuestion = z.object({ namespace: z.string().optional() });
+const RulesQuestion = z.object({ namespace: z.string().optional().describe('The namespace the rules are for.') });
 export type RulesQuestion = z.output<typeof RulesQuestion>;
 
 const review = { shortNames: [], categories: [], scope: 'Cluster', nameRule: 'PathSegment', builtIn: true, columns: [], selectableFields: {}, verbs: ['create'] } as const;

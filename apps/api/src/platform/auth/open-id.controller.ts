@@ -3,6 +3,7 @@ import { Controller, Get, Inject, Query, Req, Res } from '@nestjs/common';
 import { Problem } from '@corral/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { Describe } from '../http/describe.ts';
 import { API_CONFIG, type ApiConfig } from '../config/api-config.ts';
 import { OpenIdProvider } from './open-id-provider.ts';
 import { openIdIdentity } from './open-id-claims.ts';
@@ -24,11 +25,13 @@ export class OpenIdController {
 
   /** What the sign-in page offers. */
   @Get('auth/methods')
+  @Describe({ summary: 'The ways to sign in.' })
   methods() {
     return { token: true, openId: this.config.openId === undefined ? undefined : { issuer: this.config.openId.issuer } };
   }
 
   @Get('auth/oidc/start')
+  @Describe({ summary: 'Begin to sign in with the OpenID Connect provider.', code: 302 })
   async start(@Query('return') wish: string | undefined, @Req() request: FastifyRequest, @Res() reply: FastifyReply) {
     if (!this.provider.isConfigured) throw new Problem('route.not-found', 'nobody signs in by OpenID here');
     const begun = await orUnavailable(this.provider.begin(this.#callbackUrl(request)));
@@ -38,6 +41,7 @@ export class OpenIdController {
   }
 
   @Get('auth/oidc/callback')
+  @Describe({ summary: 'Where the OpenID Connect provider sends people back to.', query: { code: 'What the provider gave.', state: 'What was sent to it.' }, code: 303 })
   async finish(@Req() request: FastifyRequest, @Res() reply: FastifyReply) {
     void reply.header('cache-control', 'no-store').header('referrer-policy', 'no-referrer');
     const { openId } = this.config;
