@@ -39,10 +39,12 @@ export class Corral {
   readonly s3: S3FaultProxy;
   readonly redis: EmbeddedRedis;
   readonly home: string;
-  readonly #url: string;
-  readonly #env: NodeJS.ProcessEnv;
+  readonly url: string;
+  readonly adminToken = ADMIN_TOKEN;
+  /** What its processes are started with. */
+  readonly env: NodeJS.ProcessEnv;
   readonly #stops: (() => Promise<unknown>)[];
-  #worker: ChildProcess;
+  #worker: ChildProcess | undefined;
 
   private constructor(parts: {
     url: string;
@@ -52,18 +54,25 @@ export class Corral {
     redis: EmbeddedRedis;
     stops: (() => Promise<unknown>)[];
   }) {
-    this.#url = parts.url;
-    this.#env = parts.env;
+    this.url = parts.url;
+    this.env = parts.env;
     this.#stops = parts.stops;
     this.home = parts.home;
     this.s3 = parts.s3;
     this.redis = parts.redis;
     this.client = new HttpObjectClient({ baseUrl: parts.url, token: ADMIN_TOKEN });
-    this.#worker = this.#spawnWorker();
   }
 
   /** Up, with the default image baked. */
   static async start(): Promise<Corral> {
+    const corral = await Corral.startWithoutWorker();
+    corral.startWorker();
+    await corral.register();
+    return corral;
+  }
+
+  /** Up, without an image and without anybody to bake it. */
+  static async startWithoutWorker(more: Readonly<Record<string, string>> = {}): Promise<Corral> {
     await promisify(execFile)(
       process.execPath,
       [join(ROOT, 'node_modules/typescript/bin/tsc'), '-b', 'apps/api', 'apps/worker'],
@@ -94,10 +103,12 @@ export class Corral {
       CORRAL_PORT: String(port),
       CORRAL_API_URL: url,
       CORRAL_HOME: home,
+      CORRAL_TLS_DIR: join(home, 'tls'),
       CORRAL_WORKER_HOME: join(home, 'worker'),
       CORRAL_FIRMWARE_DIR: firmwareDirectory,
       CORRAL_NODE_NAME: NODE_NAME,
       CORRAL_EXIT_ON_STDIN_EOF: '1',
+      ...more,
     };
     await promisify(execFile)(process.execPath, ['--conditions=@corral/source', join(ROOT, 'prisma/migrate.ts')], {
       env,
@@ -107,7 +118,7 @@ export class Corral {
       timeoutMs: 60_000,
       what: 'the API',
     });
-    const corral = new Corral({
+    return new Corral({
       url,
       home,
       env,
@@ -121,8 +132,6 @@ export class Corral {
         () => s3.stop(),
       ],
     });
-    await corral.#register();
-    return corral;
   }
 
   async stop(): Promise<void> {
@@ -133,7 +142,7 @@ export class Corral {
 
   /** Ends the worker; resolves when it is gone. */
   stopWorker(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
-    return endOf(this.#worker, signal);
+    return this.#worker ? endOf(this.#worker, signal) : Promise.resolve();
   }
 
   startWorker(): void {
@@ -150,9 +159,7 @@ export class Corral {
 
   /** Process ids of the VM processes of this worker that live. */
   vmProcesses(): number[] {
-    return readdirSync('/proc')
-      .map(Number)
-      .filter((pid) => pid > 0 && isVmProcessOf(pid, this.workerHome));
+    return vmProcessesIn(this.workerHome);
   }
 
   /** The VM process that serves the machine's incarnation. */
@@ -277,16 +284,27 @@ export class Corral {
     return (await answer.json()) as ExecResult;
   }
 
+  /** Runs a command through the API, on whatever node the machine is. */
+  async execAnywhere(name: string, command: string): Promise<ExecResult> {
+    const answer = await fetch(`${this.url}/apis/corral.dev/v1/namespaces/default/virtualmachines/${name}/exec`, {
+      method: 'POST',
+      headers: { ...ADMIN, 'content-type': 'application/json' },
+      body: JSON.stringify({ command: ['sh', '-c', command] }),
+    });
+    if (!answer.ok) throw new Error(`exec: ${answer.status} ${await answer.text()}`);
+    return (await answer.json()) as ExecResult;
+  }
+
   #spawnWorker(): ChildProcess {
-    return launch('worker', this.home, this.#env);
+    return launch('worker', this.home, this.env);
   }
 
   /** What the launcher does on a first start. */
-  async #register(): Promise<void> {
+  async register(): Promise<void> {
     const image = await (await guestImages()).image(IMAGE);
     const artifacts: Record<string, { url: string }> = {};
     for (const [role, { file, sha256 }] of Object.entries(image.artifacts)) {
-      const answer = await fetch(`${this.#url}/apis/corral.dev/v1/artifacts?sha256=${sha256}`, {
+      const answer = await fetch(`${this.url}/apis/corral.dev/v1/artifacts?sha256=${sha256}`, {
         method: 'POST',
         duplex: 'half',
         body: createReadStream(join(image.directory, file)),
@@ -307,6 +325,8 @@ export class Corral {
   }
 }
 
+export const ADMIN = { authorization: `Bearer ${ADMIN_TOKEN}` };
+
 export const readyOf = (object: {
   readonly status?: { readonly conditions?: readonly Condition[] | undefined };
 }): Condition | undefined => findCondition(object.status?.conditions, 'Ready');
@@ -324,17 +344,24 @@ export function signToken(
     .sign(new TextEncoder().encode(secret));
 }
 
-function launch(app: 'api' | 'worker', home: string, env: NodeJS.ProcessEnv): ChildProcess {
-  const log = openSync(join(home, `${app}.log`), 'a');
+/** Logs to `<name>.log` in the home. */
+export function launch(app: 'api' | 'worker', home: string, env: NodeJS.ProcessEnv, name: string = app): ChildProcess {
+  const log = openSync(join(home, `${name}.log`), 'a');
   return spawn(process.execPath, [join(ROOT, `apps/${app}/dist/main.js`)], { env, stdio: ['pipe', log, log] });
 }
 
-async function endOf(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+export async function endOf(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise((done) => child.once('exit', done));
   child.kill(signal);
   await ended;
 }
+
+/** Process ids of the VM processes of a worker that live. */
+export const vmProcessesIn = (workerHome: string): number[] =>
+  readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 0 && isVmProcessOf(pid, workerHome));
 
 /** A VM process works in a folder of its own below its worker's home. */
 function isVmProcessOf(pid: number, workerHome: string): boolean {

@@ -11,6 +11,8 @@ export interface Subresource {
   readonly kind: KindDefinition;
   readonly name: string;
   readonly verbs: readonly string[];
+  /** What it takes and answers, where that is another kind than its object's. */
+  readonly type?: { readonly group: string; readonly version: string; readonly kind: string };
 }
 
 export const AGGREGATED_DISCOVERY_TYPE = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
@@ -43,9 +45,9 @@ export function aggregatedDiscovery(kinds: readonly KindDefinition[], subresourc
           verbs: verbsOf(kind),
           ...(kind.shortNames.length > 0 ? { shortNames: kind.shortNames } : {}),
           ...(kind.categories.length > 0 ? { categories: kind.categories } : {}),
-          subresources: subresourcesOf(kind, subresources).map(({ name, verbs }) => ({
+          subresources: subresourcesOf(kind, subresources).map(({ name, verbs, type }) => ({
             subresource: name,
-            responseKind: { group: kind.group, version: kind.version, kind: kind.kind },
+            responseKind: type ?? { group: kind.group, version: kind.version, kind: kind.kind },
             verbs,
           })),
         })),
@@ -94,20 +96,22 @@ export function apiResourceList(kinds: readonly KindDefinition[], subresources: 
         ...(kind.shortNames.length > 0 ? { shortNames: kind.shortNames } : {}),
         ...(kind.categories.length > 0 ? { categories: kind.categories } : {}),
       },
-      ...subresourcesOf(kind, subresources).map(({ name, verbs }) => ({
+      ...subresourcesOf(kind, subresources).map(({ name, verbs, type }) => ({
         name: `${kind.plural}/${name}`,
         singularName: '',
         namespaced: kind.scope === 'Namespaced',
-        kind: kind.kind,
+        kind: type?.kind ?? kind.kind,
         verbs,
+        // kubectl drain looks here for whether it can evict, and in which version. Source: kubectl/pkg/drain, CheckEvictionSupport.
+        ...(type ? { group: type.group, version: type.version } : {}),
       })),
     ]),
   };
 }
 
-function subresourcesOf(kind: KindDefinition, more: readonly Subresource[]): { name: string; verbs: readonly string[] }[] {
-  const status = kind.status ? [{ name: 'status', verbs: STATUS_VERBS }] : [];
-  return [...status, ...more.filter((subresource) => subresource.kind === kind).map(({ name, verbs }) => ({ name, verbs }))];
+function subresourcesOf(kind: KindDefinition, more: readonly Subresource[]): readonly Omit<Subresource, 'kind'>[] {
+  const status = kind.status ? [{ name: 'status', verbs: kind.verbs ? kind.verbs.filter((verb) => verb === 'get') : STATUS_VERBS }] : [];
+  return [...status, ...more.filter((subresource) => subresource.kind === kind)];
 }
 
 const groupsOf = (kinds: readonly KindDefinition[]): string[] => [...new Set(kinds.map(({ group }) => group))];

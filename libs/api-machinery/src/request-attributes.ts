@@ -10,6 +10,8 @@ export type RequestAttributes =
       /** Empty: cluster-scoped, or all namespaces. */
       readonly namespace: string;
       readonly name: string;
+      /** As it was sent; absent without one. */
+      readonly fieldSelector?: string;
     }
   | { readonly isResource: false; readonly verb: string; readonly path: string };
 
@@ -31,7 +33,8 @@ export function requestAttributes(method: string, path: string, query: (name: st
   const verb = verbOf(method, nameInPath, query);
   // A list that can show one object only is a question about that object; a create or a deletecollection never is.
   const name = nameInPath || (verb === 'list' || verb === 'watch' ? nameOfSelector(query('fieldSelector')) : '');
-  return { isResource: true, verb, group, version, resource, subresource: sub[0] ?? '', namespace, name };
+  const fieldSelector = query('fieldSelector');
+  return { isResource: true, verb, group, version, resource, subresource: sub[0] ?? '', namespace, name, ...(fieldSelector ? { fieldSelector } : {}) };
 }
 const NAMESPACE_SUBRESOURCES = ['status', 'finalize', 'wait'];
 

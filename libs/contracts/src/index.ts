@@ -22,6 +22,8 @@ export * from './kinds/limit-range.ts';
 export * from './kinds/api-key.ts';
 export * from './kinds/audit-event.ts';
 export * from './kinds/usage-metrics.ts';
+export * from './kinds/pod.ts';
+export * from './kinds/pod-disruption-budget.ts';
 export * from './kinds/all.ts';
 export * from './object-client.ts';
 export * from './vm-process.ts';

@@ -4,6 +4,7 @@ import { AdmissionRulesModule } from '../modules/admission/admission-rules.modul
 import { AuditEventsModule } from '../modules/audit/audit-events.module.ts';
 import { ArtifactsModule } from '../modules/artifacts/artifacts.module.ts';
 import { GatewaysModule } from '../modules/gateways/gateways.module.ts';
+import { PodsModule } from '../modules/pods/pods.module.ts';
 import { ServiceAccountTokensModule } from '../modules/service-accounts/service-accounts.module.ts';
 import { UsageMetricsModule } from '../modules/usage-metrics/usage-metrics.module.ts';
 import { ResourceRoutesModule } from '../modules/resources/resources.module.ts';
@@ -19,6 +20,7 @@ import { ResourceRoutesModule } from '../modules/resources/resources.module.ts';
     ArtifactsModule,
     GatewaysModule,
     UsageMetricsModule,
+    PodsModule,
   ],
 })
 export class ApiRole {}

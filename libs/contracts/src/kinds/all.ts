@@ -4,6 +4,8 @@ import { REVIEWS } from './access-review.ts';
 import { auditEvents } from './audit-event.ts';
 import { apiKeys } from './api-key.ts';
 import { events, leases, namespaces, nodes } from './core.ts';
+import { pods } from './pod.ts';
+import { podDisruptionBudgets } from './pod-disruption-budget.ts';
 import { priorityClasses } from './priority-class.ts';
 import { secrets } from './secret.ts';
 import { serviceAccounts } from './service-account.ts';
@@ -18,9 +20,9 @@ import { virtualMachines } from './virtual-machine.ts';
 export const KINDS = [
   namespaces, nodes, events, leases,
   serviceAccounts, secrets, apiKeys, resourceQuotas, limitRanges,
-  roles, roleBindings, clusterRoles, clusterRoleBindings, priorityClasses,
+  roles, roleBindings, clusterRoles, clusterRoleBindings, priorityClasses, podDisruptionBudgets,
   virtualMachines, virtualMachineSnapshots, virtualMachineImages,
 ] as unknown as readonly KindDefinition[];
 
 /** Kinds that are computed and not stored: listed by discovery, served by routes of their own. */
-export const COMPUTED_KINDS: readonly KindDefinition[] = [auditEvents, nodeMetrics, podMetrics, ...REVIEWS];
+export const COMPUTED_KINDS: readonly KindDefinition[] = [pods as unknown as KindDefinition, auditEvents, nodeMetrics, podMetrics, ...REVIEWS];

@@ -6,6 +6,7 @@ import { NamespaceAdmission } from '../namespaces/namespace.admission.ts';
 import { LimitRangeAdmission } from '../quota/limit-range.admission.ts';
 import { QuotaAdmission } from '../quota/quota.admission.ts';
 import { PriorityAdmission } from '../scheduler/priority.admission.ts';
+import { NodeRestriction } from '../nodes/node-restriction.ts';
 import { SnapshotAdmission } from '../snapshots/snapshot.admission.ts';
 import { VirtualMachineAdmission } from '../virtual-machines/virtual-machine.admission.ts';
 
@@ -14,6 +15,7 @@ import { VirtualMachineAdmission } from '../virtual-machines/virtual-machine.adm
   imports: [ApiKeysModule, RoleAdmissionModule],
   providers: [
     NamespaceAdmission,
+    NodeRestriction,
     PriorityAdmission,
     QuotaAdmission,
     LimitRangeAdmission,

@@ -1,6 +1,6 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
 import { assertNever, systemClock } from '@corral/base';
-import { nodes, virtualMachines, virtualMachineSnapshots, type Node, type ObjectClient, type ObjectKey, type VirtualMachine } from '@corral/contracts';
+import { findCondition, nodes, Problem, virtualMachines, virtualMachineSnapshots, type MoveReason, type Node, type ObjectClient, type ObjectKey, type VirtualMachine } from '@corral/contracts';
 import { EventRecorder, systemTimers, type ReconcileResult, type Timers } from '@corral/reconcile';
 import { MACHINE_FINALIZER } from '@corral/vm-lifecycle';
 import { API_CONFIG, type ApiConfig } from '../../platform/config/api-config.ts';
@@ -8,14 +8,16 @@ import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { withoutFinalizer } from '../admission/finalizers.ts';
 import { Informers } from '../controllers/informers.ts';
 import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
+import { hasPod } from '../pods/pod-of.ts';
+import { isEmptying, Moves } from './moves.ts';
 import { NodeMetrics } from './node-metrics.ts';
-import { toleranceMs, UNREACHABLE_TAINT, type Taint, type Toleration } from './node-taints.ts';
+import { toleranceMs, UNREACHABLE_TAINT, type Taint } from './node-taints.ts';
 import { planRecovery } from './recovery.plan.ts';
 import { Unbinding } from './unbinding.ts';
 
 /**
- * Sends machines away from nodes they do not tolerate: from lost ones at once, to go on from their last snapshot. Time is
- * counted from when this process first saw a taint, so neither clocks nor a restart of the API make it come early.
+ * Sends machines away from nodes they do not tolerate: from lost ones by force, to go on from their last snapshot; from
+ * others with all that they hold. Time is counted from when this process first saw a taint, so neither clocks nor a restart of the API make it come early.
  */
 @Injectable()
 export class EvictionReconciler implements Reconciler {
@@ -35,6 +37,7 @@ export class EvictionReconciler implements Reconciler {
     @Inject(Informers) private readonly informers: Informers,
     @Inject(EventRecorder) private readonly events: EventRecorder,
     @Inject(Unbinding) private readonly unbinding: Unbinding,
+    @Inject(Moves) private readonly moves: Moves,
     @Inject(NodeMetrics) private readonly metrics: NodeMetrics,
     @Inject(API_CONFIG) private readonly config: Pick<ApiConfig, 'evictAfterMs'>,
     @Inject(Reconcilers) reconcilers: Reconcilers,
@@ -46,7 +49,7 @@ export class EvictionReconciler implements Reconciler {
 
   async reconcile({ name }: ObjectKey): Promise<ReconcileResult> {
     const node = this.informers.of(nodes).get(undefined, name);
-    const taints = noExecuteTaints(node);
+    const taints = reasonsToLeave(node);
     const seen = this.#see(name, taints);
     const bound = taints.length === 0 ? [] : this.#boundTo(name);
     if (bound.length === 0) return DONE;
@@ -55,7 +58,7 @@ export class EvictionReconciler implements Reconciler {
     for (const vm of bound) {
       const waitMs = this.#dueAt(vm, taints, seen) - this.timers.now();
       if (waitMs > 0) nextMs = Math.min(nextMs, waitMs);
-      else await this.#evict(vm, node, taints);
+      else nextMs = Math.min(nextMs, await this.#evict(vm, node, taints));
     }
     return nextMs === Infinity ? DONE : after(nextMs);
   }
@@ -70,13 +73,32 @@ export class EvictionReconciler implements Reconciler {
 
   /** A machine being deleted waits for nothing: all that keeps it is a node that will not answer. */
   #dueAt({ metadata, spec }: VirtualMachine, taints: readonly Taint[], seen: ReadonlyMap<string, number>): number {
-    const tolerations = tolerationsOf(spec);
-    const waitOf = (taint: Taint): number => (metadata.deletionTimestamp === undefined ? toleranceMs(tolerations, taint, this.config.evictAfterMs) : 0);
+    const waitOf = (taint: Taint): number =>
+      metadata.deletionTimestamp === undefined && taint !== EMPTYING ? toleranceMs(spec?.tolerations ?? [], taint, this.config.evictAfterMs) : 0;
     return Math.min(...taints.map((taint) => (seen.get(keyOf(taint)) ?? this.timers.now()) + waitOf(taint)));
   }
 
-  async #evict(vm: VirtualMachine, node: Node | undefined, taints: readonly Taint[]): Promise<void> {
-    if (taints.some(({ key }) => key === UNREACHABLE_TAINT)) await this.#recover(vm, node);
+  async #evict(vm: VirtualMachine, node: Node | undefined, taints: readonly Taint[]): Promise<number> {
+    if (isSilent(node)) {
+      // Nothing can be asked of it; and before the brake lets it pass, nothing is taken from it.
+      if (taints.some(({ key }) => key === UNREACHABLE_TAINT)) await this.#recover(vm, node);
+      return Infinity;
+    }
+    return this.#move(vm, taints.includes(EMPTYING) ? 'NodeStopping' : 'Tainted');
+  }
+
+  /** Asks it to leave with all that it holds; answers when to ask again. Where it cannot go it stays, and is told of why. */
+  async #move(vm: VirtualMachine, reason: MoveReason): Promise<number> {
+    const { namespace = '', name } = vm.metadata;
+    if (vm.status?.move !== undefined || !hasPod(vm) || vm.metadata.deletionTimestamp !== undefined) return Infinity;
+    try {
+      await this.moves.request(namespace, name, { reason, budgets: 'Ignored' });
+      return Infinity;
+    } catch (error) {
+      if (!(error instanceof Problem) || (error.code !== 'request.too-many' && error.code !== 'object.not-found')) throw error;
+      if (error.code === 'request.too-many') this.events.record(vm, 'Warning', 'CannotMove', error.message);
+      return RETRY_MS;
+    }
   }
 
   async #recover(vm: VirtualMachine, node: Node | undefined): Promise<void> {
@@ -102,8 +124,18 @@ export class EvictionReconciler implements Reconciler {
 
 const keyOf = ({ key, value = '', timeAdded = '' }: Taint): string => `${key}=${value}@${timeAdded}`;
 
-/** A node that was deleted is as lost as one can be. */
-const noExecuteTaints = (node: Node | undefined): readonly Taint[] =>
-  node ? (node.spec?.taints ?? []).filter(({ effect }) => effect === 'NoExecute') : [{ key: UNREACHABLE_TAINT, effect: 'NoExecute' }];
+/** Where a machine could not go, it may be able to a little later. */
+const RETRY_MS = 5_000;
 
-const tolerationsOf = (spec: object | undefined): readonly Toleration[] => (spec as { readonly tolerations?: readonly Toleration[] } | undefined)?.tolerations ?? [];
+/** A node that was deleted is as lost as one can be. */
+const GONE: Taint = { key: UNREACHABLE_TAINT, effect: 'NoExecute' };
+/** What a node that stops asks for, in the words of everything else that sends machines away. */
+const EMPTYING: Taint = { key: 'corral.dev/stopping', effect: 'NoExecute' };
+
+const isSilent = (node: Node | undefined): boolean => !node || findCondition(node.status?.conditions, 'Ready')?.status === 'Unknown';
+
+function reasonsToLeave(node: Node | undefined): readonly Taint[] {
+  if (!node) return [GONE];
+  const taints = (node.spec?.taints ?? []).filter(({ effect }) => effect === 'NoExecute');
+  return isEmptying(node) ? [...taints, EMPTYING] : taints;
+}

@@ -1,4 +1,4 @@
-import { toKubeTime, type NodeSpec } from '@corral/contracts';
+import { toKubeTime, type NodeSpec, type Toleration } from '@corral/contracts';
 
 export type Taint = NonNullable<NodeSpec['taints']>[number];
 
@@ -30,17 +30,9 @@ export function healthTaints(taints: readonly Taint[] = [], health: NodeHealth, 
   return [...kept, ...added.map((taint) => ({ ...taint, timeAdded: toKubeTime(now) }))];
 }
 
-/** How long what is on a node may stay under a taint. Source: k8s.io/api/core/v1, Toleration. */
-export interface Toleration {
-  readonly key?: string | undefined;
-  readonly operator?: 'Exists' | 'Equal' | undefined;
-  readonly value?: string | undefined;
-  readonly effect?: string | undefined;
-  readonly tolerationSeconds?: number | undefined;
-}
-
-export function tolerates({ key = '', operator = 'Equal', value = '', effect = '' }: Toleration, taint: Taint): boolean {
-  if (effect !== '' && effect !== taint.effect) return false;
+/** Source: k8s.io/api/core/v1, ToleratesTaint. */
+export function tolerates({ key = '', operator = 'Equal', value = '', effect }: Toleration, taint: Taint): boolean {
+  if (effect !== undefined && effect !== taint.effect) return false;
   if (key !== '' && key !== taint.key) return false;
   return operator === 'Exists' || (key !== '' && value === (taint.value ?? ''));
 }

@@ -2,9 +2,9 @@ import { Inject, Injectable } from '@nestjs/common';
 import { successor } from '@corral/api-machinery';
 import { virtualMachines, type KindDefinition, type KubeObject, type VirtualMachine, type VirtualMachineStatus } from '@corral/contracts';
 import { MACHINE_FINALIZER } from '@corral/vm-lifecycle';
-import { PostgresStore } from '../../platform/database/postgres-store.ts';
 import { withoutFinalizer } from '../admission/finalizers.ts';
 import { Informers } from '../controllers/informers.ts';
+import { ChargedStore } from '../quota/charged-store.ts';
 
 /**
  * Takes machines from their nodes. Binding and status change in one write: between two, a node that comes back could
@@ -13,7 +13,7 @@ import { Informers } from '../controllers/informers.ts';
 @Injectable()
 export class Unbinding {
   constructor(
-    @Inject(PostgresStore) private readonly store: PostgresStore,
+    @Inject(ChargedStore) private readonly store: ChargedStore,
     @Inject(Informers) private readonly informers: Informers,
   ) {}
 

@@ -5,7 +5,7 @@ import {
   acceptsAggregatedDiscovery, AGGREGATED_DISCOVERY_TYPE, aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions, openApiDocument,
   openApiV2, routeNotFound, type ServedRoute, type Subresource,
 } from '@corral/api-machinery';
-import { COMPUTED_KINDS, KINDS, serviceAccounts, virtualMachines, type KindDefinition } from '@corral/contracts';
+import { COMPUTED_KINDS, KINDS, pods, serviceAccounts, virtualMachines, type KindDefinition } from '@corral/contracts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { GIT_VERSION } from '../../platform/telemetry/health.controller.ts';
 import type { RouteOptions } from '../../platform/http/http-server.ts';
@@ -21,6 +21,7 @@ const SUBRESOURCES: readonly Subresource[] = [
   { kind: machine, name: 'screenshot', verbs: ['get'] },
   { kind: machine, name: 'input', verbs: ['create'] },
   { kind: machine, name: 'tickets', verbs: ['create'] },
+  { kind: pods as unknown as KindDefinition, name: 'eviction', verbs: ['create'], type: { group: 'policy', version: 'v1', kind: 'Eviction' } },
   { kind: serviceAccounts as KindDefinition, name: 'token', verbs: ['create'] },
 ];
 

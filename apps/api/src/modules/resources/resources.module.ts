@@ -10,7 +10,6 @@ import { ContinueTokens } from './continue-tokens.ts';
 import { DiscoveryRoutes } from './discovery.routes.ts';
 import { GarbageCollector } from './garbage-collector.ts';
 import { LiveGateway } from './live.gateway.ts';
-import { PodRoutes } from './pod.routes.ts';
 import { ResourceRoutes } from './resource.routes.ts';
 import { Resources } from './resources.service.ts';
 import { Waits } from './waits.ts';
@@ -34,7 +33,7 @@ import { Watches } from './watches.ts';
 export class ResourcesModule {}
 
 /** The kinds over HTTP: generic REST, watches, discovery, OpenAPI and the console's socket. */
-@Module({ providers: [Idempotency, IdempotencySweep, Waits, ResourceRoutes, DiscoveryRoutes, PodRoutes, LiveGateway] })
+@Module({ providers: [Idempotency, IdempotencySweep, Waits, ResourceRoutes, DiscoveryRoutes, LiveGateway] })
 export class ResourceRoutesModule {}
 
 /** Owners and what they own. */

@@ -202,7 +202,7 @@ export class Resources {
       const applied = applyTo(kind, current, configuration, applicationOf(options));
       const value: Decoded = { value: applied.value, duplicates: decoded.duplicates };
       const object = options.subresource
-        ? accept(kind, candidateForStatus(kind, value, current), options)
+        ? await this.#permitStatus(kind, accept(kind, candidateForStatus(kind, value, current), options), current, options)
         : await this.#admit(kind, candidateForUpdate(kind, value, current), current, 'Update', options);
       return withManagedFields(object, onlyPresent(kind, object, applied.entries));
     });
@@ -235,18 +235,23 @@ export class Resources {
     requireVersionForUpdate(kind, address, decoded);
     return this.#update(kind, address, options, sentVersion(decoded) === undefined, (current) => {
       requireVersion(kind, current, decoded);
-      return Promise.resolve(this.#acceptStatus(kind, decoded, current, options));
+      return this.#acceptStatus(kind, decoded, current, options);
     });
   }
 
   patchStatus(kind: KindDefinition, address: ObjectAddress, patch: Patch, options: WriteOptions): Promise<KubeObject> {
     return this.#update(kind, address, options, true, (current) =>
-      Promise.resolve(this.#acceptStatus(kind, this.#patched(kind, patch, current), current, options)),
+      this.#acceptStatus(kind, this.#patched(kind, patch, current), current, options),
     );
   }
 
-  #acceptStatus(kind: KindDefinition, decoded: Decoded, current: KubeObject, options: WriteOptions): KubeObject {
-    const object = accept(kind, candidateForStatus(kind, decoded, current), options);
+  async #permitStatus(kind: KindDefinition, object: KubeObject, current: KubeObject, { user }: WriteOptions): Promise<KubeObject> {
+    for (const permit of this.admission.statusPermitsOf(kind)) await permit(object, current, { user, objects: this.#objects });
+    return object;
+  }
+
+  async #acceptStatus(kind: KindDefinition, decoded: Decoded, current: KubeObject, options: WriteOptions): Promise<KubeObject> {
+    const object = await this.#permitStatus(kind, accept(kind, candidateForStatus(kind, decoded, current), options), current, options);
     const entries = current.metadata.managedFields ?? [];
     return withManagedFields(object, afterUpdate(kind, current, object, entries, { ...managerOf(options), subresource: 'status' }));
   }

@@ -15,7 +15,7 @@ const STALLED_MS = 30_000;
 
 /** Streams a watch as one JSON object per line until it ends, the client leaves, or the client stops reading. */
 export async function streamWatch(
-  watches: Watches,
+  watches: Pick<Watches, 'watch'>,
   metrics: RequestMetrics,
   selection: Selection,
   watch: WatchRequest,

@@ -4,6 +4,7 @@ import { Database } from '../database/database.ts';
 import { type AccessToken, Prisma } from '../database/generated/client.ts';
 import { Credential, earlier } from './credential.ts';
 import { digestOf, randomSecret } from './digest.ts';
+import { NODE_BOOTSTRAP_GROUP, nodeUserName } from './node-authorizer.ts';
 import { ADMIN_GROUP, NODES_GROUP, type Authenticated, type Identity } from './user.ts';
 
 export const SESSION_LIFETIME_MS = 12 * 60 * 60_000;
@@ -34,7 +35,7 @@ export class AccessTokens implements OnModuleInit {
   async onModuleInit(): Promise<void> {
     const configured = [
       { token: this.config.adminToken, userName: 'system:admin', groups: [ADMIN_GROUP] },
-      { token: this.config.nodeToken, userName: 'system:node', groups: [NODES_GROUP] },
+      { token: this.config.nodeToken, userName: 'system:node', groups: [NODE_BOOTSTRAP_GROUP] },
     ].map(({ token, ...rest }) => ({ digest: digestOf(token), kind: 'Configured', ...rest }));
     await this.database.accessToken.deleteMany({ where: { kind: 'Configured', digest: { notIn: configured.map(({ digest }) => digest) } } });
     for (const row of configured) {
@@ -43,10 +44,23 @@ export class AccessTokens implements OnModuleInit {
     await this.database.accessToken.deleteMany({ where: { expiresAt: { lt: new Date() } } });
   }
 
-  /** Whose configured token this is. */
+  /** A token of this node, and the ids of those it had before, which are good for nothing any more. */
+  async createForNode(nodeName: string): Promise<{ readonly secret: string; readonly ended: readonly string[] }> {
+    const secret = randomSecret();
+    const userName = nodeUserName(nodeName);
+    const [before] = await this.database.$transaction([
+      this.database.accessToken.findMany({ where: { kind: 'Node', userName } }),
+      this.database.accessToken.deleteMany({ where: { kind: 'Node', userName } }),
+      this.database.accessToken.create({ data: { digest: digestOf(secret), kind: 'Node', userName, groups: [NODES_GROUP] } }),
+    ]);
+    for (const { digest } of before) this.#cache.delete(keyOf(digest));
+    return { secret, ended: before.map(({ id }) => id) };
+  }
+
+  /** Whose configured token this is, or which node's. */
   async findToken(secret: string): Promise<Authenticated | undefined> {
     const found = await this.#find(secret);
-    return found?.kind === 'Configured' ? found : undefined;
+    return found?.kind === 'Configured' || found?.kind === 'Node' ? found : undefined;
   }
 
   /** The session of this cookie; undefined when there is none, or no longer. Whether its parent still holds is not looked at. */

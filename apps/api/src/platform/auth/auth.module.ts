@@ -4,6 +4,7 @@ import { ApiKeys } from './api-keys.ts';
 import { Authorizer } from './authorization.ts';
 import { Credentials } from './credentials.ts';
 import { LiveObjects } from './live-objects.ts';
+import { NodeCredentialsController } from './node-credentials.controller.ts';
 import { OpenConnections } from './open-connections.ts';
 import { OpenIdController } from './open-id.controller.ts';
 import { OpenIdProvider } from './open-id-provider.ts';
@@ -19,7 +20,7 @@ import { UPGRADE_GATE } from './upgrade-gate.ts';
 
 @Global()
 @Module({
-  controllers: [SessionsController, OpenIdController],
+  controllers: [SessionsController, NodeCredentialsController, OpenIdController],
   providers: [
     LiveObjects, AccessTokens, ApiKeys, SigningKeys, ServiceAccountTokens, OpenIdProvider, OpenIdTokens, Credentials,
     PolicyCopy, Authorizer, Tickets, SessionCookies, OpenConnections, RequestGate, { provide: UPGRADE_GATE, useExisting: RequestGate },

@@ -44,12 +44,20 @@ export type AdmissionPermit<Spec, Status> = (
   request: AdmissionRequest,
 ) => Promise<void>;
 
+/** Refuses (403) a write of status that its writer has no say in; must write nothing. */
+export type AdmissionStatusPermit<Spec, Status> = (
+  object: KubeObject<Spec, Status>,
+  previous: KubeObject<Spec, Status>,
+  request: Pick<AdmissionRequest, 'user' | 'objects'>,
+) => Promise<void>;
+
 /** Where a feature module says what its kind needs beside its schema. Call from a provider's constructor or onModuleInit. */
 @Injectable()
 export class Admission {
   readonly #checks = new Map<string, AdmissionCheck<unknown, unknown>[]>();
   readonly #defaulters = new Map<string, AdmissionDefaulter<unknown, unknown>[]>();
   readonly #permits = new Map<string, AdmissionPermit<unknown, unknown>[]>();
+  readonly #statusPermits = new Map<string, AdmissionStatusPermit<unknown, unknown>[]>();
 
   check<Spec, Status>(kind: KindDefinition<Spec, Status>, check: AdmissionCheck<Spec, Status>): void {
     append(this.#checks, qualifiedResource(kind), check as AdmissionCheck<unknown, unknown>);
@@ -67,6 +75,14 @@ export class Admission {
 
   permit<Spec, Status>(kind: KindDefinition<Spec, Status>, permit: AdmissionPermit<Spec, Status>): void {
     append(this.#permits, qualifiedResource(kind), permit as AdmissionPermit<unknown, unknown>);
+  }
+
+  permitStatus<Spec, Status>(kind: KindDefinition<Spec, Status>, permit: AdmissionStatusPermit<Spec, Status>): void {
+    append(this.#statusPermits, qualifiedResource(kind), permit as AdmissionStatusPermit<unknown, unknown>);
+  }
+
+  statusPermitsOf(kind: KindDefinition): readonly AdmissionStatusPermit<unknown, unknown>[] {
+    return this.#statusPermits.get(qualifiedResource(kind)) ?? [];
   }
 
   permitsOf(kind: KindDefinition): readonly AdmissionPermit<unknown, unknown>[] {

@@ -1,0 +1,132 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { assertNever, systemClock } from '@corral/base';
+import {
+  nodes, Problem, virtualMachines, virtualMachineSnapshots, type NewObject, type ObjectClient, type ObjectKey,
+  type VirtualMachine, type VirtualMachineSnapshot, type VirtualMachineSnapshotSpec,
+} from '@corral/contracts';
+import { EventRecorder, type ReconcileResult } from '@corral/reconcile';
+import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
+import { Informers } from '../controllers/informers.ts';
+import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
+import { writeStatus } from '../controllers/write-status.ts';
+import { MOVE_LABEL, planMove, type MoveStep } from './move.plan.ts';
+import { Moves } from './moves.ts';
+import { NodeMetrics } from './node-metrics.ts';
+import { Unbinding } from './unbinding.ts';
+
+/** Carries machines that are to leave their node through S3 to another. */
+@Injectable()
+export class MoveReconciler implements Reconciler {
+  readonly name = 'moves';
+  readonly concurrency = 4;
+  readonly triggers: readonly Trigger[];
+
+  constructor(
+    @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
+    @Inject(Informers) private readonly informers: Informers,
+    @Inject(EventRecorder) private readonly events: EventRecorder,
+    @Inject(Moves) private readonly moves: Moves,
+    @Inject(Unbinding) private readonly unbinding: Unbinding,
+    @Inject(NodeMetrics) private readonly metrics: NodeMetrics,
+    @Inject(Reconcilers) reconcilers: Reconcilers,
+  ) {
+    this.triggers = [
+      on(virtualMachines, (key, vm) => (vm?.status?.move ? [key] : [])),
+      on(virtualMachineSnapshots, ({ namespace }, snapshot) => (isOfMove(snapshot) ? [{ namespace, name: snapshot?.spec?.virtualMachine ?? '' }] : [])),
+      // A node that takes machines again calls off what was to leave it.
+      on(nodes, ({ name }) => this.#leaving(name)),
+    ];
+    reconcilers.add(this);
+  }
+
+  async reconcile({ namespace, name }: ObjectKey): Promise<ReconcileResult> {
+    const vm = this.informers.of(virtualMachines).get(namespace, name);
+    const { move } = vm?.status ?? {};
+    if (!vm || !move) return DONE;
+    const step = planMove({
+      vm,
+      node: this.informers.of(nodes).get(undefined, move.from),
+      // Read past the copy: whether it is there decides whether it is made.
+      snapshot: move.snapshot === undefined ? undefined : await this.objects.get(virtualMachineSnapshots, namespace, move.snapshot),
+      noPlace: this.moves.noPlaceFor(vm),
+      now: systemClock.now(),
+    });
+    return this.#perform(vm, move.reason, step);
+  }
+
+  async #perform(vm: VirtualMachine, reason: string, step: MoveStep): Promise<ReconcileResult> {
+    const machines = this.informers.of(virtualMachines);
+    const { move, ...rest } = vm.status ?? {};
+    switch (step.type) {
+      case 'Nothing':
+        return DONE;
+      case 'Wait':
+        return after(step.delayMs);
+      case 'NameSnapshot':
+        if (move) await writeStatus(this.objects, machines, virtualMachines, vm, { ...rest, move: { ...move, snapshot: step.name } });
+        return DONE;
+      case 'TakeSnapshot':
+        return this.#takeSnapshot(vm, step.name);
+      case 'Switch': {
+        const moved = await this.unbinding.unbind(vm, step.status);
+        this.metrics.moves.inc({ reason, outcome: 'Moved' });
+        this.events.record(moved, 'Normal', 'Moved', `It left ${move?.from} and goes on elsewhere from snapshot ${move?.snapshot}.`);
+        await this.#removeSnapshots(vm, move?.snapshot);
+        return DONE;
+      }
+      case 'Abort': {
+        const stayed = await writeStatus(this.objects, machines, virtualMachines, vm, rest);
+        this.metrics.moves.inc({ reason, outcome: step.reason });
+        this.events.record(stayed, 'Warning', 'MoveAborted', `It stays on ${move?.from}: ${step.reason}: ${step.message}`);
+        if (move?.snapshot !== undefined) await this.#removeSnapshot(vm, move.snapshot);
+        return DONE;
+      }
+      default:
+        return assertNever(step, 'move step');
+    }
+  }
+
+  async #takeSnapshot(vm: VirtualMachine, name: string): Promise<ReconcileResult> {
+    const { namespace, uid } = vm.metadata;
+    const snapshot: NewObject<VirtualMachineSnapshotSpec> = {
+      metadata: {
+        name,
+        ...(namespace === undefined ? {} : { namespace }),
+        labels: { [MOVE_LABEL]: 'true' },
+        // It goes with the machine. Until then it is its last snapshot, should the next node be lost at once.
+        ownerReferences: [{ apiVersion: vm.apiVersion, kind: vm.kind, name: vm.metadata.name, uid, controller: true, blockOwnerDeletion: false }],
+      },
+      spec: { virtualMachine: vm.metadata.name },
+    };
+    try {
+      await this.objects.create(virtualMachineSnapshots, snapshot);
+      return DONE;
+    } catch (error) {
+      if (error instanceof Problem && error.code === 'object.exists') return DONE;
+      if (!(error instanceof Problem) || (error.code !== 'request.forbidden' && error.code !== 'object.invalid')) throw error;
+      return this.#perform(vm, vm.status?.move?.reason ?? '', { type: 'Abort', reason: 'SnapshotFailed', message: error.message });
+    }
+  }
+
+  /** Of the snapshots this machine moved with, only the last is of use. */
+  async #removeSnapshots({ metadata }: VirtualMachine, except: string | undefined): Promise<void> {
+    const all = this.informers.of(virtualMachineSnapshots).list();
+    const earlier = all.filter((snapshot) => isOfMove(snapshot) && snapshot.metadata.name !== except && snapshot.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid));
+    for (const { metadata: old } of earlier) await this.objects.delete(virtualMachineSnapshots, old.namespace, old.name, { uid: old.uid });
+  }
+
+  async #removeSnapshot(vm: VirtualMachine, name: string): Promise<void> {
+    const snapshot = await this.objects.get(virtualMachineSnapshots, vm.metadata.namespace, name);
+    if (snapshot && isOfMove(snapshot)) await this.objects.delete(virtualMachineSnapshots, vm.metadata.namespace, name, { uid: snapshot.metadata.uid });
+  }
+
+  #leaving(nodeName: string): ObjectKey[] {
+    return this.informers
+      .of(virtualMachines)
+      .list()
+      .filter(({ status }) => status?.move?.from === nodeName)
+      .map(({ metadata }) => ({ namespace: metadata.namespace ?? '', name: metadata.name }));
+  }
+}
+
+const isOfMove = (snapshot: VirtualMachineSnapshot | undefined): boolean => snapshot?.metadata.labels?.[MOVE_LABEL] === 'true';
