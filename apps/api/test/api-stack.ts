@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { HttpObjectClient } from '@corral/client';
+import { exchangeNodeToken, HttpObjectClient } from '@corral/client';
 import { namespaces, SYSTEM_NAMESPACES } from '@corral/contracts';
 import { startObjectStore, startPostgres, startRedis, type EmbeddedObjectStore, type EmbeddedRedis } from '@corral/embedded';
 import { jest } from '@jest/globals';
@@ -42,8 +42,10 @@ export interface ApiStack {
   readonly objectStore: EmbeddedObjectStore;
   /** As an administrator, over HTTP. */
   readonly admin: HttpObjectClient;
-  /** As a node agent, over HTTP. */
+  /** Plays any node, over HTTP: with full rights, because a real one may only speak of itself. */
   readonly agent: HttpObjectClient;
+  /** Exactly one node, as its worker would be. */
+  nodeToken(nodeName: string): Promise<string>;
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** One more API server on the same database, Redis and S3, with settings of its own; stopped with the stack at the latest. */
   another(env?: Readonly<Record<string, string>>): Promise<ApiPeer>;
@@ -101,7 +103,8 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
     redis,
     objectStore,
     admin,
-    agent: new HttpObjectClient({ baseUrl: url, token: NODE_TOKEN }),
+    agent: new HttpObjectClient({ baseUrl: url, token: ADMIN_TOKEN }),
+    nodeToken: (nodeName) => exchangeNodeToken({ baseUrl: url, token: NODE_TOKEN, nodeName }),
     fetch: (path, init = {}) => fetch(`${url}${path}`, { ...init, headers: { ...authorization, ...init.headers } }),
     async another(more = {}) {
       const peerConfig = ApiConfig.parse({ ...environment, ...more });

@@ -5,8 +5,8 @@ import { problemOf } from './status-problem.ts';
 export interface ConnectionOptions {
   /** Where the API answers, e.g. `http://127.0.0.1:8086`. */
   readonly baseUrl: string;
-  /** Bearer token; absent for what anonymous callers may do. */
-  readonly token?: string;
+  /** Bearer token, or where to get it at each request; absent for what anonymous callers may do. */
+  readonly token?: string | (() => Promise<string>);
   /** Name of the program, as servers log it and as managedFields show it. */
   readonly userAgent?: string;
   /** How long one request may take; streams and watches live longer. */
@@ -37,15 +37,14 @@ const MAX_REFUSAL_BYTES = 64 * 1024;
  */
 export class Connection {
   readonly #baseUrl: string;
-  readonly #headers: Readonly<Record<string, string>>;
+  readonly #token: ConnectionOptions['token'];
+  readonly #userAgent: Readonly<Record<string, string>>;
   readonly #deadlineMs: number;
 
   constructor({ baseUrl, token, userAgent, deadlineMs = DEFAULT_DEADLINE_MS }: ConnectionOptions) {
     this.#baseUrl = baseUrl.replace(/\/+$/, '');
-    this.#headers = {
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      ...(userAgent === undefined ? {} : { 'user-agent': userAgent }),
-    };
+    this.#token = token;
+    this.#userAgent = userAgent === undefined ? {} : { 'user-agent': userAgent };
     this.#deadlineMs = deadlineMs;
   }
 
@@ -67,7 +66,7 @@ export class Connection {
       redirect: 'error',
       headers: {
         accept: 'application/json',
-        ...this.#headers,
+        ...(await this.#identification()),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...headers,
       },
@@ -86,10 +85,10 @@ export class Connection {
   }
 
   /** An open WebSocket; a refused handshake is the Problem the server answered with. */
-  openSocket(path: string, query: Query, subprotocols: readonly string[] = []): Promise<WebSocket> {
+  async openSocket(path: string, query: Query, subprotocols: readonly string[] = []): Promise<WebSocket> {
     const url = this.#urlOf(path, query);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-    const socket = new WebSocket(url, [...subprotocols], { headers: this.#headers, handshakeTimeout: HANDSHAKE_DEADLINE_MS, perMessageDeflate: false });
+    const socket = new WebSocket(url, [...subprotocols], { headers: await this.#identification(), handshakeTimeout: HANDSHAKE_DEADLINE_MS, perMessageDeflate: false });
     return new Promise((resolve, reject) => {
       socket.once('open', () => {
         socket.off('error', reject);
@@ -105,6 +104,11 @@ export class Connection {
         response.once('error', (error) => reject(asProblem(error)));
       });
     });
+  }
+
+  async #identification(): Promise<Record<string, string>> {
+    const token = typeof this.#token === 'function' ? await this.#token() : this.#token;
+    return { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...this.#userAgent };
   }
 
   #urlOf(path: string, query: Query = {}): URL {

@@ -3,6 +3,7 @@ export * from './status-problem.ts';
 export * from './ndjson.ts';
 export * from './connection.ts';
 export * from './http-object-client.ts';
+export * from './node-token.ts';
 export * from './resource.ts';
 export * from './resource-client.ts';
 export * from './channel-stream.ts';

@@ -1,6 +1,6 @@
 /** A process full of fake node agents: `agents.main.ts <url> <first> <count> <machines per node>`; the node token is in the environment. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { HttpObjectClient } from '@corral/client';
+import { exchangeNodeToken, HttpObjectClient } from '@corral/client';
 import { Problem } from '@corral/contracts';
 import { FakeAgent } from './fake-agent.ts';
 import { nodeName } from './names.ts';
@@ -22,10 +22,12 @@ const names = Array.from({ length: Number(count) }, (_, index) => nodeName(Numbe
 const running: Promise<void>[] = [];
 let registered = 0;
 let next = 0;
-const client = new HttpObjectClient({ baseUrl, token: process.env['CORRAL_NODE_TOKEN'] ?? '', deadlineMs: 60_000 });
+const bootstrapToken = process.env['CORRAL_NODE_TOKEN'] ?? '';
 await Promise.all(
   Array.from({ length: REGISTRATIONS_AT_ONCE }, async () => {
     for (let name = names[next++]; name !== undefined; name = names[next++]) {
+      const token = await exchangeNodeToken({ baseUrl, token: bootstrapToken, nodeName: name });
+      const client = new HttpObjectClient({ baseUrl, token, deadlineMs: 60_000 });
       const agent = new FakeAgent({ client, name, machinesMax: Number(machinesMax), onFailure });
       while (!(await agent.register().then(() => true, (error: unknown) => onFailure(error)))) await delay(500);
       running.push(agent.run(abort.signal, registered / names.length));

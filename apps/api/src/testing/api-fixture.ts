@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { Module, type DynamicModule } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { exchangeNodeToken } from '@corral/client';
 import { namespaces, type Condition, type FieldProblem, type KindDefinition, type KubeObject, type ObjectClient, type ObjectMeta } from '@corral/contracts';
 import { startPostgres, type EmbeddedPostgres } from '@corral/embedded';
 import getPort from 'get-port';
@@ -37,6 +38,8 @@ export interface ApiFixture {
   request(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<ApiAnswer>;
   /** Starts another server beside it, on the same database and a port of its own; stopped with it. */
   peer(): Promise<ApiPeer>;
+  /** A credential of this node alone. */
+  nodeToken(nodeName: string): Promise<string>;
   /** Stops the server and starts another on the same database and port. */
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -128,6 +131,7 @@ export async function startApi(options: { consoleDir?: string; env?: Readonly<Re
     get certificate() {
       return readFileSync(join(home, 'tls', 'tls.crt'), 'utf8');
     },
+    nodeToken: (nodeName) => exchangeNodeToken({ baseUrl: url, token: NODE_TOKEN, nodeName }),
     request: (method, path, body, headers) => request(url, method, path, body, headers),
     async peer() {
       const own = { ...config, port: await getPort(), tlsDir: undefined };

@@ -185,9 +185,11 @@ export class Convergence {
 
   /** Reads past the cache after a lost compare-and-set. */
   async #refresh(machine: Machine): Promise<void> {
-    const { client, machines } = this.#options;
-    const vm = await client.get(virtualMachines, machine.key.namespace, machine.key.name);
-    if (vm) machines.observe(vm);
+    const { client, machines, nodeName } = this.#options;
+    // A list, because a node may read nothing but what is bound to it.
+    const { namespace, name } = machine.key;
+    const { items } = await client.list(virtualMachines, { namespace, fieldSelector: `spec.nodeName=${nodeName},metadata.name=${name}` });
+    for (const vm of items) machines.observe(vm);
   }
 
   #tellBackOff(vm: VirtualMachine, status: VirtualMachineStatus): void {

@@ -25,6 +25,7 @@ import { Expiry, killWhatIsLost } from './fence.ts';
 import { Hints } from './hints.ts';
 import { ImagePrefetch } from './image-prefetch.ts';
 import { NodeLease } from './lease.ts';
+import { NodeCredential } from './node-credential.ts';
 import { Metrics } from './metrics.ts';
 import { NodeWatches } from './node-watches.ts';
 import { advertisedHost, Registration } from './registration.ts';
@@ -44,6 +45,7 @@ export class NodeAgent {
   readonly #config: WorkerConfig;
   readonly #log: Logger;
   readonly #store: ObjectStore;
+  readonly #credential: NodeCredential;
   readonly #client: HttpObjectClient;
   /** For the sign of life: an answer that comes after the next renewal is due helps nobody. */
   readonly #urgentClient: HttpObjectClient;
@@ -59,10 +61,18 @@ export class NodeAgent {
     this.#config = config;
     this.#store = store;
     this.#log = log.child({ node: config.nodeName });
-    this.#client = new HttpObjectClient({ baseUrl: config.apiUrl, token: config.nodeToken, userAgent: USER_AGENT });
+    this.#credential = new NodeCredential({
+      home: config.home,
+      apiUrl: config.apiUrl,
+      nodeName: config.nodeName,
+      bootstrapToken: config.nodeToken,
+      log: this.#log,
+    });
+    const token = (): Promise<string> => this.#credential.token();
+    this.#client = new HttpObjectClient({ baseUrl: config.apiUrl, token, userAgent: USER_AGENT });
     this.#urgentClient = new HttpObjectClient({
       baseUrl: config.apiUrl,
-      token: config.nodeToken,
+      token,
       userAgent: USER_AGENT,
       deadlineMs: Math.max(1_000, (config.leaseSeconds * 1000) / 4),
     });
@@ -176,7 +186,7 @@ export class NodeAgent {
       images: () => prefetch.ready,
       snapshots: (limit) => snapshotCache.digests(limit),
     });
-    const signs = signOfLife(registration, lease, log, () => expiry.watch());
+    const signs = signOfLife({ registration, lease, credential: this.#credential, log, onRenewed: () => expiry.watch() });
     const keeping = housekeeping({
       supervisor,
       watches: this.#watches,

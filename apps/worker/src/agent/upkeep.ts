@@ -4,25 +4,39 @@ import { type SnapshotCache } from '../machine/snapshot-cache.ts';
 import { type Supervisor } from '../machine/supervisor.ts';
 import { type ImagePrefetch } from './image-prefetch.ts';
 import { type NodeLease } from './lease.ts';
+import { isRefused, type NodeCredential } from './node-credential.ts';
 import { type NodeWatches } from './node-watches.ts';
 import { type Registration } from './registration.ts';
 import { Repetition } from './repetition.ts';
 
 const HOUSEKEEPING_MS = 30_000;
 
+export interface SignOfLifeOptions {
+  readonly registration: Registration;
+  readonly lease: NodeLease;
+  readonly credential: Pick<NodeCredential, 'refused'>;
+  readonly log: Logger;
+  onRenewed(): void;
+}
+
 /** The node's sign of life: its object in the API, and the lease that says somebody stands behind it. */
-export function signOfLife(registration: Registration, lease: NodeLease, log: Logger, onRenewed: () => void): Repetition {
+export function signOfLife({ registration, lease, credential, log, onRenewed }: SignOfLifeOptions): Repetition {
   let isRegistered = false;
   return new Repetition({
     name: 'The sign of life',
     everyMs: lease.renewEveryMs,
     log,
     async work() {
-      if (!isRegistered) await registration.register();
-      isRegistered = true;
-      await lease.renew();
-      onRenewed();
-      await registration.report();
+      try {
+        if (!isRegistered) await registration.register();
+        isRegistered = true;
+        await lease.renew();
+        onRenewed();
+        await registration.report();
+      } catch (error) {
+        if (isRefused(error)) await credential.refused();
+        throw error;
+      }
     },
   });
 }

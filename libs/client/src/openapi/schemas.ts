@@ -239,6 +239,7 @@ export type components = {
                     readonly memoryModeReason?: string;
                     readonly machines?: number;
                     readonly images?: readonly string[];
+                    readonly isEmptying?: boolean;
                     readonly snapshots?: readonly string[];
                 };
             };
@@ -781,6 +782,72 @@ export type components = {
             readonly kind?: string;
             readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
             readonly items: readonly components["schemas"]["io.k8s.api.scheduling.v1.PriorityClass"][];
+        };
+        /** @description PodDisruptionBudget is a kind of policy/v1. */
+        readonly "io.k8s.api.policy.v1.PodDisruptionBudget": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            /** @default {} */
+            readonly spec?: {
+                /** @description How many of the selected machines must stay Ready when one is moved: a number, or a percentage such as 50%. */
+                readonly minAvailable?: number | string;
+                /** @description How many of the selected machines may be not Ready at once; not together with minAvailable. */
+                readonly maxUnavailable?: number | string;
+                /** @description The machines it is about, by their labels; none when empty. */
+                readonly selector?: {
+                    readonly matchLabels?: {
+                        readonly [key: string]: string;
+                    };
+                    readonly matchExpressions?: readonly {
+                        readonly key: string;
+                        /** @enum {string} */
+                        readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+                        readonly values?: readonly string[];
+                    }[];
+                };
+                /**
+                 * @description Whether machines that are not Ready may be moved while the budget is used up.
+                 * @enum {string}
+                 */
+                readonly unhealthyPodEvictionPolicy?: "IfHealthyBudget" | "AlwaysAllow";
+            };
+            /** @description What is observed. Written by the system. */
+            readonly status?: {
+                readonly observedGeneration?: number;
+                readonly disruptedPods?: {
+                    readonly [key: string]: string;
+                };
+                readonly disruptionsAllowed?: number;
+                readonly currentHealthy?: number;
+                readonly desiredHealthy?: number;
+                readonly expectedPods?: number;
+                readonly conditions?: readonly {
+                    readonly type: string;
+                    /** @enum {string} */
+                    readonly status: "True" | "False" | "Unknown";
+                    readonly reason: string;
+                    /** @default  */
+                    readonly message?: string;
+                    readonly lastTransitionTime: string;
+                    readonly observedGeneration?: number;
+                }[];
+            };
+        };
+        /** @description A list of PodDisruptionBudget. */
+        readonly "io.k8s.api.policy.v1.PodDisruptionBudgetList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["io.k8s.api.policy.v1.PodDisruptionBudget"][];
         };
         /** @description VirtualMachine is a kind of corral.dev/v1. */
         readonly "dev.corral.v1.VirtualMachine": {

@@ -16,7 +16,7 @@ import { Resources } from '../resources/resources.service.ts';
 import { streamWatch } from '../resources/watch-stream.ts';
 import { Watches } from '../resources/watches.ts';
 import { hasPod, podOf } from './pod-of.ts';
-import { MachinesOfPods, POD_KIND, podEvent, podsAmong } from './pod.selection.ts';
+import { MachinesOfPods, POD_KIND, podEvents, podsAmong } from './pod.selection.ts';
 
 type Params = { namespace?: string; name?: string };
 type Request = FastifyRequest<{ Params: Params; Body: Buffer | undefined }>;
@@ -78,7 +78,11 @@ export class PodRoutes implements OnModuleInit {
     const { watches } = this;
     return {
       async *watch(_selection, options) {
-        for await (const item of watches.watch(new MachinesOfPods(selection), options)) yield item.type === 'Event' ? { type: 'Event', event: podEvent(item.event) } : item;
+        const machines = new MachinesOfPods(selection);
+        for await (const item of watches.watch(machines, options)) {
+          if (item.type === 'Event') for (const event of podEvents(item.event, machines.previous.get(item.event))) yield { type: 'Event', event };
+          else yield item;
+        }
       },
     };
   }

@@ -6,7 +6,7 @@ import { Module } from '@nestjs/common';
 import { WebSocketGateway, type OnGatewayConnection } from '@nestjs/websockets';
 import { until } from '@corral/testing';
 import WebSocket from 'ws';
-import { ADMIN_TOKEN, NODE_TOKEN, startApi, type ApiFixture } from '../../testing/api-fixture.ts';
+import { ADMIN_TOKEN, startApi, type ApiFixture } from '../../testing/api-fixture.ts';
 import { Database } from '../database/database.ts';
 import type { GatewayOptions, UpgradeRequest } from '../http/gateway-server.ts';
 
@@ -29,8 +29,10 @@ class GreetingModule {}
 jest.setTimeout(60_000);
 
 let api: ApiFixture;
+let nodeToken: string;
 beforeAll(async () => {
   api = await startApi({ imports: [GreetingModule] });
+  nodeToken = await api.nodeToken('worker-1');
 }, 60_000);
 afterAll(() => api.stop());
 
@@ -85,8 +87,10 @@ describe('who may do what', () => {
   });
 
   it.each([
-    ['GET', '/api/v1/nodes', 200],
-    ['GET', '/apis/corral.dev/v1/virtualmachines', 200],
+    ['GET', '/api/v1/nodes', 403],
+    ['GET', '/apis/corral.dev/v1/virtualmachines', 403],
+    ['GET', '/apis/corral.dev/v1/virtualmachines?fieldSelector=spec.nodeName%3Dworker-1', 200],
+    ['GET', '/api/v1/namespaces/default/secrets', 403],
     ['POST', '/api/v1/nodes', 400],
     ['PATCH', `${MACHINE}/status`, 404],
     ['DELETE', MACHINE, 403],
@@ -98,21 +102,21 @@ describe('who may do what', () => {
     ['POST', '/auth/sign-in-links', 403],
     ['GET', '/metrics', 403],
   ])('a node that asks %s %s gets %d', async (method, path, status) => {
-    const headers = { ...as(NODE_TOKEN), 'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json' };
+    const headers = { ...as(nodeToken), 'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json' };
     const answer = await api.request(method, path, method === 'GET' || method === 'DELETE' ? undefined : {}, headers);
     expect(answer.status).toBe(status);
   });
 
   it('says in Kubernetes’s words what is forbidden', async () => {
-    const { body } = await api.request('DELETE', MACHINE, undefined, as(NODE_TOKEN));
+    const { body } = await api.request('DELETE', MACHINE, undefined, as(nodeToken));
     expect(body.message).toBe(
-      'virtualmachines.corral.dev "demo" is forbidden: User "system:node" cannot delete resource "virtualmachines" in API group "corral.dev" in the namespace "default"',
+      'virtualmachines.corral.dev "demo" is forbidden: User "system:node:worker-1" cannot delete resource "virtualmachines" in API group "corral.dev" in the namespace "default"',
     );
   });
 
   it('stores no token as it is', async () => {
     const rows = await api.app.get(Database).accessToken.findMany();
-    expect(rows.map(({ userName }) => userName).sort()).toEqual(['system:admin', 'system:node']);
+    expect(rows.map(({ userName }) => userName).sort()).toEqual(['system:admin', 'system:node', 'system:node:worker-1']);
     expect(rows.every(({ digest }) => digest.length === 32 && !Buffer.from(digest).toString().includes(ADMIN_TOKEN))).toBe(true);
   });
 });
@@ -226,7 +230,7 @@ describe('WebSockets', () => {
 
   it('are refused with an HTTP status before the handshake', async () => {
     expect(await handshake(`${MACHINE}/serial`)).toBe(401);
-    expect(await handshake(`${MACHINE}/serial`, ['v5.channel.k8s.io'], as(NODE_TOKEN))).toBe(403);
+    expect(await handshake(`${MACHINE}/serial`, ['v5.channel.k8s.io'], as(nodeToken))).toBe(403);
     expect(await handshake(`${MACHINE.replace('apis', '%61pis')}/serial`)).toBe(401);
     expect(await handshake('/%6cive', [])).toBe(401);
     expect(await handshake('/nowhere', [], as(ADMIN_TOKEN))).toBe(404);
@@ -235,7 +239,7 @@ describe('WebSockets', () => {
 });
 
 it('multiplexes watches over /live with the rights of the caller', async () => {
-  const socket = new WebSocket(`${api.url.replace('http', 'ws')}/live`, { headers: as(NODE_TOKEN) });
+  const socket = new WebSocket(`${api.url.replace('http', 'ws')}/live`, { headers: as(ADMIN_TOKEN) });
   const messages: { id?: number; type: string; object?: { metadata?: { name?: string }; code?: number } }[] = [];
   socket.on('message', (data: Buffer) => messages.push(JSON.parse(data.toString())));
   const of = (id: number): string[] => messages.filter((message) => message.id === id).map(({ type, object }) => `${type} ${object?.metadata?.name ?? object?.code ?? ''}`.trim());
