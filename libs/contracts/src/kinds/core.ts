@@ -60,10 +60,9 @@ export const NodeStatus = z.object({
       machines: z.number().int().optional(),
       /** Images whose machines start at once here: their golden snapshots are at hand. */
       images: z.array(z.string()).optional(),
-      /** Digests of the snapshots at hand, those most recently used: a machine that continues from one starts soonest here. */
       /** It stops, and would rather have its machines moved than suspend them. */
       isEmptying: z.boolean().optional(),
-      /** Digests of the snapshots at hand, the most recently used first; a machine that continues from one starts soonest here. */
+      /** Digests of the snapshots at hand, those most recently used: a machine that continues from one starts soonest here. */
       snapshots: z.array(z.string()).optional(),
     })
     .optional(),

@@ -4,13 +4,15 @@ import { Condition, type KubeObject } from '../metadata.ts';
 
 /** As much of a Pod as a machine has. Source: k8s.io/api core/v1. */
 export const PodSpec = z.object({
-  nodeName: z.string().optional(),
-  restartPolicy: z.string(),
-  containers: z.array(z.object({ name: z.string(), image: z.string(), resources: z.object({ requests: z.record(z.string(), z.string()) }) })),
-  tolerations: z.array(z.unknown()).optional(),
-  priorityClassName: z.string().optional(),
-  priority: z.number().int().optional(),
-  terminationGracePeriodSeconds: z.number().int(),
+  nodeName: z.string().optional().describe('The node the machine is bound to.'),
+  restartPolicy: z.string().describe('The machine’s.'),
+  containers: z
+    .array(z.object({ name: z.string(), image: z.string(), resources: z.object({ requests: z.record(z.string(), z.string()) }) }))
+    .describe('One, called guest: the machine’s source and its memory.'),
+  tolerations: z.array(z.unknown()).optional().describe('The machine’s.'),
+  priorityClassName: z.string().optional().describe('The machine’s.'),
+  priority: z.number().int().optional().describe('The machine’s.'),
+  terminationGracePeriodSeconds: z.number().int().describe('How long a guest that is asked to shut down may take.'),
 });
 export type PodSpec = z.output<typeof PodSpec>;
 

@@ -8,7 +8,7 @@ import {
 import { apiPath, virtualMachines, type KindDefinition, type Status, type VirtualMachine } from '@corral/contracts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { stringify } from 'yaml';
-import { queryValue } from '../../platform/http/http-server.ts';
+import { queryValue, type RouteOptions } from '../../platform/http/http-server.ts';
 import { sendStatus } from '../../platform/http/status-reply.ts';
 import { RequestMetrics } from '../../platform/telemetry/request-metrics.ts';
 import { Moves, type MoveRequest } from '../nodes/moves.ts';
@@ -19,7 +19,9 @@ import { hasPod, podOf } from './pod-of.ts';
 import { MachinesOfPods, POD_KIND, podEvents, podsAmong } from './pod.selection.ts';
 
 type Params = { namespace?: string; name?: string };
-type Request = FastifyRequest<{ Params: Params; Body: Buffer | undefined }>;
+type Typed = { Params: Params; Body: Buffer | undefined };
+type Request = FastifyRequest<Typed>;
+const described = (summary: string, code = 200) => ({ config: { description: { summary, code } } satisfies RouteOptions });
 
 const COLLECTION = '/api/v1/namespaces/:namespace/pods';
 const EVERYTHING = { labelSelector: undefined, fieldSelector: undefined, limit: undefined, continueToken: undefined, resourceVersion: undefined, match: undefined };
@@ -45,13 +47,16 @@ export class PodRoutes implements OnModuleInit {
       scope.removeAllContentTypeParsers();
       scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, parsed) => parsed(null, body));
       const list = (request: Request, reply: FastifyReply) => this.#list(request, reply);
-      scope.get<{ Params: Params; Body: Buffer | undefined }>(apiPath(POD_KIND), list);
-      scope.get<{ Params: Params; Body: Buffer | undefined }>(COLLECTION, list);
-      for (const path of [`${COLLECTION}/:name`, `${COLLECTION}/:name/status`]) {
-        scope.get<{ Params: Params; Body: Buffer | undefined }>(path, (request, reply) => this.#get(request, reply));
+      for (const path of [apiPath(POD_KIND), COLLECTION]) {
+        scope.get<Typed>(path, described('Machines as Pods; with watch=true, their changes.'), list);
       }
-      scope.delete<{ Params: Params; Body: Buffer | undefined }>(`${COLLECTION}/:name`, (request, reply) => this.#delete(request, reply));
-      scope.post<{ Params: Params; Body: Buffer | undefined }>(`${COLLECTION}/:name/eviction`, (request, reply) => this.#evict(request, reply));
+      for (const path of [`${COLLECTION}/:name`, `${COLLECTION}/:name/status`]) {
+        scope.get<Typed>(path, described('The machine of this name as a Pod.'), (request, reply) => this.#get(request, reply));
+      }
+      scope.delete<Typed>(`${COLLECTION}/:name`, described('Sends the machine to another node, whatever budgets say; it goes on there.'), (request, reply) => this.#delete(request, reply));
+      scope.post<Typed>(`${COLLECTION}/:name/eviction`, described('Sends the machine to another node if disruption budgets allow it: 201, or 429 to ask again later.', 201), (request, reply) =>
+        this.#evict(request, reply),
+      );
       done();
     });
   }

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { AccessTokens } from './access-tokens.ts';
 import { credentialId } from './credential.ts';
 import { NODE_CREDENTIALS_PATH } from './node-authorizer.ts';
+import { Describe } from '../http/describe.ts';
 import { OpenConnections } from './open-connections.ts';
 
 const Wish = z.strictObject({ nodeName: z.string().refine(isDnsLabel, 'must be a DNS label such as worker-1') });
@@ -19,6 +20,7 @@ export class NodeCredentialsController {
 
   /** A new credential ends those before: of two workers that go by one name, the one that asked last is the node. */
   @Post(NODE_CREDENTIALS_PATH)
+  @Describe({ summary: 'Exchange the deployment’s node token for the credential of one node; ends the one before.', body: Wish, code: 201 })
   @HttpCode(201)
   @Header('cache-control', 'no-store')
   async issue(@Body() body: unknown) {
