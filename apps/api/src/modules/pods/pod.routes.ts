@@ -66,12 +66,12 @@ export class PodRoutes implements OnModuleInit {
     const { namespace } = request.params;
     const representation = negotiate(request.headers.accept, query('includeObject'));
     if (isTrue(query('watch'))) {
-      const watch = readWatchRequest(POD_KIND, query);
+      const watch = readWatchRequest(query);
       const selection = new Selection(POD_KIND, { namespace, labelSelector: watch.labelSelector, fieldSelector: watch.fieldSelector });
       await streamWatch(this.#podWatches(selection), this.metrics, selection, watch, representation, request, reply);
       return reply;
     }
-    const wanted = readListRequest(POD_KIND, query);
+    const wanted = readListRequest(query);
     const selection = new Selection(POD_KIND, { namespace, labelSelector: wanted.labelSelector, fieldSelector: wanted.fieldSelector });
     const page = await this.resources.list(virtualMachines as unknown as KindDefinition, namespace, { ...EVERYTHING, resourceVersion: wanted.resourceVersion, match: wanted.match });
     const metadata = { resourceVersion: String(page.resourceVersion) };
