@@ -5,9 +5,11 @@ import { type z } from 'zod';
 
 /** As much as the API takes of any other JSON body. Source: k8s.io/apiserver, MaxRequestBodyBytes. */
 const MAX_JSON_BYTES = 3 * 1024 * 1024;
+const MAX_ARRIVAL_MS = 30_000;
 
 /** Reads and checks a small JSON body. Refusals name every wrong field: `request.malformed`, `request.too-large`, `object.invalid`. */
-export async function readJson<T>(body: Readable, schema: z.ZodType<T>): Promise<T> {
+export async function readJson<T>(body: Readable, schema: z.ZodType<T>, announcedLength = '0'): Promise<T> {
+  if (Number(announcedLength) > MAX_JSON_BYTES) throw tooLarge();
   const value = parseJson(await readText(body));
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -16,13 +18,20 @@ export async function readJson<T>(body: Readable, schema: z.ZodType<T>): Promise
   throw new Problem('object.invalid', `the request is invalid: ${lines.join('; ')}`, { details: { causes } });
 }
 
+const tooLarge = (): Problem => new Problem('request.too-large', `the body must be at most ${MAX_JSON_BYTES} bytes`);
+
 async function readText(body: Readable): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_JSON_BYTES) throw new Problem('request.too-large', `the body must be at most ${MAX_JSON_BYTES} bytes`);
-    chunks.push(chunk);
+  const late = setTimeout(() => body.destroy(new Problem('request.timed-out', `the body did not arrive within ${MAX_ARRIVAL_MS / 1000} seconds`)), MAX_ARRIVAL_MS);
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > MAX_JSON_BYTES) throw tooLarge();
+      chunks.push(chunk);
+    }
+  } finally {
+    clearTimeout(late);
   }
   return Buffer.concat(chunks).toString('utf8');
 }

@@ -74,7 +74,7 @@ export class MachineController {
 
   /** For bodies that are small and whose every wrong field is to be named: checked here, then carried. */
   async #carryJson<T>(request: MachineRequest, reply: FastifyReply, operation: DataPlaneOperation, schema: z.ZodType<T>, silenceMsOf: (command: T) => number): Promise<void> {
-    const command = await readJson(streamedBody(request, reply), schema);
+    const command = await readJson(streamedBody(request, reply), schema, request.headers['content-length']);
     const body = JSON.stringify(command);
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
     await this.#carry(request, reply, operation, { headers, body, silenceMs: silenceMsOf(command) }, RUNNING);

@@ -18,10 +18,12 @@ interface ServerOptions {
  * kubectl sends a token over TLS and nowhere else.
  */
 export function createDualServer(handler: RequestListener, { headersTimeoutMs, certificate }: ServerOptions): Server {
-  const plain = createServer({ headersTimeout: headersTimeoutMs }, handler);
+  // Bodies have deadlines of their own: an upload may take as long as it makes progress.
+  const timeouts = { headersTimeout: headersTimeoutMs, requestTimeout: 0 };
+  const plain = createServer(timeouts, handler);
   if (!certificate) return plain;
 
-  const secure = createTlsServer({ ...certificate, headersTimeout: headersTimeoutMs }, handler);
+  const secure = createTlsServer({ ...certificate, ...timeouts }, handler);
   secure.on('upgrade', (request, socket, head) => plain.emit('upgrade', request, socket, head));
   secure.on('clientError', (error, socket) => plain.emit('clientError', error, socket));
   secure.on('tlsClientError', (_error, socket) => socket.destroy());

@@ -6,7 +6,7 @@ import fastifyCookie from '@fastify/cookie';
 import { requestAttributes, type RequestAttributes, type RouteDescription } from '@corral/api-machinery';
 import { KINDS, Problem, RBAC_GROUP } from '@corral/contracts';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { ApiConfig } from '../config/api-config.ts';
+import { API_CONFIG, type ApiConfig } from '../config/api-config.ts';
 import { OpenConnections } from '../auth/open-connections.ts';
 import { PolicyCopy } from '../auth/policy-copy.ts';
 import { RequestGate } from '../auth/request-gate.ts';
@@ -19,8 +19,10 @@ import { RequestMetrics } from '../telemetry/request-metrics.ts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Traffic } from '../traffic/traffic.ts';
 import { loadCertificate } from './certificate.ts';
+import { refuseConnection } from './client-error.ts';
 import { createDualServer } from './dual-server.ts';
 import { RouteCatalogue } from './route-catalogue.ts';
+import { requireBodyWithin } from './slow-body.ts';
 import { sendStatus, StatusFilter } from './status-reply.ts';
 
 /** Bodies of objects and commands. Uploads are streams and have limits of their own. */
@@ -84,6 +86,7 @@ export async function createHttpAdapter(config: ApiConfig): Promise<FastifyAdapt
     serverFactory: (handler: RequestListener) => createDualServer(handler, { headersTimeoutMs: HEADERS_TIMEOUT_MS, certificate }),
     routerOptions: { maxParamLength: 512 },
     frameworkErrors: sendStatus,
+    clientErrorHandler: refuseConnection,
   });
 }
 
@@ -94,6 +97,7 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
   const connections = app.get(OpenConnections);
   const metrics = app.get(RequestMetrics);
   const traffic = app.get(Traffic);
+  const { bodyMs } = app.get<ApiConfig>(API_CONFIG).traffic;
   const policy = app.get(PolicyCopy);
   const audit = app.get(AuditLog);
   const addresses = app.get(ClientAddresses);
@@ -127,6 +131,7 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
     gate.authorize(request.user, attributes);
     request.isAdmitted = true;
     await keepRate(traffic, request, reply);
+    if (!isStreamed(request)) requireBodyWithin(bodyMs, request, reply);
     if (isLongRunning(attributes)) reply.raw.once('close', connections.add(request.user, attributes, () => endAnswer(reply.raw)));
   });
   // Seats are taken when the body is there, so that slow callers hold none, and given back when the answer is ready.

@@ -21,7 +21,7 @@ const codes = (answers: readonly ApiAnswer[]): Set<number> => new Set(answers.ma
 describe('a rate per user', () => {
   let api: ApiFixture;
   beforeAll(async () => {
-    api = await startOpen({ perSecond: 4, burst: 3, seats: 24, queueLength: 200, queueMs: 10_000 });
+    api = await startOpen({ perSecond: 4, burst: 3, seats: 24, queueLength: 200, queueMs: 10_000, bodyMs: 30_000 });
   }, 60_000);
   afterAll(() => api.stop());
 
@@ -49,7 +49,7 @@ describe('a rate per user', () => {
 describe('seats', () => {
   let api: ApiFixture;
   beforeAll(async () => {
-    api = await startOpen({ perSecond: 0, burst: 1, seats: 1, queueLength: 3, queueMs: 10_000 });
+    api = await startOpen({ perSecond: 0, burst: 1, seats: 1, queueLength: 3, queueMs: 10_000, bodyMs: 30_000 });
   }, 60_000);
   afterAll(() => api.stop());
 
