@@ -33,6 +33,21 @@ export const IMAGES = corral('VirtualMachineImage', 'Cluster');
 export const NODES = core('Node', 'Cluster');
 export const NAMESPACES = core('Namespace', 'Cluster');
 export const EVENTS = core('Event');
+export const QUOTAS = core('ResourceQuota');
+export const ROLE_BINDINGS: Resource = {
+  group: 'rbac.authorization.k8s.io',
+  version: 'v1',
+  kind: 'RoleBinding',
+  plural: 'rolebindings',
+  scope: 'Namespaced',
+};
+export const AUDIT_EVENTS: Resource = {
+  group: 'audit.corral.dev',
+  version: 'v1',
+  kind: 'AuditEvent',
+  plural: 'auditevents',
+  scope: 'Namespaced',
+};
 
 const MERGE_PATCH = 'application/merge-patch+json';
 

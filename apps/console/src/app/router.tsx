@@ -34,8 +34,8 @@ export interface SignInSearch {
   readonly link?: string | undefined;
 }
 
-/** The API sends here who follows a one-time link a second time. */
-const hasStaleLink = (search: object): boolean => 'sign-in' in search;
+/** Why the API sends somebody here who wanted to sign in: a link used twice, or a provider that refused or is away. */
+const failureOf = (search: object): string | undefined => ('sign-in' in search ? text(search['sign-in']) : undefined);
 
 const signIn = createRoute({
   getParentRoute: () => root,
@@ -61,7 +61,8 @@ const app = createRoute({
     if ((await currentSession()).state !== 'SignedIn')
       throw redirect({
         to: '/signed-out',
-        search: hasStaleLink(location.search) ? { link: 'expired' } : { next: location.href },
+        search:
+          failureOf(location.search) === undefined ? { next: location.href } : { link: failureOf(location.search) },
       });
   },
   component: Shell,
@@ -121,10 +122,39 @@ const nodes = createRoute({
   errorComponent: BrokenPage,
 });
 
+export interface AuditSearch {
+  readonly user?: string | undefined;
+  readonly verb?: string | undefined;
+  readonly resource?: string | undefined;
+  readonly name?: string | undefined;
+  readonly outcome?: 'Allowed' | 'Denied' | undefined;
+}
+
+const audit = createRoute({
+  getParentRoute: () => app,
+  path: '/audit',
+  validateSearch: (search: Record<string, unknown>): AuditSearch => ({
+    user: text(search['user']),
+    verb: text(search['verb']),
+    resource: text(search['resource']),
+    name: text(search['name']),
+    outcome: search['outcome'] === 'Allowed' || search['outcome'] === 'Denied' ? search['outcome'] : undefined,
+  }),
+  component: lazyRouteComponent(() => import('../features/audit/audit-page.tsx'), 'AuditPage'),
+  errorComponent: BrokenPage,
+});
+
+const tenants = createRoute({
+  getParentRoute: () => app,
+  path: '/tenants',
+  component: lazyRouteComponent(() => import('../features/tenants/tenants-page.tsx'), 'TenantsPage'),
+  errorComponent: BrokenPage,
+});
+
 export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
-    app.addChildren([home, machines, machineHome, machine, snapshots, images, nodes]),
+    app.addChildren([home, machines, machineHome, machine, snapshots, images, nodes, tenants, audit]),
   ]),
   defaultPreload: 'intent',
 });

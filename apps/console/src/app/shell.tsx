@@ -1,7 +1,19 @@
 import { apiPath, type Namespace } from '@corral/contracts';
 import { Button, classNames, StatusGlyph } from '@corral/ui';
 import { Link, Outlet, useLocation, useMatch, useNavigate, useSearch } from '@tanstack/react-router';
-import { ChevronsUpDown, Disc3, Keyboard, LogOut, Monitor, Network, Plus, Server, type LucideIcon } from 'lucide-react';
+import {
+  Building2,
+  ChevronsUpDown,
+  Disc3,
+  Keyboard,
+  LogOut,
+  Monitor,
+  Network,
+  Plus,
+  ScrollText,
+  Server,
+  type LucideIcon,
+} from 'lucide-react';
 import { lazy, Suspense, useEffect, useState, type ReactElement } from 'react';
 import { IMAGES, MACHINES, NAMESPACES, NODES, SNAPSHOTS } from '../api/resources.ts';
 import { reconnect, useCollection, useConnection } from '../live/live.ts';
@@ -24,6 +36,9 @@ const PAGES = [
   { to: '/snapshots', label: en.nav.snapshots, icon: Network, key: 's', resource: SNAPSHOTS },
   { to: '/images', label: en.nav.images, icon: Disc3, key: 'i', resource: IMAGES },
   { to: '/nodes', label: en.nav.nodes, icon: Server, key: 'n', resource: NODES },
+  { to: '/tenants', label: en.nav.tenants, icon: Building2, key: 't', resource: NAMESPACES },
+  // The log is read page by page: there is no list of it to count.
+  { to: '/audit', label: en.nav.audit, icon: ScrollText, key: 'a', resource: undefined },
 ] as const;
 
 /** What stands around every page. Its own controls are plain elements: dialogs and menus come when they are first needed. */
@@ -89,6 +104,7 @@ function Sidebar({ user, onKeys }: { readonly user: string; readonly onKeys: () 
         {PAGES.map((page, index) => (
           <div key={page.to}>
             {index === 2 && <p className="mt-3 mb-1 px-2.5 text-12 text-ink3 max-wide:hidden">{en.nav.platform}</p>}
+            {index === 4 && <p className="mt-3 mb-1 px-2.5 text-12 text-ink3 max-wide:hidden">{en.nav.tenancy}</p>}
             <NavLink {...page} />
           </div>
         ))}
@@ -136,7 +152,8 @@ function SidebarButton({
 
 function NavLink({ to, label, icon: Icon, resource }: (typeof PAGES)[number]): ReactElement {
   const { ns } = useSearch({ from: '/app' });
-  const { items, loaded } = useCollection(useCollectionPath(resource));
+  const path = useCollectionPath(resource ?? NAMESPACES);
+  const { items, loaded } = useCollection(resource && path);
   return (
     <Link
       to={to}
@@ -254,7 +271,7 @@ function OfflineStrip(): ReactElement | null {
 
 function BottomTabs(): ReactElement {
   const { ns } = useSearch({ from: '/app' });
-  const tab = 'flex flex-1 flex-col items-center gap-1 pt-2 pb-1 text-11 font-medium text-ink2';
+  const tab = 'flex min-w-0 flex-1 flex-col items-center gap-1 pt-2 pb-1 text-11 font-medium text-ink2';
   const link = ({ to, label, icon: Icon }: (typeof PAGES)[number]): ReactElement => (
     <Link key={to} to={to} search={{ ns }} className={tab} activeProps={{ className: '!text-accent' }}>
       <Icon aria-hidden size={19} />

@@ -29,6 +29,7 @@ import { reasonText, StatusChip } from '../machines/status-words.tsx';
 import { useNodesByName } from '../machines/use-machines.ts';
 import { SnapshotTable } from '../snapshots/snapshot-table.tsx';
 import { snapshotNow } from '../snapshots/take-snapshot.ts';
+import { AuditLink } from '../audit/audit-link.tsx';
 import { EventList } from './events-tab.tsx';
 import { FilesTab } from './files-tab.tsx';
 import { Inspector } from './inspector.tsx';
@@ -264,7 +265,10 @@ function MachineView({
               </div>
             )}
             {tab === 'events' && (
-              <div className="min-h-0 flex-1 overflow-y-auto p-5 max-phone:px-4">
+              <div className="flex min-h-0 flex-1 flex-col gap-3 overflow-y-auto p-5 max-phone:px-4">
+                <div className="self-end">
+                  <AuditLink namespace={namespace} resource={MACHINES.plural} name={vm.metadata.name} />
+                </div>
                 <EventList namespace={namespace} uid={uid} />
               </div>
             )}

@@ -1,7 +1,8 @@
-import { Button } from '@corral/ui';
+import { Button, buttonClass } from '@corral/ui';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useState, type ReactElement } from 'react';
 import { asRefusal } from '../../api/refusal.ts';
+import { request } from '../../api/request.ts';
 import { signIn } from '../../app/session.ts';
 import { Mark } from '../../app/shell.tsx';
 import { en } from '../../messages/en.ts';
@@ -11,7 +12,17 @@ export function SignInPage(): ReactElement {
   const { next, link } = useSearch({ from: '/signed-out' });
   const [token, setToken] = useState('');
   const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<string | undefined>(link === undefined ? undefined : en.signIn.linkUsed);
+  const [problem, setProblem] = useState<string | undefined>(
+    link === undefined ? undefined : (en.signIn.failures[link] ?? en.signIn.failures['expired']),
+  );
+  const [hasOpenId, setHasOpenId] = useState(false);
+  useEffect(() => {
+    // Without an answer there is still the token.
+    void request<{ readonly openId?: object }>('/auth/methods').then(
+      ({ openId }) => setHasOpenId(openId !== undefined),
+      () => undefined,
+    );
+  }, []);
   useEffect(() => {
     document.title = en.pageTitle(en.signIn.submit, 0);
   }, []);
@@ -47,6 +58,19 @@ export function SignInPage(): ReactElement {
       >
         <Mark />
         <h1 className="text-17">{en.signIn.title}</h1>
+        {hasOpenId && (
+          <>
+            <a
+              href={`/auth/oidc/start?return=${encodeURIComponent(next ?? '/machines')}`}
+              className={buttonClass('Primary', 'Touch')}
+            >
+              {en.signIn.openId}
+            </a>
+            <p aria-hidden className="text-center text-12 text-ink3">
+              {en.signIn.or}
+            </p>
+          </>
+        )}
         <label className="flex flex-col gap-1.5">
           <span className="text-ink2">{en.signIn.token}</span>
           <input
@@ -67,7 +91,7 @@ export function SignInPage(): ReactElement {
         <p id="sign-in-problem" role="alert" className="text-bad empty:hidden">
           {problem}
         </p>
-        <Button type="submit" look="Primary" size="Touch" disabled={busy}>
+        <Button type="submit" look={hasOpenId ? 'Plain' : 'Primary'} size="Touch" disabled={busy}>
           {en.signIn.submit}
         </Button>
         <p className="text-12 text-ink3">{en.signIn.hint}</p>
