@@ -330,6 +330,16 @@ describe('wait', () => {
     expect((await waiting).body.status.conditions[0]?.status).toBe('True');
   });
 
+  it('answers when a field has a value', async () => {
+    const path = `${MACHINES}/${(await create()).metadata.name}`;
+    const wait = (goal: string): Promise<ApiAnswer> => api.request('GET', `${path}/wait?for=${encodeURIComponent(goal)}&timeoutSeconds=20`);
+    const waiting = wait('jsonpath={.status.phase}=Failed');
+    await api.request('PATCH', `${path}/status`, { status: { phase: 'Failed' } }, MERGE);
+    expect((await waiting).body.status.phase).toBe('Failed');
+    expect((await wait('jsonpath={.status.phase}')).status).toBe(200);
+    for (const goal of ['jsonpath=.status.phase', 'jsonpath={}', 'jsonpath={.a[0]}=1']) expect((await wait(goal)).status).toBe(400);
+  });
+
   it('answers when the object is gone, and 404 when it never was', async () => {
     const stored = await create();
     const path = `${MACHINES}/${stored.metadata.name}`;

@@ -10,7 +10,11 @@ const DEFAULT_TIMEOUT_SECONDS = 30;
 const RETRY_AFTER_S = 1;
 
 /** What one can wait for: a condition's status, or the object's end. */
-type Goal = { readonly type: 'Deleted' } | { readonly type: 'Condition'; readonly condition: string; readonly status: string };
+type Goal =
+  | { readonly type: 'Deleted' }
+  | { readonly type: 'Condition'; readonly condition: string; readonly status: string }
+  /** Undefined: any value. */
+  | { readonly type: 'Field'; readonly path: readonly string[]; readonly value: string | undefined };
 
 /** `GET …/{name}/wait`: one request that answers when something has become true. */
 @Injectable()
@@ -48,8 +52,10 @@ export class Waits {
 
 function readGoal(text: string | undefined): Goal {
   if (text === 'delete') return { type: 'Deleted' };
+  const field = /^jsonpath=\{((?:\.[\w-]+)+)\}(?:=(.+))?$/.exec(text ?? '');
+  if (field?.[1] !== undefined) return { type: 'Field', path: field[1].slice(1).split('.'), value: field[2] };
   const match = /^condition=([^=]+)(?:=(.+))?$/.exec(text ?? '');
-  if (!match?.[1]) throw malformed('for must be "delete", "condition=<type>" or "condition=<type>=<status>"');
+  if (!match?.[1]) throw malformed('for must be "delete", "condition=<type>", "condition=<type>=<status>" or "jsonpath={.path.to.field}=<value>"');
   return { type: 'Condition', condition: match[1], status: match[2] ?? 'True' };
 }
 
@@ -64,8 +70,15 @@ const Conditions = z.array(Condition.pick({ type: true, status: true, observedGe
 /** As `kubectl wait` decides it: a condition about an older generation does not count. */
 function isMet(goal: Goal, object: KubeObject): boolean {
   if (goal.type === 'Deleted') return false;
+  if (goal.type === 'Field') return hasField(goal.path, goal.value, object);
   const conditions = Conditions.safeParse(isRecord(object.status) ? object.status['conditions'] : []);
   const found = conditions.data?.find(({ type }) => type.toLowerCase() === goal.condition.toLowerCase());
   if (!found || found.status.toLowerCase() !== goal.status.toLowerCase()) return false;
   return found.observedGeneration === undefined || found.observedGeneration >= object.metadata.generation;
+}
+
+function hasField(path: readonly string[], expected: string | undefined, object: unknown): boolean {
+  const value = path.reduce<unknown>((container, key) => (isRecord(container) && Object.hasOwn(container, key) ? container[key] : undefined), object);
+  if (value === undefined || value === null) return false;
+  return expected === undefined || (typeof value === 'object' ? JSON.stringify(value) : String(value)) === expected;
 }
