@@ -41,21 +41,19 @@ export function shapeAt(shape: FieldShape, name: string): FieldShape {
   return (Object.hasOwn(shape.fields, name) ? shape.fields[name] : shape.others) ?? UNDECLARED;
 }
 
-function shapeOfSchema(schema: JsonRecord, name = ''): FieldShape {
-  if (schema['type'] === 'array') return shapeOfList(schema, name);
+function shapeOfSchema(schema: JsonRecord): FieldShape {
+  if (schema['type'] === 'array') return shapeOfList(schema);
   if (schema['x-kubernetes-map-type'] === 'atomic') return ATOMIC;
   const { properties, additionalProperties } = schema;
   if (!isRecord(properties) && !isRecord(additionalProperties)) return UNDECLARED;
-  const fields = Object.entries(isRecord(properties) ? properties : {}).map(([field, below]) => [field, shapeOfSchema(isRecord(below) ? below : {}, field)] as const);
+  const fields = Object.entries(isRecord(properties) ? properties : {}).map(([field, below]) => [field, shapeOfSchema(isRecord(below) ? below : {})] as const);
   return { type: 'Fields', fields: Object.fromEntries(fields), others: isRecord(additionalProperties) ? shapeOfSchema(additionalProperties) : undefined };
 }
 
-function shapeOfList(schema: JsonRecord, name: string): FieldShape {
+function shapeOfList(schema: JsonRecord): FieldShape {
   const items = isRecord(schema['items']) ? schema['items'] : {};
   const keys = schema['x-kubernetes-list-map-keys'];
   if (schema['x-kubernetes-list-type'] === 'set') return { type: 'Set' };
   if (schema['x-kubernetes-list-type'] === 'map' && Array.isArray(keys)) return { type: 'ListMap', keys: keys.map(String), item: shapeOfSchema(items) };
-  // Conditions have one meaning wherever they stand (API conventions, "Typical status properties").
-  const isConditions = name === 'conditions' && isRecord(items['properties']) && 'type' in items['properties'];
-  return isConditions ? { type: 'ListMap', keys: ['type'], item: shapeOfSchema(items) } : ATOMIC;
+  return ATOMIC;
 }

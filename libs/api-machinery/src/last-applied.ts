@@ -1,6 +1,7 @@
 import type { KubeObject } from '@corral/contracts';
 import { changesBetween, fieldsIn } from './field-changes.ts';
 import { isRecord, type JsonRecord } from './field-path.ts';
+import { inspectJson, MAX_DEPTH } from './json-text.ts';
 import { differenceOf, NO_FIELDS, type FieldSet } from './field-set.ts';
 import type { FieldShape } from './field-shape.ts';
 import { ownable } from './managed-fields.ts';
@@ -39,7 +40,8 @@ function withoutItself(applied: JsonRecord): JsonRecord {
 function parse(text: string): JsonRecord | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return isRecord(value) ? value : undefined;
+    // It is anybody's text, and what walks it recurses.
+    return isRecord(value) && inspectJson(text).depth <= MAX_DEPTH ? value : undefined;
   } catch {
     return undefined;
   }

@@ -254,4 +254,28 @@ describe('whatever is applied by whomever', () => {
       { numRuns: 500 },
     );
   });
+
+  it('fails in no other way than by a Problem, whatever is sent', () => {
+    const junk = fc.jsonValue({ maxDepth: 3 });
+    const odd = fc.record({ metadata: fc.oneof(junk, fc.record({ labels: junk, finalizers: junk, ownerReferences: junk, annotations: junk }, { requiredKeys: [] })), spec: junk, status: fc.oneof(junk, fc.record({ conditions: junk })) }, { requiredKeys: [] });
+    fc.assert(
+      fc.property(odd, odd, fc.constantFrom(undefined, 'status' as const), (first, second, door) => {
+        const body = (parts: object): unknown => JSON.parse(JSON.stringify({ apiVersion: 'corral.dev/v1', kind: 'VirtualMachine', ...parts }));
+        try {
+          const made = applyToNothing(kind, readApplied(kind, body(first), undefined), { manager: 'kubectl', now, force: false });
+          const current = withManagedFields({ ...object({}), ...(made.value as object), metadata: { name: 'demo' } } as unknown as KubeObject, made.entries);
+          applyTo(kind, current, readApplied(kind, body(second), door), { manager: 'b', now, force: true, ...(door ? { subresource: door } : {}) });
+        } catch (error) {
+          if (!(error instanceof Problem)) throw error;
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('reads no annotation that is nested without end', () => {
+    const deep = `{"apiVersion":"corral.dev/v1","spec":${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}}`;
+    const current = object({ metadata: { annotations: { 'kubectl.kubernetes.io/last-applied-configuration': deep } }, spec: { memory: '1' } });
+    expect(apply(current, 'kubectl', { spec: { memory: '2' } }).spec).toEqual({ memory: '2' });
+  });
 });

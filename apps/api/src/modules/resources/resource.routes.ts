@@ -2,13 +2,12 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { systemClock } from '@corral/base';
 import {
-  decodeBody, isRecord, isTrue, malformed, mediaTypeOf, negotiate, optionsInvalid, PATCH_TYPES, presentList, presentObject, readListRequest, readPatch,
-  readWatchRequest, requestAttributes, Selection, type Decoded, type DeleteOptions, type Patch, type Query, type Representation,
+  decodeBody, isTrue, mediaTypeOf, negotiate, optionsInvalid, PATCH_TYPES, presentList, presentObject, readListRequest, readPatch,
+  readWatchRequest, requestAttributes, Selection, type Decoded, type Patch, type Query, type Representation,
 } from '@corral/api-machinery';
 import { apiPath, KINDS, Problem, type KindDefinition, type KubeObject, type Status } from '@corral/contracts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { stringify } from 'yaml';
-import { z } from 'zod';
 import { Authorizer } from '../../platform/auth/authorization.ts';
 import { readObjectBody, textOf } from '../../platform/http/object-body.ts';
 import { queryValue, type RouteOptions } from '../../platform/http/http-server.ts';
@@ -17,10 +16,11 @@ import { RequestMetrics } from '../../platform/telemetry/request-metrics.ts';
 import { fingerprintOf, readKey } from '../idempotency/idempotency-key.ts';
 import { Idempotency } from '../idempotency/idempotency.ts';
 import { listJson, objectJson } from './object-json.ts';
+import { readDeleteOptions } from './delete-request.ts';
 import { Resources, type ObjectAddress, type WriteOptions } from './resources.service.ts';
 import { Waits } from './waits.ts';
 import { streamWatch } from './watch-stream.ts';
-import { readDryRun, writeOptions } from './write-request.ts';
+import { writeOptions } from './write-request.ts';
 import { Watches } from './watches.ts';
 
 type Params = { namespace?: string; name?: string };
@@ -154,14 +154,14 @@ export class ResourceRoutes implements OnModuleInit {
   }
 
   async #delete(kind: KindDefinition, request: Request, reply: FastifyReply): Promise<unknown> {
-    const { isGone, object } = await this.resources.delete(kind, addressOf(request), deleteOptions(request));
+    const { isGone, object } = await this.resources.delete(kind, addressOf(request), readDeleteOptions(request));
     if (!isGone) return this.#sendObject(kind, request, reply, 200, object);
     const { name, uid } = object.metadata;
     return send(reply, 200, { ...SUCCESS, details: { name, group: kind.group, kind: kind.plural, uid } }, negotiate(request.headers.accept).encoding);
   }
 
   async #deleteCollection(kind: KindDefinition, request: Request, reply: FastifyReply): Promise<unknown> {
-    const page = await this.resources.deleteCollection(kind, request.params.namespace, readListRequest(queryOf(request)), deleteOptions(request));
+    const page = await this.resources.deleteCollection(kind, request.params.namespace, readListRequest(queryOf(request)), readDeleteOptions(request));
     const representation = negotiate(request.headers.accept);
     return send(reply, 200, presentList(kind, page.objects, { resourceVersion: String(page.resourceVersion) }, representation, systemClock.now()), representation.encoding);
   }
@@ -211,27 +211,6 @@ const isApply = ({ headers }: FastifyRequest): boolean => mediaTypeOf(headers['c
 function patchOf(kind: KindDefinition, { body, headers, query }: FastifyRequest<{ Body: Buffer }>): Patch {
   if (queryValue(query, 'force') !== undefined) throw optionsInvalid('PatchOptions', { field: 'force', reason: 'FieldValueForbidden', message: 'may not be specified for non-apply patch' });
   return readPatch(kind, textOf(body), mediaTypeOf(headers['content-type']));
-}
-
-const DeleteBody = z.object({
-  preconditions: z.object({ uid: z.string().optional(), resourceVersion: z.string().optional() }).optional(),
-  propagationPolicy: z.enum(['Background', 'Foreground', 'Orphan']).optional(),
-  gracePeriodSeconds: z.number().optional(),
-  orphanDependents: z.boolean().optional(),
-  dryRun: z.array(z.literal('All')).optional(),
-});
-
-function deleteOptions(request: FastifyRequest<{ Body: Buffer | undefined }>): DeleteOptions {
-  const query = queryOf(request);
-  const sent = request.body && request.body.length > 0 ? bodyOf(request).value : {};
-  const parsed = DeleteBody.safeParse(isRecord(sent) ? { ...sent, propagationPolicy: sent['propagationPolicy'] ?? query('propagationPolicy') } : sent);
-  if (!parsed.success) throw malformed(`the body is no DeleteOptions: ${z.prettifyError(parsed.error)}`);
-  const { preconditions, propagationPolicy, orphanDependents, dryRun } = parsed.data;
-  return {
-    ...(preconditions ? { preconditions } : {}),
-    propagationPolicy: propagationPolicy ?? (orphanDependents ? 'Orphan' : undefined),
-    dryRun: readDryRun('DeleteOptions', query('dryRun')) || (dryRun?.length ?? 0) > 0,
-  };
 }
 
 /** A path that exists answers an unknown method with 405, not with 404. */

@@ -350,3 +350,12 @@ describe('wait', () => {
     expect((await api.request('GET', `${path}/wait?for=luck`)).status).toBe(400);
   });
 });
+
+it.each<[string, string, object | undefined, string]>([
+  ['a policy that there is not', '?propagationPolicy=Slowly', undefined, 'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "Slowly": supported values: "Background", "Foreground", "Orphan"'],
+  ['two ways to say what becomes of dependents', '', { propagationPolicy: 'Orphan', orphanDependents: true }, 'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Invalid value: "Orphan": orphanDependents and deletionPropagation cannot be both set'],
+  ['a dry run that is none', '', { dryRun: ['Some'] }, 'DeleteOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["Some"]: supported values: "All"'],
+])('refuses to delete with %s', async (_what, query, body, message) => {
+  const answer = await api.request('DELETE', `${MACHINES}/nothing${query}`, body);
+  expect([answer.status, answer.body.reason, answer.body.message]).toEqual([422, 'Invalid', message]);
+});

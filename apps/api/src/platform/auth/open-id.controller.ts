@@ -31,7 +31,7 @@ export class OpenIdController {
   }
 
   @Get('auth/oidc/start')
-  @Describe({ summary: 'Begin to sign in with the OpenID Connect provider.', code: 302 })
+  @Describe({ summary: 'Begin to sign in with the OpenID Connect provider.', query: { return: 'The page of the console to come back to.' }, code: 303 })
   async start(@Query('return') wish: string | undefined, @Req() request: FastifyRequest, @Res() reply: FastifyReply) {
     if (!this.provider.isConfigured) throw new Problem('route.not-found', 'nobody signs in by OpenID here');
     const begun = await orUnavailable(this.provider.begin(this.#callbackUrl(request)));
