@@ -28,7 +28,7 @@ describe('a watch whose client stops reading', () => {
     const server = Fastify({ forceCloseConnections: true });
     let ended: Promise<void> | undefined;
     server.get('/watch', (request, reply) => {
-      ended = streamWatch(watches, metrics, new Selection(KIND, {}), readWatchRequest(KIND, () => undefined), negotiate(undefined), request, reply, 200);
+      ended = streamWatch(watches, metrics, new Selection(KIND, {}), readWatchRequest(() => undefined), negotiate(undefined), request, reply, 200);
       return reply;
     });
     const url = new URL(await server.listen({ port: 0, host: '127.0.0.1' }));
