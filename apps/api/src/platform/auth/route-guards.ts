@@ -31,6 +31,8 @@ const GUARDS: Readonly<Record<string, Guard | undefined>> = {
   'GET /live': 'Authenticated',
   // A link signs in whoever follows it.
   'POST /auth/sign-in-links': 'Granted',
+  // Of worker hosts only: see node-authorizer.ts.
+  'POST /auth/node-credentials': 'Granted',
   'GET /metrics': 'Granted',
   'GET /livez/:check': 'Granted',
   'GET /readyz/:check': 'Granted',
