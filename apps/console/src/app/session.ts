@@ -6,7 +6,7 @@ import { forgetEverything } from '../live/live.ts';
 export type Session =
   | { readonly state: 'Unknown' }
   | { readonly state: 'SignedOut' }
-  | { readonly state: 'SignedIn'; readonly user: string };
+  | { readonly state: 'SignedIn'; readonly user: string; /** Where they have rights; `*` alone when they may list all. */ readonly namespaces: readonly string[] };
 
 let session: Session = { state: 'Unknown' };
 const listeners = new Set<() => void>();
@@ -24,13 +24,15 @@ onSignedOut(() => {
 
 interface SessionBody {
   readonly user: { readonly name: string };
+  readonly namespaces: readonly string[];
 }
 
 /** Who is signed in, asked once; throws only when the API cannot be reached. */
 export async function currentSession(): Promise<Session> {
   if (session.state === 'Unknown') {
     try {
-      set({ state: 'SignedIn', user: (await request<SessionBody>('/auth/session')).user.name });
+      const { user, namespaces } = await request<SessionBody>('/auth/session');
+      set({ state: 'SignedIn', user: user.name, namespaces });
     } catch (error) {
       if (asRefusal(error).code !== 401) throw error;
       set({ state: 'SignedOut' });

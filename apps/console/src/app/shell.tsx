@@ -1,4 +1,3 @@
-import { apiPath, type Namespace } from '@corral/contracts';
 import { Button, classNames, StatusGlyph } from '@corral/ui';
 import { Link, Outlet, useLocation, useMatch, useNavigate, useSearch } from '@tanstack/react-router';
 import {
@@ -21,7 +20,7 @@ import { useLocalNow } from '../live/now.ts';
 import { en } from '../messages/en.ts';
 import { useKeys } from './keys.ts';
 import { usePhone } from './media.ts';
-import { ALL_NAMESPACES, DEFAULT_NAMESPACE, useCollectionPath, useNamespace } from './namespace.ts';
+import { ALL_NAMESPACES, useCollectionPath, useDefaultNamespace, useNamespace, useNamespaces, useSeesAll } from './namespace.ts';
 import { Notices } from './notices.tsx';
 import { signOut, useSession } from './session.ts';
 
@@ -32,14 +31,20 @@ const NewMachineDialog = lazy(loadOverlays);
 const KeysDialog = lazy(async () => ({ default: (await import('./keys-dialog.tsx')).KeysDialog }));
 
 const PAGES = [
-  { to: '/machines', label: en.nav.machines, icon: Monitor, key: 'm', resource: MACHINES },
-  { to: '/snapshots', label: en.nav.snapshots, icon: Network, key: 's', resource: SNAPSHOTS },
-  { to: '/images', label: en.nav.images, icon: Disc3, key: 'i', resource: IMAGES },
-  { to: '/nodes', label: en.nav.nodes, icon: Server, key: 'n', resource: NODES },
-  { to: '/tenants', label: en.nav.tenants, icon: Building2, key: 't', resource: NAMESPACES },
+  { to: '/machines', label: en.nav.machines, icon: Monitor, key: 'm', resource: MACHINES, section: undefined },
+  { to: '/snapshots', label: en.nav.snapshots, icon: Network, key: 's', resource: SNAPSHOTS, section: undefined },
+  { to: '/images', label: en.nav.images, icon: Disc3, key: 'i', resource: IMAGES, section: en.nav.platform },
+  { to: '/nodes', label: en.nav.nodes, icon: Server, key: 'n', resource: NODES, section: en.nav.platform },
+  { to: '/tenants', label: en.nav.tenants, icon: Building2, key: 't', resource: NAMESPACES, section: en.nav.tenancy },
   // The log is read page by page: there is no list of it to count.
-  { to: '/audit', label: en.nav.audit, icon: ScrollText, key: 'a', resource: undefined },
+  { to: '/audit', label: en.nav.audit, icon: ScrollText, key: 'a', resource: undefined, section: en.nav.tenancy },
 ] as const;
+
+/** What is in no namespace is not for those who have rights in a few only. */
+function usePages(): readonly (typeof PAGES)[number][] {
+  const seesAll = useSeesAll();
+  return PAGES.filter(({ resource }) => seesAll || (resource !== NODES && resource !== NAMESPACES));
+}
 
 /** What stands around every page. Its own controls are plain elements: dialogs and menus come when they are first needed. */
 export function Shell(): ReactElement {
@@ -50,12 +55,13 @@ export function Shell(): ReactElement {
   const phone = usePhone();
   const onMachine = useMatch({ from: '/app/machines/$namespace/$name/$tab', shouldThrow: false }) !== undefined;
   const [showKeys, setShowKeys] = useState(false);
+  const pages = usePages();
 
   const go = (to: (typeof PAGES)[number]['to']) => () => void navigate({ to, search: { ns: search.ns } });
   useKeys({
     c: () => void navigate({ to: '.', search: (previous) => ({ ...previous, new: 'machine' }) }),
     '?': () => setShowKeys(true),
-    ...Object.fromEntries(PAGES.map(({ key, to }) => [`g ${key}`, go(to)])),
+    ...Object.fromEntries(pages.map(({ key, to }) => [`g ${key}`, go(to)])),
   });
 
   useEffect(() => {
@@ -93,6 +99,7 @@ export function Shell(): ReactElement {
 }
 
 function Sidebar({ user, onKeys }: { readonly user: string; readonly onKeys: () => void }): ReactElement {
+  const pages = usePages();
   return (
     <header className="flex min-h-0 flex-col gap-1 overflow-y-auto border-r border-line bg-canvas p-2.5">
       <div className="flex h-9 items-center gap-2.5 px-2 max-wide:justify-center">
@@ -101,10 +108,11 @@ function Sidebar({ user, onKeys }: { readonly user: string; readonly onKeys: () 
       </div>
       <NamespaceSwitcher />
       <nav aria-label={en.nav.main} className="mt-1.5 flex flex-col gap-0.5">
-        {PAGES.map((page, index) => (
+        {pages.map((page, index) => (
           <div key={page.to}>
-            {index === 2 && <p className="mt-3 mb-1 px-2.5 text-12 text-ink3 max-wide:hidden">{en.nav.platform}</p>}
-            {index === 4 && <p className="mt-3 mb-1 px-2.5 text-12 text-ink3 max-wide:hidden">{en.nav.tenancy}</p>}
+            {page.section !== undefined && page.section !== pages[index - 1]?.section && (
+              <p className="mt-3 mb-1 px-2.5 text-12 text-ink3 max-wide:hidden">{page.section}</p>
+            )}
             <NavLink {...page} />
           </div>
         ))}
@@ -172,10 +180,10 @@ function NavLink({ to, label, icon: Icon, resource }: (typeof PAGES)[number]): R
 function NamespaceSwitcher({ compact = false }: { readonly compact?: boolean }): ReactElement {
   const navigate = useNavigate();
   const namespace = useNamespace();
-  const { items } = useCollection<Namespace>(apiPath(NAMESPACES));
-  const names = [
-    ...new Set([DEFAULT_NAMESPACE, ...(namespace ? [namespace] : []), ...items.map(({ metadata }) => metadata.name)]),
-  ].sort();
+  const usual = useDefaultNamespace();
+  const seesAll = useSeesAll();
+  const known = useNamespaces();
+  const names = namespace === undefined || known.includes(namespace) ? known : [...known, namespace].sort();
   const shown = namespace ?? en.nav.allNamespaces;
   return (
     <div
@@ -205,12 +213,12 @@ function NamespaceSwitcher({ compact = false }: { readonly compact?: boolean }):
         onChange={({ target }) =>
           void navigate({
             to: '.',
-            search: (previous) => ({ ...previous, ns: target.value === DEFAULT_NAMESPACE ? undefined : target.value }),
+            search: (previous) => ({ ...previous, ns: target.value === usual ? undefined : target.value }),
           })
         }
         className="absolute inset-0 cursor-pointer appearance-none bg-panel text-ink opacity-0"
       >
-        <option value={ALL_NAMESPACES}>{en.nav.allNamespaces}</option>
+        {seesAll && <option value={ALL_NAMESPACES}>{en.nav.allNamespaces}</option>}
         {names.map((name) => (
           <option key={name} value={name}>
             {name}
@@ -271,6 +279,7 @@ function OfflineStrip(): ReactElement | null {
 
 function BottomTabs(): ReactElement {
   const { ns } = useSearch({ from: '/app' });
+  const pages = usePages();
   const tab = 'flex min-w-0 flex-1 flex-col items-center gap-1 pt-2 pb-1 text-11 font-medium text-ink2';
   const link = ({ to, label, icon: Icon }: (typeof PAGES)[number]): ReactElement => (
     <Link key={to} to={to} search={{ ns }} className={tab} activeProps={{ className: '!text-accent' }}>
@@ -280,14 +289,14 @@ function BottomTabs(): ReactElement {
   );
   return (
     <nav aria-label={en.nav.main} className="flex border-t border-line bg-panel pb-[env(safe-area-inset-bottom)]">
-      {PAGES.slice(0, 2).map(link)}
+      {pages.slice(0, 2).map(link)}
       <Link to="." search={(previous) => ({ ...previous, new: 'machine' })} className={tab}>
         <span className="grid size-[22px] place-items-center rounded-tag bg-primary text-on-primary">
           <Plus aria-hidden size={15} />
         </span>
         {en.nav.new}
       </Link>
-      {PAGES.slice(2).map(link)}
+      {pages.slice(2).map(link)}
     </nav>
   );
 }

@@ -94,6 +94,13 @@ describe('a tenant', () => {
     );
   });
 
+  it('is told which namespaces it has rights in, and an administrator that it may list them', async () => {
+    const namespacesOf = async (answer: Promise<ApiAnswer>): Promise<unknown> => ((await answer).body as unknown as { namespaces: unknown }).namespaces;
+    expect(await namespacesOf(as('ann')('GET', '/auth/session'))).toEqual(['blue']);
+    expect(await namespacesOf(as('nobody-special')('GET', '/auth/session'))).toEqual([]);
+    expect(await namespacesOf(admin('GET', '/auth/session'))).toEqual(['*']);
+  });
+
   it('with a right taken back, has it no more at the next request', async () => {
     await bind('tim', 'view');
     expect(await statusOf(as('tim')('GET', VMS))).toBe(200);

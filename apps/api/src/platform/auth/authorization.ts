@@ -42,7 +42,17 @@ export class Authorizer {
   rulesFor(user: Identity, namespace: string): PolicyRule[] {
     return this.copy.policy.rulesFor(user, namespace);
   }
+
+  /** The namespaces somebody was given rights in; `*` alone when they may list all there are. */
+  namespacesOf(user: Actor): readonly string[] {
+    if (this.decide(user, LIST_NAMESPACES).isAllowed) return ['*'];
+    const reach = user.credential?.scope?.namespaces;
+    const held = user.groups.includes(ADMIN_GROUP) ? (reach ?? []) : this.copy.policy.namespacesOf(user);
+    return reach === undefined || reach.includes('*') ? held : held.filter((namespace) => reach.includes(namespace));
+  }
 }
+
+const LIST_NAMESPACES: RequestAttributes = { isResource: true, verb: 'list', group: '', version: 'v1', resource: 'namespaces', subresource: '', namespace: '', name: '' };
 
 export function forbidden(user: Identity, attributes: RequestAttributes): Problem {
   if (!attributes.isResource) return new Problem('request.forbidden', `forbidden: User "${user.name}" cannot ${attributes.verb} path "${attributes.path}"`);

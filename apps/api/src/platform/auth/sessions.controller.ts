@@ -4,6 +4,7 @@ import { Problem } from '@corral/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { Describe } from '../http/describe.ts';
+import { Authorizer } from './authorization.ts';
 import { AccessTokens } from './access-tokens.ts';
 import { credentialId } from './credential.ts';
 import { Credentials } from './credentials.ts';
@@ -18,6 +19,7 @@ const SignIn = z.union([z.strictObject({ token: z.string().min(1) }), z.strictOb
 @Controller()
 export class SessionsController {
   constructor(
+    @Inject(Authorizer) private readonly authorizer: Authorizer,
     @Inject(AccessTokens) private readonly tokens: AccessTokens,
     @Inject(SessionCookies) private readonly cookies: SessionCookies,
     @Inject(Tickets) private readonly tickets: Tickets,
@@ -54,10 +56,10 @@ export class SessionsController {
   }
 
   @Get('auth/session')
-  @Describe({ summary: 'Who one is.' })
+  @Describe({ summary: 'Who one is, and the namespaces one has rights in ("*": may list them all).' })
   current(@Req() { user }: FastifyRequest) {
     const expiresAt = user.via === 'Session' ? user.credential?.expiresAt : undefined;
-    return { user: { name: user.name, groups: user.groups }, ...(expiresAt === undefined ? {} : { expiresAt }) };
+    return { user: { name: user.name, groups: user.groups }, namespaces: this.authorizer.namespacesOf(user), ...(expiresAt === undefined ? {} : { expiresAt }) };
   }
 
   @Delete('auth/sessions')

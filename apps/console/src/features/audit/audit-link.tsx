@@ -2,7 +2,7 @@ import { buttonClass } from '@corral/ui';
 import { Link, useSearch } from '@tanstack/react-router';
 import { ScrollText } from 'lucide-react';
 import type { ReactElement } from 'react';
-import { DEFAULT_NAMESPACE } from '../../app/namespace.ts';
+import { useDefaultNamespace } from '../../app/namespace.ts';
 import { en } from '../../messages/en.ts';
 
 /** Who did what to this object. */
@@ -16,7 +16,8 @@ export function AuditLink({
   readonly name: string;
 }): ReactElement {
   const { ns } = useSearch({ from: '/app' });
-  const shown = namespace === DEFAULT_NAMESPACE ? undefined : namespace;
+  const usual = useDefaultNamespace();
+  const shown = namespace === usual ? undefined : namespace;
   return (
     <Link
       to="/audit"

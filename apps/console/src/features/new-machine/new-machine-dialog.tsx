@@ -2,7 +2,6 @@ import {
   apiPath,
   findCondition,
   parseBytes,
-  type Namespace,
   type VirtualMachine,
   type VirtualMachineImage,
   type VirtualMachineSnapshot,
@@ -13,12 +12,12 @@ import { ChevronRight, Dices } from 'lucide-react';
 import { useState, type ReactElement } from 'react';
 import { createCommand } from '../../api/commands.ts';
 import { asRefusal } from '../../api/refusal.ts';
-import { create, IMAGES, MACHINES, NAMESPACES, SNAPSHOTS } from '../../api/resources.ts';
+import { create, IMAGES, MACHINES, SNAPSHOTS } from '../../api/resources.ts';
 import { mapRefusal, type FieldProblems } from '../../api/validation.ts';
 import { CommandBlock } from '../../app/command-block.tsx';
 import { usePhone } from '../../app/media.ts';
 import { Modal } from '../../app/modal.tsx';
-import { DEFAULT_NAMESPACE, useNamespace } from '../../app/namespace.ts';
+import { useDefaultNamespace, useNamespace, useNamespaces } from '../../app/namespace.ts';
 import { Trouble } from '../../app/trouble.tsx';
 import { useCollection, useOnline } from '../../live/live.ts';
 import { en } from '../../messages/en.ts';
@@ -48,10 +47,11 @@ export function NewMachineDialog(): ReactElement {
   const online = useOnline();
   const shownNamespace = useNamespace();
   const images = useCollection<VirtualMachineImage>(apiPath(IMAGES)).items;
-  const namespaces = useCollection<Namespace>(apiPath(NAMESPACES)).items;
+  const namespaces = useNamespaces();
+  const usualNamespace = useDefaultNamespace();
 
   const [kind, setKind] = useState<'image' | 'snapshot'>(search.snapshot === undefined ? 'image' : 'snapshot');
-  const [namespace, setNamespace] = useState(shownNamespace ?? DEFAULT_NAMESPACE);
+  const [namespace, setNamespace] = useState(shownNamespace ?? usualNamespace);
   const [chosenImage, setChosenImage] = useState(search.image ?? localStorage.getItem(LAST_IMAGE_KEY) ?? undefined);
   const [chosenSnapshot, setChosenSnapshot] = useState(search.snapshot);
   const [typedName, setTypedName] = useState<string>();
@@ -216,7 +216,7 @@ export function NewMachineDialog(): ReactElement {
                   value={namespace}
                   onChange={({ target }) => changed(setNamespace)(target.value)}
                 >
-                  {[...new Set([namespace, ...namespaces.map(({ metadata }) => metadata.name)])].sort().map((name) => (
+                  {[...new Set([namespace, ...namespaces])].sort().map((name) => (
                     <option key={name}>{name}</option>
                   ))}
                 </select>

@@ -12,7 +12,7 @@ import { Building2, Plus } from 'lucide-react';
 import { lazy, Suspense, useState, type ReactElement } from 'react';
 import { MACHINES, NAMESPACES, QUOTAS, ROLE_BINDINGS } from '../../api/resources.ts';
 import { useKeys } from '../../app/keys.ts';
-import { DEFAULT_NAMESPACE } from '../../app/namespace.ts';
+import { useDefaultNamespace } from '../../app/namespace.ts';
 import { EmptyState, Page } from '../../app/page.tsx';
 import { ListTrouble } from '../../app/trouble.tsx';
 import { useCollection } from '../../live/live.ts';
@@ -99,7 +99,8 @@ function TenantCard({
   readonly machines: readonly VirtualMachine[] | undefined;
 }): ReactElement {
   const { name, deletionTimestamp } = namespace.metadata;
-  const ns = name === DEFAULT_NAMESPACE ? undefined : name;
+  const usual = useDefaultNamespace();
+  const ns = name === usual ? undefined : name;
   const running = machines?.filter(({ status }) => status?.phase === 'Running').length;
   const lines = quotas.flatMap((quota) => quotaLines(quota));
   return (
