@@ -91,7 +91,7 @@ describe('who may do what', () => {
     ['GET', '/apis/corral.dev/v1/virtualmachines', 403],
     ['GET', '/apis/corral.dev/v1/virtualmachines?fieldSelector=spec.nodeName%3Dworker-1', 200],
     ['GET', '/api/v1/namespaces/default/secrets', 403],
-    ['POST', '/api/v1/nodes', 400],
+    ['POST', '/api/v1/nodes', 422],
     ['PATCH', `${MACHINE}/status`, 404],
     ['DELETE', MACHINE, 403],
     ['DELETE', '/api/v1/nodes/worker-1', 403],
