@@ -33,15 +33,18 @@ describe('a watch whose client stops reading', () => {
     });
     const url = new URL(await server.listen({ port: 0, host: '127.0.0.1' }));
     const client = connect(Number(url.port), url.hostname);
-    client.pause();
-    client.write('GET /watch HTTP/1.1\r\nhost: localhost\r\n\r\n');
-    await until(() => ended !== undefined, { timeoutMs: 10_000, what: 'the watch' });
-    await ended;
+    try {
+      client.pause();
+      client.write('GET /watch HTTP/1.1\r\nhost: localhost\r\n\r\n');
+      await until(() => ended !== undefined, { timeoutMs: 10_000, what: 'the watch' });
+      await ended;
+    } finally {
+      client.destroy();
+      await server.close();
+    }
     // Kernels buffer some megabytes for a connection on one machine.
     expect(told).toBeLessThan(400);
     expect(await metrics.registry.getSingleMetricAsString('apiserver_longrunning_requests')).toMatch(/} 0$/);
-    client.destroy();
-    await server.close();
   }, 30_000);
 });
 

@@ -36,7 +36,7 @@ export class ChangeFeed implements OnModuleInit, BeforeApplicationShutdown {
   readonly #logger = new Logger(ChangeFeed.name);
   readonly #subscriptions = new Map<string, Set<ChangeSubscription>>();
   readonly #followers: Follower[] = [];
-  #waiters: { readonly version: number; readonly resolve: () => void }[] = [];
+  #waiters: { readonly version: number; readonly resolve: () => void; readonly reject: () => void }[] = [];
   #recent = new RecentChanges(0);
   #position = 0;
   /** The newest version NOTIFY spoke of. */
@@ -79,6 +79,7 @@ export class ChangeFeed implements OnModuleInit, BeforeApplicationShutdown {
     this.#stopped = true;
     clearInterval(this.#poll);
     for (const subscription of this.#all()) subscription.end();
+    for (const { reject } of this.#waiters.splice(0)) reject();
     await this.#listener?.end().catch(() => undefined);
     await this.#reading;
   }
@@ -124,12 +125,18 @@ export class ChangeFeed implements OnModuleInit, BeforeApplicationShutdown {
   /** Resolves when everything up to a version has been told; refuses with `dependency.unavailable` when that takes too long. */
   reached(version: number): Promise<void> {
     if (version <= this.#position) return Promise.resolve();
+    const unreadable = new Problem('dependency.unavailable', 'the change log cannot be read; try again', { details: { retryAfterSeconds: 1 } });
+    if (this.#stopped) return Promise.reject(unreadable);
     this.#read();
     return new Promise((resolve, reject) => {
-      const waiter = { version, resolve: () => (clearTimeout(timer), resolve()) };
+      const settle = (end: () => void) => () => {
+        clearTimeout(timer);
+        end();
+      };
+      const waiter = { version, resolve: settle(resolve), reject: settle(() => reject(unreadable)) };
       const timer = setTimeout(() => {
         this.#waiters = this.#waiters.filter((other) => other !== waiter);
-        reject(new Problem('dependency.unavailable', 'the change log cannot be read; try again', { details: { retryAfterSeconds: 1 } }));
+        waiter.reject();
       }, REACH_TIMEOUT_MS);
       this.#waiters.push(waiter);
     });
