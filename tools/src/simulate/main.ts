@@ -43,6 +43,7 @@ for (const text of options.nodes.split(',')) {
   console.log(`${nodes} nodes, ${nodes * Number(options.machines)} machines`);
   const result = await simulate({
     root: ROOT,
+    environment: process.env,
     nodes,
     machines: nodes * Number(options.machines),
     agentsPerProcess: 500,

@@ -21,6 +21,8 @@ import { cpuMsOf, residentMiBOf } from './usage.ts';
 
 export interface SimulationOptions {
   readonly root: string;
+  /** What the simulation was started with; its processes get nothing of it but PATH. */
+  readonly environment: NodeJS.ProcessEnv;
   readonly nodes: number;
   readonly machines: number;
   readonly agentsPerProcess: number;
@@ -73,7 +75,7 @@ const AgentMessage = z.union([
 /** One run: a control plane of its own, fake agents that speak the real protocol, machines, and then rest. */
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   const { say, nodeArguments } = options;
-  const stack = await startStack(options.root);
+  const stack = await startStack(options.root, options.environment);
   const agents: ChildProcess[] = [];
   const watching = new AbortController();
   try {
@@ -171,14 +173,14 @@ function kernel(): Buffer {
   return bytes;
 }
 
-async function startAgents({ root, nodes: count, machines, agentsPerProcess, say }: SimulationOptions, api: StackProcess, nodeToken: string): Promise<ChildProcess[]> {
+async function startAgents({ root, environment, nodes: count, machines, agentsPerProcess, say }: SimulationOptions, api: StackProcess, nodeToken: string): Promise<ChildProcess[]> {
   const children: ChildProcess[] = [];
   const machinesMax = Math.ceil((machines / count) * 2) + 10;
   for (let first = 0; first < count; first += agentsPerProcess) {
     const share = Math.min(agentsPerProcess, count - first);
     const child = fork(join(root, 'tools/src/simulate/agents.main.ts'), [api.url, String(first), String(share), String(machinesMax)], {
       execArgv: ['--conditions=@corral/source', '--disable-warning=ExperimentalWarning'],
-      env: { PATH: process.env['PATH'], CORRAL_NODE_TOKEN: nodeToken },
+      env: { PATH: environment['PATH'], CORRAL_NODE_TOKEN: nodeToken },
     });
     children.push(child);
     await new Promise<void>((resolve, reject) => {

@@ -34,10 +34,10 @@ export interface SimulationStack {
 
 const READY_MS = 60_000;
 
-export async function startStack(root: string): Promise<SimulationStack> {
+export async function startStack(root: string, { PATH }: NodeJS.ProcessEnv): Promise<SimulationStack> {
   const home = mkdtempSync(join(tmpdir(), 'corral-simulate-'));
   const [postgres, redis, objectStore] = await Promise.all([startPostgres({ home, durability: 'Full' }), startRedis({ home }), startObjectStore({ home })]);
-  const environment = { PATH: process.env['PATH'] ?? '', DATABASE_URL: postgres.url };
+  const environment = { PATH, DATABASE_URL: postgres.url };
   await promisify(execFile)(process.execPath, ['--conditions=@corral/source', '--disable-warning=ExperimentalWarning', 'prisma/migrate.ts'], { cwd: root, env: environment });
   const [adminToken, nodeToken, secret] = [randomBytes(16), randomBytes(16), randomBytes(16)].map((bytes) => bytes.toString('hex')) as [string, string, string];
   const processes: StackProcess[] = [];

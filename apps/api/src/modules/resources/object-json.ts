@@ -10,9 +10,17 @@ const documents = new WeakMap<KubeObject, Buffer>();
 export function objectJson(object: KubeObject): Buffer {
   const known = documents.get(object);
   if (known) return known;
-  const document = Buffer.from(JSON.stringify(object));
+  const document = lasting([Buffer.from(JSON.stringify(object))]);
   documents.set(object, document);
   return document;
+}
+
+/** In memory of its own: a slice of Node's pool would keep all 64 KiB of it for as long as the object is there. */
+function lasting(parts: readonly Buffer[]): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) at += part.copy(bytes, at);
+  return bytes;
 }
 
 const COMMA = ','.charCodeAt(0);
@@ -37,8 +45,13 @@ const chunks = new WeakMap<KubeObject, { readonly type: WatchEvent['type']; read
 export function eventChunk({ type, object }: WatchEvent): Buffer {
   const known = chunks.get(object);
   if (known?.type === type) return known.chunk;
-  const chunk = chunkOf(Buffer.concat([Buffer.from(`{"type":"${type}","object":`), objectJson(object), Buffer.from('}\n')]));
+  const json = objectJson(object);
+  const [head, tail] = [Buffer.from(`{"type":"${type}","object":`), Buffer.from('}\n')];
+  const size = Buffer.from(`${(head.length + json.length + tail.length).toString(16)}\r\n`);
+  const chunk = lasting([size, head, json, tail, Buffer.from('\r\n')]);
   chunks.set(object, { type, chunk });
+  // One copy is enough.
+  documents.set(object, chunk.subarray(size.length + head.length, size.length + head.length + json.length));
   return chunk;
 }
 
