@@ -50,7 +50,7 @@ export class RoleAdmission {
   #checkBinding(kind: KindDefinition, object: KubeObject, user: Actor): void {
     const { metadata, roleRef } = asBinding(object);
     // What is wrong with it is said elsewhere.
-    if (!roleRef?.name) return;
+    if (!roleRef?.name || (roleRef.kind !== roles.kind && roleRef.kind !== clusterRoles.kind)) return;
     const bound = roleRef.kind === roles.kind ? roles : clusterRoles;
     if (this.#may('bind', bound, roleRef.name, metadata.namespace, user)) return;
     const rules = this.copy.policy.rulesOf(roleRef, metadata.namespace ?? '');
