@@ -145,6 +145,11 @@ describe('console sessions', () => {
     expect((await plain('GET', '/auth/session', { cookie })).status).toBe(401);
   });
 
+  it('takes the first of several codes, and is not confused by them', async () => {
+    const answer = await fetch(`${api.url}/sign-in?code=a&code=b`, { redirect: 'manual' });
+    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/?sign-in=expired']);
+  });
+
   it('lets a sign-in link in once', async () => {
     const { body } = await api.request('POST', '/auth/sign-in-links');
     const { pathname, search } = new URL(body.url as string);

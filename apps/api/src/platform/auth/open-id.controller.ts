@@ -1,9 +1,10 @@
 import { fastifyCookie } from '@fastify/cookie';
-import { Controller, Get, Inject, Query, Req, Res } from '@nestjs/common';
+import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import { Problem } from '@corral/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { Describe } from '../http/describe.ts';
+import { queryValue } from '../http/http-server.ts';
 import { API_CONFIG, type ApiConfig } from '../config/api-config.ts';
 import { OpenIdProvider } from './open-id-provider.ts';
 import { openIdIdentity } from './open-id-claims.ts';
@@ -32,7 +33,8 @@ export class OpenIdController {
 
   @Get('auth/oidc/start')
   @Describe({ summary: 'Begin to sign in with the OpenID Connect provider.', query: { return: 'The page of the console to come back to.' }, code: 303 })
-  async start(@Query('return') wish: string | undefined, @Req() request: FastifyRequest, @Res() reply: FastifyReply) {
+  async start(@Req() request: FastifyRequest, @Res() reply: FastifyReply) {
+    const wish = queryValue(request.query, 'return');
     if (!this.provider.isConfigured) throw new Problem('route.not-found', 'nobody signs in by OpenID here');
     const begun = await orUnavailable(this.provider.begin(this.#callbackUrl(request)));
     if (begun === UNAVAILABLE) return reply.redirect('/?sign-in=unavailable', 303);

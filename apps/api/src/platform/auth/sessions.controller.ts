@@ -1,9 +1,10 @@
-import { Controller, Delete, Get, HttpCode, Body, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { Controller, Delete, Get, HttpCode, Body, Inject, Param, Post, Req, Res } from '@nestjs/common';
 import { malformed } from '@corral/api-machinery';
 import { Problem } from '@corral/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { Describe } from '../http/describe.ts';
+import { queryValue } from '../http/http-server.ts';
 import { Authorizer } from './authorization.ts';
 import { AccessTokens } from './access-tokens.ts';
 import { credentialId } from './credential.ts';
@@ -41,7 +42,8 @@ export class SessionsController {
 
   @Get('sign-in')
   @Describe({ summary: 'Follow a link to sign in.', query: { code: 'The code of the link.' }, code: 303 })
-  async followLink(@Query('code') code: string | undefined, @Req() request: FastifyRequest, @Res() reply: FastifyReply) {
+  async followLink(@Req() request: FastifyRequest, @Res() reply: FastifyReply) {
+    const code = queryValue(request.query, 'code');
     const found = code === undefined ? undefined : await this.#redeem(code);
     if (!found) return reply.redirect('/?sign-in=expired', 303);
     await this.cookies.begin(found.identity, found.credential, request, reply);
