@@ -490,6 +490,7 @@ export const en = {
     details: {
       time: 'Time',
       outcome: 'Decision',
+      from: 'From',
       groups: 'Groups',
       credential: 'Credential',
       agent: 'Client',

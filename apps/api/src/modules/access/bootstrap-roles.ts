@@ -54,6 +54,8 @@ export const BOOTSTRAP_OBJECTS: readonly BootstrapObject[] = [
   ]),
   // What everybody may choose from; none of it belongs to a tenant.
   role('system:catalog-viewer', [on(CORRAL, ['virtualmachineimages'], READ), on('scheduling.k8s.io', ['priorityclasses'], READ)]),
+  // For whoever looks after the whole cluster's audit log; bind it where it is wanted.
+  role('system:auditor', [on('audit.corral.dev', ['auditevents'], ['get', 'list'])]),
   role('system:auth-delegator', [on('authentication.k8s.io', ['tokenreviews'], ['create']), on('authorization.k8s.io', ['subjectaccessreviews'], ['create'])]),
   role('system:monitoring', [paths('/healthz', '/healthz/*', '/livez', '/livez/*', '/metrics', '/readyz', '/readyz/*')]),
 
@@ -63,6 +65,8 @@ export const BOOTSTRAP_OBJECTS: readonly BootstrapObject[] = [
   role('system:aggregate-to-admin', [
     on('authorization.k8s.io', ['localsubjectaccessreviews'], ['create']),
     on(RBAC_GROUP, ['rolebindings', 'roles'], [...READ, ...WRITE]),
+    // What was done in their namespace, and by whom.
+    on('audit.corral.dev', ['auditevents'], ['get', 'list']),
   ], aggregateTo('admin')),
   role('system:aggregate-to-edit', [
     on(CORRAL, MACHINES, WRITE),

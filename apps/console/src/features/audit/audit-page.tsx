@@ -2,7 +2,7 @@ import type { AuditEvent } from '@corral/contracts';
 import { Button, classNames, formatAge, Skeleton, StatusGlyph } from '@corral/ui';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { ChevronRight, ScrollText } from 'lucide-react';
-import { useEffect, useRef, useState, type KeyboardEvent, type ReactElement, type Ref } from 'react';
+import { useEffect, useId, useRef, useState, type KeyboardEvent, type ReactElement, type Ref } from 'react';
 import { useKeys } from '../../app/keys.ts';
 import { useNamespace } from '../../app/namespace.ts';
 import { EmptyState, Page } from '../../app/page.tsx';
@@ -117,6 +117,7 @@ function TextFilter({
   readonly onChange: (next: string | undefined) => void;
   readonly inputRef?: Ref<HTMLInputElement>;
 }): ReactElement {
+  const id = useId();
   const [text, setText] = useState(value ?? '');
   const [shown, setShown] = useState(value);
   // A link may change the filter from outside.
@@ -130,9 +131,10 @@ function TextFilter({
     return () => clearTimeout(timer);
   });
   return (
-    <label className="flex w-40 min-w-0 flex-col gap-1 text-12 text-ink2 max-phone:w-[calc(50%-5px)]">
-      {label}
+    <div className="flex w-40 min-w-0 flex-col gap-1 text-12 text-ink2 max-phone:w-[calc(50%-5px)]">
+      <label htmlFor={id}>{label}</label>
       <input
+        id={id}
         ref={inputRef}
         type="text"
         value={text}
@@ -141,7 +143,7 @@ function TextFilter({
         onChange={({ target }) => setText(target.value)}
         className={classNames(CONTROL, 'text-13')}
       />
-    </label>
+    </div>
   );
 }
 
@@ -158,10 +160,12 @@ function ChoiceFilter<T extends string>({
   readonly words: (choice: T) => string;
   readonly onChange: (next: T | undefined) => void;
 }): ReactElement {
+  const id = useId();
   return (
-    <label className="flex w-36 min-w-0 flex-col gap-1 text-12 text-ink2 max-phone:w-[calc(50%-5px)]">
-      {label}
+    <div className="flex w-36 min-w-0 flex-col gap-1 text-12 text-ink2 max-phone:w-[calc(50%-5px)]">
+      <label htmlFor={id}>{label}</label>
       <select
+        id={id}
         value={value ?? ''}
         onChange={({ target }) => onChange(choices.find((choice) => choice === target.value))}
         className={classNames(CONTROL, 'text-13')}
@@ -173,7 +177,7 @@ function ChoiceFilter<T extends string>({
           </option>
         ))}
       </select>
-    </label>
+    </div>
   );
 }
 
@@ -214,13 +218,20 @@ function AuditTable({
     en.audit.columns.from,
   ];
   return (
-    <div className="overflow-x-auto rounded-card border border-line bg-panel" onKeyDown={moveFocus}>
+    <div className="relative overflow-x-auto rounded-card border border-line bg-panel" onKeyDown={moveFocus}>
       <table className="w-full border-collapse text-left">
         <caption className="sr-only">{en.audit.title}</caption>
         <thead>
           <tr className="border-b border-line text-12 text-ink2">
             {columns.map((column) => (
-              <th key={column} scope="col" className="px-3 py-2 font-medium whitespace-nowrap">
+              <th
+                key={column}
+                scope="col"
+                className={classNames(
+                  'px-3 py-2 font-medium whitespace-nowrap',
+                  (column === en.nav.namespace || column === en.audit.columns.from) && 'max-phone:hidden',
+                )}
+              >
                 {column}
               </th>
             ))}
@@ -270,7 +281,6 @@ function AuditRow({
           <button
             type="button"
             aria-expanded={isOpen}
-            aria-label={en.audit.detailsOf(verb, objectOf(event))}
             onClick={onToggle}
             className="flex items-center gap-1.5 rounded-tag text-ink2 hover:text-ink"
           >
@@ -278,19 +288,25 @@ function AuditRow({
             <time dateTime={at} title={en.moment(at)}>
               {en.ago(formatAge(at, now))}
             </time>
+            <span className="sr-only">{en.audit.detailsOf(verb, objectOf(event))}</span>
           </button>
         </td>
-        <td className={classNames(cell, 'max-w-64 truncate font-medium')} title={user.username}>
+        <td className={classNames(cell, 'max-w-64 truncate font-medium max-phone:max-w-28')} title={user.username}>
           {user.username}
           {event.impersonatedBy && (
             <span className="font-normal text-ink3"> {en.audit.by(event.impersonatedBy.username)}</span>
           )}
         </td>
         <td className={cell}>{verb}</td>
-        <td className={classNames(cell, 'max-w-80 truncate font-mono text-12')} title={objectOf(event)}>
+        <td
+          className={classNames(cell, 'max-w-80 truncate font-mono text-12 max-phone:max-w-40')}
+          title={objectOf(event)}
+        >
           {objectOf(event)}
         </td>
-        {showNamespace && <td className={cell}>{event.metadata.namespace ?? en.none}</td>}
+        {showNamespace && (
+          <td className={classNames(cell, 'max-phone:hidden')}>{event.metadata.namespace ?? en.none}</td>
+        )}
         <td className={cell}>
           <span className={classNames('flex items-center gap-1.5', failed && 'text-bad')}>
             <StatusGlyph
@@ -302,7 +318,7 @@ function AuditRow({
             <span className="sr-only">{en.audit.outcomes[decision]}</span>
           </span>
         </td>
-        <td className={classNames(cell, 'text-ink2')}>{sourceIPs.join(', ')}</td>
+        <td className={classNames(cell, 'text-ink2 max-phone:hidden')}>{sourceIPs.join(', ')}</td>
       </tr>
       {isOpen && (
         <tr className="border-b border-line bg-canvas">
@@ -340,6 +356,7 @@ function detailsOf(event: AuditEvent): readonly (readonly [string, string])[] {
   return [
     [details.time, en.moment(event.requestReceivedTimestamp)],
     [details.outcome, [en.audit.outcomes[event.decision], event.responseStatus.reason].filter(Boolean).join(', ')],
+    [details.from, event.sourceIPs.join(', ')],
     [details.groups, event.user.groups.join(', ')],
     [details.credential, event.user.credential ?? en.none],
     [details.agent, event.userAgent ?? en.none],
