@@ -146,7 +146,7 @@ export function aggregatedRules(role: ClusterRole, all: Iterable<ClusterRole>): 
     const selectors = next.aggregationRule?.clusterRoleSelectors ?? [];
     for (const other of others) {
       const { name, labels } = other.metadata;
-      if (name === role.metadata.name || found.has(name) || !selectors.some((selector) => selectsLabels(selector, labels))) continue;
+      if (found.has(name) || !selectors.some((selector) => selectsLabels(selector, labels))) continue;
       found.set(name, other);
       if (other.aggregationRule) waiting.push(other);
     }

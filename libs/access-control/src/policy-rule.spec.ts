@@ -21,6 +21,7 @@ it.each<[PolicyRule, string, string, boolean]>([
   [vms({ resources: ['*/exec'] }), 'POST', `${VM}/x/exec`, true],
   [vms({ resources: ['*/status'] }), 'POST', `${VM}/x/exec`, false],
   [vms({ resources: ['*/exec'] }), 'GET', `${VM}/x`, false],
+  [vms({ resources: ['*/'] }), 'GET', `${VM}/x`, false],
   [vms({ resources: ['virtualmachines/*'] }), 'POST', `${VM}/x/exec`, false],
   [vms({ resources: ['*'] }), 'POST', `${VM}/x/exec`, true],
   // Names: of one object, or of a list that can only show that one.

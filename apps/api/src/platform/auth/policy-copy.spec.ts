@@ -102,3 +102,17 @@ it('is filled anew when something was missed, and decides as before meanwhile', 
   await until(() => Promise.resolve(world.may('eve')), { timeoutMs: 5_000, what: 'the new copy' });
   expect([world.may('ann'), world.may('bob')]).toEqual([false, true]);
 });
+
+it('is never overtaken by a filling that began before something was missed', async () => {
+  const gate = Promise.withResolvers<undefined>();
+  world.gate = gate.promise;
+  const first = world.copy.onApplicationBootstrap();
+  world.gate = Promise.resolve();
+  world.users = new Set(['eve']);
+  world.miss();
+  await until(() => Promise.resolve(isFilled()), { timeoutMs: 5_000, what: 'the second filling' });
+  world.users = new Set(['ann']);
+  gate.resolve(undefined);
+  await first;
+  expect([world.may('eve'), world.may('ann')]).toEqual([true, false]);
+});
