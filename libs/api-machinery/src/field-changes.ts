@@ -28,6 +28,7 @@ export function changesBetween(shape: FieldShape, before: unknown, after: unknow
   }
 
   function compare(at: FieldShape, old: unknown, next: unknown): void {
+    if (at.type === 'Fields' && (old === undefined || isRecord(old)) && (next === undefined || isRecord(next))) return compareRecords(at, old, next);
     const [oldParts, nextParts] = [partsOf(at, old), partsOf(at, next)];
     if (!oldParts && !nextParts) return leaf(old, next);
     if (!canBeParts(oldParts, old) || !canBeParts(nextParts, next)) {
@@ -37,16 +38,35 @@ export function changesBetween(shape: FieldShape, before: unknown, after: unknow
       return leaf(undefined, next);
     }
     if (isEmpty(oldParts) && isEmpty(nextParts)) return leaf(old, next);
-    if (old === undefined) taken.add(path);
-    if (next === undefined) removed.add(path);
+    container(old, next);
     for (const [element, part] of nextParts ?? []) below(element, part.shape, oldParts?.get(element)?.value, part.value);
     for (const [element, part] of oldParts ?? []) if (!nextParts?.has(element)) below(element, part.shape, part.value, undefined);
+  }
+
+  /** The same for what most of every object is, without taking it to pieces first. */
+  function compareRecords(at: FieldShape, old: JsonRecord | undefined, next: JsonRecord | undefined): void {
+    if (hasNoValues(old) && hasNoValues(next)) return leaf(old, next);
+    container(old, next);
+    for (const name in next) if (next[name] !== undefined) below(fieldElement(name), shapeAt(at, name), ownValue(old, name), next[name]);
+    for (const name in old) if (old[name] !== undefined && ownValue(next, name) === undefined) below(fieldElement(name), shapeAt(at, name), old[name], undefined);
+  }
+
+  function container(old: unknown, next: unknown): void {
+    if (old === undefined) taken.add(path);
+    if (next === undefined) removed.add(path);
   }
 
   if (before !== after) compare(shape, before, after);
   return { taken: taken.build(), removed: removed.build() };
 }
 
+/** A label may be called `constructor`. */
+const ownValue = (record: JsonRecord | undefined, name: string): unknown => (record && Object.hasOwn(record, name) ? record[name] : undefined);
+
+function hasNoValues(record: JsonRecord | undefined): boolean {
+  for (const name in record) if (record[name] !== undefined) return false;
+  return true;
+}
 const isEmpty = (parts: Parts | undefined): boolean => parts === undefined || parts.size === 0;
 const canBeParts = (parts: Parts | undefined, value: unknown): boolean => parts !== undefined || value === undefined;
 

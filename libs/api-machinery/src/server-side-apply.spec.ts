@@ -59,6 +59,12 @@ describe('an ordinary write', () => {
     expect(update(made, 'b', made, undefined, later).metadata.managedFields).toBe(made.metadata.managedFields);
   });
 
+  it('is not confused by fields that are named like something every object has', () => {
+    const made = update(undefined, 'a', object({ metadata: { labels: { constructor: 'x', toString: 'y' } } }));
+    expect(owned(made)).toEqual({ 'a Update': ['.metadata.labels', '.metadata.labels.constructor', '.metadata.labels.toString'] });
+    expect(owned(update(made, 'b', object({ metadata: { ...made.metadata, labels: { toString: 'y' } } })))).toEqual({ 'a Update': ['.metadata.labels', '.metadata.labels.toString'] });
+  });
+
   it('of status owns conditions one by one', () => {
     const condition = (type: string, status: string) => ({ type, status, reason: 'R' });
     const first = update(object({ spec: {} }), 'node', object({ spec: {}, status: { conditions: [condition('Ready', 'True'), condition('Ok', 'True')] } }), 'status');
