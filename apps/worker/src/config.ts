@@ -31,6 +31,10 @@ const Environment = z.object({
   CORRAL_RESERVED_MEMORY_MIB: z.coerce.number().int().min(0).default(512),
   /** How long this node may go without renewing its Lease before it serves nothing and is taken for lost. */
   CORRAL_LEASE_SECONDS: z.coerce.number().int().min(2).max(40).default(40),
+  /** What a node agent that is told to stop does with its machines: keep their memory on its disk, or have them moved to other nodes. */
+  CORRAL_ON_STOP: z.enum(['suspend', 'move']).default('suspend'),
+  /** How long moving may take then; what is left is suspended. */
+  CORRAL_MOVE_SECONDS: z.coerce.number().int().min(1).max(3_600).default(60),
   /** Node agents that divide this host's memory among them. */
   CORRAL_WORKERS_ON_HOST: z.coerce.number().int().min(1).max(64).default(1),
   CORRAL_ARTIFACT_CACHE_MIB: z.coerce.number().int().min(1).default(20_480),
@@ -52,6 +56,8 @@ const AgentConfig = Environment.transform((env) => ({
   machinesMax: env.CORRAL_MACHINES_MAX,
   reservedMemoryMiB: env.CORRAL_RESERVED_MEMORY_MIB,
   leaseSeconds: env.CORRAL_LEASE_SECONDS,
+  onStop: env.CORRAL_ON_STOP,
+  moveSeconds: env.CORRAL_MOVE_SECONDS,
   workersOnHost: env.CORRAL_WORKERS_ON_HOST,
   artifactCacheMiB: env.CORRAL_ARTIFACT_CACHE_MIB,
   snapshotCacheMiB: env.CORRAL_SNAPSHOT_CACHE_MIB,

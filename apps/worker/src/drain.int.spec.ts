@@ -126,3 +126,30 @@ describe('kubectl', () => {
     expect((await corral.client.get(nodes, undefined, first().name))?.spec?.unschedulable).toBeFalsy();
   });
 });
+
+describe('A worker that is told to stop', () => {
+  it('has its machines moved first where that is asked for, and suspends what nobody takes', async () => {
+    const leaving = first();
+    await leaving.terminate();
+    leaving.movesOnStop();
+    leaving.launch();
+    await leaving.ready();
+    const vm = await corral.run('passenger', on(leaving));
+    await counting('passenger');
+    const before = await countOf('passenger');
+    await leaving.terminate();
+    const after = await corral.when('passenger', 'Ready elsewhere', (seen) => seen.status?.nodeName === second().name && isReady(seen));
+    expect(after.status).toMatchObject({ incarnation: (vm.status?.incarnation ?? 0) + 1, lastTermination: { reason: 'Moved' } });
+    expect(await countOf('passenger')).toBeGreaterThanOrEqual(before);
+    // The last of them has nobody to go to.
+    await second().terminate();
+    second().movesOnStop();
+    second().launch();
+    await corral.when('passenger', 'Ready again', (seen) => seen.status?.incarnation === (after.status?.incarnation ?? 0) + 1 && isReady(seen));
+    await second().terminate();
+    second().launch();
+    const resumed = await corral.when('passenger', 'Ready once more', (seen) => seen.status?.incarnation === (after.status?.incarnation ?? 0) + 2 && isReady(seen));
+    expect(resumed.status).toMatchObject({ nodeName: second().name, startedFrom: { type: 'Suspended' } });
+    expect(await countOf('passenger')).toBeGreaterThanOrEqual(before);
+  });
+});

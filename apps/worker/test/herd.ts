@@ -50,6 +50,11 @@ export class HerdWorker {
     return worker;
   }
 
+  /** Told to stop, it has its machines moved first. */
+  movesOnStop(): void {
+    this.#env['CORRAL_ON_STOP'] = 'move';
+  }
+
   launch(): void {
     this.#process = launch('worker', this.#corral.home, this.#env, this.name);
   }
@@ -63,6 +68,11 @@ export class HerdWorker {
     this.resume();
     if (this.#process) await endOf(this.#process, 'SIGTERM');
     for (const path of this.#paths) await path.stop();
+  }
+
+  /** As a service manager stops it. */
+  async terminate(): Promise<void> {
+    if (this.#process) await endOf(this.#process, 'SIGTERM');
   }
 
   /** Stands still; its VM processes run on. */

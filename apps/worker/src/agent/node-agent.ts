@@ -21,6 +21,7 @@ import { Spool } from '../snapshots/spool.ts';
 import { Convergence } from './convergence.ts';
 import { within } from './deadline.ts';
 import { depart } from './departure.ts';
+import { emptyNode } from './emptying.ts';
 import { Expiry, killWhatIsLost } from './fence.ts';
 import { Hints } from './hints.ts';
 import { ImagePrefetch } from './image-prefetch.ts';
@@ -55,6 +56,7 @@ export class NodeAgent {
   readonly #clock: Clock = systemClock;
   readonly #disposer = new Disposer();
   #supervisor: Supervisor | undefined;
+  #empty: (() => Promise<void>) | undefined;
   #depart: (() => Promise<void>) | undefined;
 
   constructor(config: WorkerConfig, store: ObjectStore, log: Logger) {
@@ -210,6 +212,15 @@ export class NodeAgent {
       log.info({ machines: machines.list().length, dataPlaneUrl, v86Build: build }, 'The node agent is up');
     });
 
+    this.#empty = () =>
+      emptyNode(
+        {
+          ask: () => registration.empty(),
+          liveCount: () => supervisor.liveCount,
+          movingCount: () => machines.list().filter(({ status }) => status?.move !== undefined).length,
+        },
+        this.#config.moveSeconds * 1000,
+      );
     this.#depart = () =>
       depart({
         suspend() {
@@ -229,9 +240,10 @@ export class NodeAgent {
       });
   }
 
-  /** Suspends what runs, says goodbye to the API where it answers, and ends every process. */
+  /** Has machines moved where that is asked for, suspends what runs, says goodbye to the API where it answers, and ends every process. */
   async stop(): Promise<void> {
     this.#log.info('The node agent stops');
+    if (this.#config.onStop === 'move') await this.#empty?.();
     await this.#depart?.();
     await within(CLOSE_MS, Promise.all([this.#watches.stop(), this.#disposer.dispose()]));
     this.#log.info('The node agent has stopped');

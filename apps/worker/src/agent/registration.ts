@@ -42,6 +42,7 @@ const HEARTBEAT_PERIOD_MS = 60_000;
 export class Registration {
   readonly #options: RegistrationOptions;
   #isLeaving = false;
+  #isEmptying = false;
   #told = '';
   #toldAt = 0;
 
@@ -69,9 +70,15 @@ export class Registration {
     await this.report();
   }
 
-  /** Says that the node agent stops: nothing is bound to it from now on. */
+  /** Asks for its machines to be moved away, because the node agent is to stop. */
+  async empty(): Promise<void> {
+    [this.#isLeaving, this.#isEmptying] = [true, true];
+    await this.report();
+  }
+
+  /** Says that the node agent stops: nothing is bound to it from now on, and what is still here stays. */
   async leave(): Promise<void> {
-    this.#isLeaving = true;
+    [this.#isLeaving, this.#isEmptying] = [true, false];
     await this.report();
   }
 
@@ -84,7 +91,7 @@ export class Registration {
     const ready = readyOf(this.#isLeaving);
     // In one order, so that using a snapshot is no news.
     const held = [...(await snapshots(MAX_TOLD_SNAPSHOTS))].sort();
-    const fingerprint = `${ready.status} ${machines()} ${images().join()} ${held.join()}`;
+    const fingerprint = `${ready.status} ${machines()} ${images().join()} ${held.join()} ${this.#isEmptying}`;
     const now = clock.now();
     const node = await client.get(nodes, undefined, nodeName);
     // Somebody deleted it; a node that lives is there.
@@ -118,7 +125,7 @@ export class Registration {
         { type: 'Hostname', address: hostname() },
       ],
       nodeInfo: await hostInfo(v86Build),
-      corral: { dataPlaneUrl, v86Build, ...MEMORY, machines: machines(), images: [...images()], snapshots: held },
+      corral: { dataPlaneUrl, v86Build, ...MEMORY, machines: machines(), images: [...images()], snapshots: held, ...(this.#isEmptying ? { isEmptying: true } : {}) },
     };
   }
 }
