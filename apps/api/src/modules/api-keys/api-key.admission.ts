@@ -27,7 +27,8 @@ function kept(key: ApiKey, previous: ApiKey): ApiKey {
 }
 
 async function born(key: ApiKey, request: AdmissionRequest): Promise<ApiKey> {
-  const spec = key.spec as ApiKeySpec;
+  // Never the caller's, also where there is no owner to put in its place: the account may be made before the checks run.
+  const { owner: _owner, digest: _digest, expiresAt: _expiresAt, ...spec } = key.spec as ApiKeySpec;
   const namespace = key.metadata.namespace ?? '';
   const secret = makeApiKeySecret();
   const owner = spec.serviceAccountName === undefined ? ownerOf(request.user) : await accountOwner(namespace, spec.serviceAccountName, request);

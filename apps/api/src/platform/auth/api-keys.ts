@@ -60,7 +60,8 @@ export class ApiKeys {
     if (!spec || hasExpired(spec) || metadata.deletionTimestamp !== undefined) return false;
     if (spec.serviceAccountName === undefined) return true;
     // Rights of an account end with it; another account of the same name does not inherit the key.
-    return (await this.objects.account(metadata.namespace ?? '', spec.serviceAccountName))?.metadata.uid === spec.owner?.uid;
+    const account = await this.objects.account(metadata.namespace ?? '', spec.serviceAccountName);
+    return account !== undefined && account.metadata.deletionTimestamp === undefined && account.metadata.uid === spec.owner?.uid;
   }
 
   async #locate(digest: string): Promise<Location | undefined> {

@@ -78,10 +78,9 @@ export class ServiceAccountTokens {
 
   /** Whether what the token hangs on is still there: the same account, not another of its name. */
   async isLive({ namespace, name, uid, boundTo }: AccountRef): Promise<boolean> {
-    if ((await this.objects.account(namespace, name))?.metadata.uid !== uid) return false;
+    if (!isThere(await this.objects.account(namespace, name), uid)) return false;
     if (boundTo === undefined) return true;
-    const bound = boundTo.kind === 'Secret' ? await this.objects.secret(namespace, boundTo.name) : await this.objects.node(boundTo.name);
-    return bound?.metadata.uid === boundTo.uid;
+    return isThere(boundTo.kind === 'Secret' ? await this.objects.secret(namespace, boundTo.name) : await this.objects.node(boundTo.name), boundTo.uid);
   }
 
   async #verify(token: string, audiences: readonly string[]): Promise<Claims | undefined> {
@@ -106,6 +105,9 @@ export class ServiceAccountTokens {
     }
   }
 }
+
+/** What a finalizer holds back is gone already: whoever has the token could put one on. */
+const isThere = (object: KubeObject | undefined, uid: string): boolean => object !== undefined && object.metadata.uid === uid && object.metadata.deletionTimestamp === undefined;
 
 export const accountIdentity = (namespace: string, { name, uid }: { readonly name: string; readonly uid: string }): Identity => ({
   name: serviceAccountUserName(namespace, name),
