@@ -65,7 +65,7 @@ describe('what is recorded', () => {
   });
 
   it.each([
-    ['a write that failed', 'POST', SECRETS, { nonsense: true }, {}, { verb: 'create', decision: 'Allowed', responseStatus: { code: 400, reason: 'BadRequest' } }],
+    ['a write that failed', 'POST', SECRETS, { nonsense: true }, {}, { verb: 'create', decision: 'Allowed', responseStatus: { code: 422, reason: 'Invalid' } }],
     ['a write that was forbidden', 'DELETE', `${SECRETS}/x`, undefined, as(NODE_TOKEN), { verb: 'delete', decision: 'Denied', user: { username: 'system:node' }, objectRef: { name: 'x' }, responseStatus: { code: 403, reason: 'Forbidden' } }],
     ['a read that was forbidden', 'GET', `${SECRETS}/x`, undefined, as(NODE_TOKEN), { verb: 'get', decision: 'Denied', responseStatus: { code: 403 } }],
     ['a wrong token', 'GET', '/api/v1/nodes', undefined, as('wrong-token-wrong-token'), { verb: 'list', decision: 'Denied', user: { username: 'system:anonymous' }, responseStatus: { code: 401, reason: 'Unauthorized' } }],
@@ -198,13 +198,17 @@ describe('what is recorded stays', () => {
     expect(await api.app.get(Database).auditEntry.count({ where: { requestId: { in: wanted } } })).toBe(200);
   });
 
-  it('a flood of strangers is counted, and does not fill the log', async () => {
-    const before = await api.app.get(Database).auditEntry.count();
-    await Promise.all(Array.from({ length: 400 }, () => fetch(`${api.url}/api/v1/nodes`)));
+  it.each([
+    ['with what they may not', () => fetch(`${api.url}/api/v1/nodes`)],
+    ['that try to sign in', () => fetch(`${api.url}/auth/sessions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"token":"nonsense"}' })],
+  ])('a flood of strangers %s is counted, and does not fill the log', async (_what, ask) => {
+    const floodSoFar = async (): Promise<number> => Number(/corral_audit_records_dropped_total\{why="flood"\} (\d+)/.exec((await api.request('GET', '/metrics')).text)?.[1]);
+    const [before, floodBefore] = [await api.app.get(Database).auditEntry.count(), await floodSoFar()];
+    await Promise.all(Array.from({ length: 400 }, ask));
     let flood = 0;
     await until(async () => {
       await api.app.get(AuditLog).flushed();
-      flood = Number(/corral_audit_records_dropped_total\{why="flood"\} (\d+)/.exec((await api.request('GET', '/metrics')).text)?.[1]);
+      flood = (await floodSoFar()) - floodBefore;
       return (await api.app.get(Database).auditEntry.count()) - before + flood === 400;
     }, { timeoutMs: 5_000, what: 'every one kept or counted' });
     expect(flood).toBeGreaterThan(0);

@@ -2,6 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Counter, Gauge } from 'prom-client';
 import { Database } from '../database/database.ts';
 import { RequestMetrics } from '../telemetry/request-metrics.ts';
+import { ANONYMOUS } from '../auth/user.ts';
 import { auditRecordOf, type AuditedRequest, type AuditRecord } from './audit-record.ts';
 
 /** How long a record waits for others to be written with it. */
@@ -68,11 +69,13 @@ export class AuditLog {
     await this.#drain();
   }
 
-  #whyNot({ decision, credential, at }: AuditRecord): string | undefined {
+  #whyNot({ decision, credential, userName, at }: AuditRecord): string | undefined {
     if (this.#records.length >= MAX_RECORDS) return 'full';
-    if (decision === 'Allowed') return undefined;
+    // What is open to everybody, as signing in is, costs a stranger nothing either.
+    const isStranger = credential === undefined && userName === ANONYMOUS.name;
+    if (decision === 'Allowed' && !isStranger) return undefined;
     if (this.#records.length >= MAX_REFUSED) return 'refused';
-    if (credential !== undefined) return undefined;
+    if (!isStranger) return undefined;
     const second = Math.floor(at.getTime() / 1000);
     if (this.#anonymous.second !== second) this.#anonymous = { second, count: 0 };
     this.#anonymous.count += 1;

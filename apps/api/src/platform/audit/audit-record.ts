@@ -57,9 +57,9 @@ export function auditRecordOf(request: AuditedRequest): AuditRecord | undefined 
   return {
     at: request.at,
     requestId: request.requestId,
-    userName: user.name,
-    groups: user.groups,
-    impersonatedBy: user.impersonatedBy?.name,
+    userName: bounded(user.name),
+    groups: user.groups.map(bounded),
+    impersonatedBy: user.impersonatedBy && bounded(user.impersonatedBy.name),
     credential: user.credential && credentialId(user.credential),
     verb: bounded(resource?.verb ?? method.toLowerCase()),
     apiGroup: bounded(resource?.group ?? ''),
