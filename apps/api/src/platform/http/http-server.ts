@@ -128,9 +128,10 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
     request.attributes = attributes;
     request.user = await gate.identify(request.method, request.headers);
     request.user = gate.impersonate(request.user, request.raw);
+    // Before it is decided what they may: refusals cost something too.
+    await keepRate(traffic, request, reply);
     gate.authorize(request.user, attributes);
     request.isAdmitted = true;
-    await keepRate(traffic, request, reply);
     if (!isStreamed(request)) requireBodyWithin(bodyMs, request, reply);
     if (isLongRunning(attributes)) reply.raw.once('close', connections.add(request.user, attributes, () => endAnswer(reply.raw)));
   });

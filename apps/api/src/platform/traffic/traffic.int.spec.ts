@@ -39,6 +39,17 @@ describe('a rate per user', () => {
     expect((await api.request('GET', LIST, undefined, as('quiet'))).status).toBe(200);
   });
 
+  it('is one for all service accounts of a namespace, however many somebody makes', async () => {
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, index) => api.request('GET', LIST, undefined, as(`system:serviceaccount:crowd:robot-${index}`))));
+    expect(codes(answers)).toEqual(new Set([200, 429]));
+    expect((await api.request('GET', LIST, undefined, as('system:serviceaccount:quiet:robot'))).status).toBe(200);
+  });
+
+  it('holds for what is refused, which costs something too', async () => {
+    const answers = await Promise.all(Array.from({ length: 40 }, () => api.request('GET', '/apis/rbac.authorization.k8s.io/v1/clusterroles', undefined, as('curious'))));
+    expect(codes(answers)).toEqual(new Set([403, 429]));
+  });
+
   it('does not hold for administrators and health checks', async () => {
     const answers = await Promise.all(Array.from({ length: 40 }, (_, index) => api.request('GET', index % 2 === 0 ? LIST : '/readyz')));
     expect(codes(answers)).toEqual(new Set([200]));

@@ -46,12 +46,12 @@ export class Traffic {
     });
   }
 
-  /** Counts a request against its user's rate: undefined for those without one. Refuses with `request.too-many`. */
+  /** Counts a request against its user's rate, of service accounts against their namespace's: undefined for those without one. Refuses with `request.too-many`. */
   allow(user: User, attributes: RequestAttributes): Allowance | undefined {
     if (this.#config.perSecond === 0 || laneOf(user, attributes) !== 'Tenants') return undefined;
     const now = performance.now();
-    const allowance = this.#bucketOf(user.name, now).take(now, MAX_DELAY_MS);
-    if (!allowance.isTaken) throw this.#refusal('rate', `${user.name} sends more than ${this.#config.perSecond} requests a second`, allowance.delayMs);
+    const allowance = this.#bucketOf(tenantOf(user), now).take(now, MAX_DELAY_MS);
+    if (!allowance.isTaken) throw this.#refusal('rate', `${tenantOf(user)} sends more than ${this.#config.perSecond} requests a second`, allowance.delayMs);
     return allowance;
   }
 
@@ -66,7 +66,7 @@ export class Traffic {
     const lane = laneOf(user, attributes);
     if (lane === 'Exempt' || lastsByNature(attributes)) return undefined;
     const queue = this.#queues[lane];
-    const flow = attributes.isResource && attributes.namespace !== '' ? `namespace ${attributes.namespace}` : `user ${user.name}`;
+    const flow = attributes.isResource && attributes.namespace !== '' ? `namespace ${attributes.namespace}` : tenantOf(user);
     let isLeft = false;
     const leave = (): void => {
       if (isLeft) return;
@@ -109,6 +109,13 @@ function laneOf({ groups, via }: User, attributes: RequestAttributes): Lane {
   // Nobody: health checks, signing in and the console's files.
   return via === 'Nothing' && !attributes.isResource ? 'Exempt' : 'Tenants';
 }
+
+/** Whose share it is. Service accounts share their namespace's: whoever may make one could make a thousand. */
+function tenantOf({ name }: User): string {
+  const namespace = SERVICE_ACCOUNT.exec(name)?.[1];
+  return namespace === undefined ? `user ${name}` : `namespace ${namespace}`;
+}
+const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):/;
 
 /** A watch, a wait, or a guest's data: it takes as long as it takes. */
 function lastsByNature(attributes: RequestAttributes): boolean {
