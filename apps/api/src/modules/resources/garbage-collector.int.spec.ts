@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import { leases, type KindDefinition, type Lease } from '@corral/contracts';
+import { leases, namespaces, type KindDefinition, type Lease } from '@corral/contracts';
 import { until } from '@corral/testing';
 import { startApi, type ApiFixture } from '../../testing/api-fixture.ts';
 
@@ -59,6 +59,16 @@ it('keeps the owner until blocking dependents are gone, in foreground', async ()
   const held = await find(child);
   if (held) await api.client.replace(leases, { ...held, metadata: { ...held.metadata, finalizers: [] } });
   await soon(() => isGone(owner), 'the end of the owner');
+});
+
+it('takes an owner in another namespace for none: nobody holds up the deletion of what is another’s', async () => {
+  await api.client.create(namespaces as KindDefinition, { metadata: { name: 'other' } });
+  const owner = await create();
+  const owners = [{ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', name: owner.metadata.name, uid: owner.metadata.uid, blockOwnerDeletion: true }];
+  const foreign = await api.client.create(leases, { metadata: { name: 'foreign', namespace: 'other', ownerReferences: owners, finalizers: ['example.com/hold'] }, spec: {} });
+  await remove(owner, 'Foreground');
+  await soon(() => isGone(owner), 'the end of the owner');
+  await soon(async () => (await api.client.get(leases, 'other', foreign.metadata.name))?.metadata.deletionTimestamp !== undefined, 'the deletion of what names no owner of its own namespace');
 });
 
 it('finds what was left behind while it was not running', async () => {

@@ -80,7 +80,7 @@ export class GarbageCollector {
       const { uid, finalizers = [] } = owner.metadata;
       const isOrphaning = finalizers.includes(ORPHAN_FINALIZER);
       let blocking = 0;
-      for (const dependent of await this.store.findDependents(uid)) {
+      for (const dependent of await this.store.findDependents(owner.metadata)) {
         await this.#withObject(dependent, async (dependentKind, object) => {
           const owners = object.metadata.ownerReferences ?? [];
           if (isOrphaning) {

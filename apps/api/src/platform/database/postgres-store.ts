@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { versionExpired, versionNotReached, type Change, type Store, type StoredPage, type StoreQuery, type Write } from '@corral/api-machinery';
-import { qualifiedResource, type KindDefinition, type KubeObject } from '@corral/contracts';
+import { qualifiedResource, type KindDefinition, type KubeObject, type ObjectMeta } from '@corral/contracts';
 import { z } from 'zod';
 import { Prisma } from './generated/client.ts';
 import { Sql } from './sql.ts';
@@ -169,14 +169,14 @@ export class PostgresStore implements Store {
     return parsed.filter((row) => row.resource_version !== null).map((row) => changeOfRow(ChangeRow.parse(row)));
   }
 
-  /** Objects with owners that no longer exist; `owners` narrows the search to those. */
+  /** Objects with owners that are neither in their namespace nor in none, any more; `owners` narrows the search to those. */
   async findAbandoned(owners?: readonly string[]): Promise<readonly Abandoned[]> {
     const narrowed = owners === undefined ? Prisma.empty : Prisma.sql`AND o.owner_references @> ANY (${owners.map((uid) => JSON.stringify([{ uid }]))}::jsonb[])`;
     const rows = await this.sql.query(Prisma.sql`
       SELECT o.resource, o.namespace, o.name, array_agg(r.uid) AS absent
       FROM objects o CROSS JOIN LATERAL jsonb_to_recordset(o.owner_references) AS r(uid text)
       WHERE o.owner_references <> '[]' AND o.deletion_timestamp IS NULL ${narrowed}
-        AND NOT EXISTS (SELECT FROM objects owner WHERE owner.uid::text = r.uid)
+        AND NOT EXISTS (SELECT FROM objects owner WHERE owner.uid::text = r.uid AND owner.namespace IN ('', o.namespace))
       GROUP BY o.uid`);
     return z.array(Abandoned).parse(rows);
   }
@@ -188,9 +188,11 @@ export class PostgresStore implements Store {
     return z.array(ObjectLocation).parse(rows);
   }
 
-  async findDependents(owner: string): Promise<readonly ObjectLocation[]> {
+  /** What names an object as its owner: in its namespace; anywhere when it is in none, so that no tenant holds up another's deletion. */
+  async findDependents({ uid, namespace = '' }: Pick<ObjectMeta, 'uid' | 'namespace'>): Promise<readonly ObjectLocation[]> {
     const rows = await this.sql.query(Prisma.sql`
-      SELECT o.resource, o.namespace, o.name FROM objects o WHERE o.owner_references <> '[]' AND o.owner_references @> ${JSON.stringify([{ uid: owner }])}::jsonb`);
+      SELECT o.resource, o.namespace, o.name FROM objects o
+      WHERE o.owner_references <> '[]' AND o.owner_references @> ${JSON.stringify([{ uid }])}::jsonb AND ${namespace} IN ('', o.namespace)`);
     return z.array(ObjectLocation).parse(rows);
   }
 
