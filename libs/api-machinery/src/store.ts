@@ -49,7 +49,7 @@ type WriteOperation =
   | { readonly type: 'Update'; readonly kind: KindDefinition; readonly current: KubeObject; readonly next: KubeObject }
   | { readonly type: 'Remove'; readonly kind: KindDefinition; readonly current: KubeObject; readonly final: KubeObject };
 
-/** Where objects live. Versions are one increasing sequence over all kinds and become visible in order. */
+/** Where objects live. Versions are one increasing sequence over all kinds and become visible in order. Objects it hands out are shared: they are never changed in place. */
 export interface Store {
   get(kind: KindDefinition, namespace: string | undefined, name: string): Promise<KubeObject | undefined>;
   /** Refuses with `version.expired` when `at` is no longer known. */

@@ -1,6 +1,7 @@
 import type { Change, StoreQuery } from '@corral/api-machinery';
 import type { KindDefinition, KubeObject } from '@corral/contracts';
 import { FieldIndex } from './field-index.ts';
+import { frozen } from './frozen.ts';
 import { weightOf } from './weight.ts';
 
 /** One namespace's objects of a kind: by name, and in the order of their names. */
@@ -82,7 +83,7 @@ export class KindCache {
     const { namespace = '', name } = object.metadata;
     const shelf = this.#shelfOf(namespace);
     const before = shelf.byName.get(name);
-    shelf.byName.set(name, object);
+    shelf.byName.set(name, frozen(object));
     const at = firstFrom(shelf.ordered, name);
     if (before) shelf.ordered[at] = object;
     else shelf.ordered.splice(at, 0, object);
