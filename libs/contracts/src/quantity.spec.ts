@@ -7,9 +7,11 @@ describe('quantities of bytes', () => {
     ['1.5Gi', 1610612736],
     ['512', 512],
     ['0', 0],
+    ['8.120k', 8120],
+    ['1.000001T', 1000001000000],
   ])('%s is %d bytes', (text, bytes) => expect(parseBytes(text)).toBe(bytes));
 
-  it.each(['', 'Mi', '-1Mi', '1mi', '0.3', '1e400', '12 Mi'])('%p is no quantity of bytes', (text) =>
+  it.each(['', 'Mi', '-1Mi', '1mi', '0.3', '1e400', '12 Mi', '8.1205k', '9007199254740993', '1'.repeat(65)])('%p is no quantity of bytes', (text) =>
     expect(parseBytes(text)).toBeUndefined(),
   );
 

@@ -7,14 +7,20 @@ const MULTIPLIERS: Readonly<Record<string, number>> = {
 };
 const QUANTITY = /^(\d+(?:\.\d+)?)(k|M|G|T|Ki|Mi|Gi|Ti)?$/;
 
+/** More digits than any size has; arithmetic on them must stay cheap. */
+const MAX_LENGTH = 64;
+
 export const MIB = 2 ** 20;
 
 /** Bytes in a quantity, or undefined when the text is not a whole, non-negative number of bytes. */
 export function parseBytes(text: string): number | undefined {
-  const match = QUANTITY.exec(text);
+  const match = text.length <= MAX_LENGTH ? QUANTITY.exec(text) : undefined;
   if (!match) return undefined;
-  const bytes = Number(match[1]) * (MULTIPLIERS[match[2] ?? ''] ?? NaN);
-  return Number.isSafeInteger(bytes) ? bytes : undefined;
+  // In whole numbers: 8.12 * 1000 is not 8120 in floating point.
+  const [whole = '', fraction = ''] = (match[1] ?? '').split('.');
+  const [scaled, scale] = [BigInt(whole + fraction) * BigInt(MULTIPLIERS[match[2] ?? ''] ?? 0), 10n ** BigInt(fraction.length)];
+  const bytes = Number(scaled / scale);
+  return scaled % scale === 0n && Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
 const ANY_QUANTITY = /^([+-]?)(\d+(?:\.\d*)?|\.\d+)(?:([eE][+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i)?)$/;
