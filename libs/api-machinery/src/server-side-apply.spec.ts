@@ -226,7 +226,7 @@ describe('whatever is applied by whomever', () => {
         const once = apply(history(steps), 'a', given, { force: true });
         expect(apply(once, 'a', given, { at: later })).toEqual(once);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
@@ -246,7 +246,7 @@ describe('whatever is applied by whomever', () => {
           else expect(plain(after)).toHaveProperty([path], kept);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
@@ -257,7 +257,7 @@ describe('whatever is applied by whomever', () => {
         const entries = result.metadata.managedFields ?? [];
         expect(onlyPresent(kind, result, entries)).toEqual(entries);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
@@ -275,7 +275,7 @@ describe('whatever is applied by whomever', () => {
           if (!(error instanceof Problem)) throw error;
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: 300 },
     );
   });
 
