@@ -192,6 +192,11 @@ export class Emulator {
     this.#applyMac();
   }
 
+  /** Forgets the guest's code that was compiled: it is compiled again when it is needed. */
+  forgetCompiledCode(): void {
+    this.#emulator.v86.cpu.jit_clear_cache();
+  }
+
   async dispose(): Promise<void> {
     await this.pause();
     this.agentPort.dispose();

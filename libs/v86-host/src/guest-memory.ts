@@ -55,6 +55,11 @@ export class GuestMemory {
     return this.#view();
   }
 
+  /** What v86 holds beside the guest's RAM, and behind it: screen memory and code. Under the same rule. */
+  behind(): Uint8Array {
+    return new Uint8Array(this.#cpu.wasm_memory.buffer, this.#cpu.mem8.byteOffset + this.sizeBytes);
+  }
+
   /** A fresh view each time: growth of the WebAssembly memory detaches old ones, and v86's own is a Proxy. */
   #view(): Uint8Array {
     return new Uint8Array(this.#cpu.wasm_memory.buffer, this.#cpu.mem8.byteOffset, this.sizeBytes);

@@ -78,6 +78,7 @@ export interface V86Cpu {
   /** One slice of the guest; says how long it may nap. */
   main_loop(): number;
   set_jit_config(index: number, value: number): void;
+  jit_clear_cache(): void;
   apic_timer(now: number): number;
   run_hardware_timers(acpiEnabled: boolean, now: number): number;
   reboot_internal(): void;

@@ -2,6 +2,7 @@ import type { VmProcessInput, VmProcessOutput } from '@corral/contracts';
 import { preloadV86, warmUp } from '@corral/v86-host';
 import { DataPlaneServer } from './data-plane.server.ts';
 import { toFailure, VmFailure } from './failure.ts';
+import { IdleTrim, LOOK_EVERY_MS } from './idle-trim.ts';
 import { Vm } from './vm.ts';
 
 /** The process in which one machine is emulated. Speaks libs/contracts/src/vm-process.ts with the node agent that forked it. */
@@ -24,6 +25,7 @@ async function handle(input: VmProcessInput): Promise<void> {
     vm = started;
     await new DataPlaneServer(started).listen(input.config.socketPath);
     await started.start(input.from);
+    trimWhenIdle(started);
     return tell({ type: 'Reply', requestId: input.requestId, ok: true });
   }
   if (!vm) throw new VmFailure('NotStarted', 'the machine has not been started');
@@ -44,6 +46,20 @@ async function handle(input: VmProcessInput): Promise<void> {
       return;
   }
   tell({ type: 'Reply', requestId: input.requestId, ok: true });
+}
+
+function trimWhenIdle(started: Vm): void {
+  const trim = new IdleTrim();
+  setInterval(() => {
+    if (!trim.look(usedSoFar())) return;
+    started.trim();
+    trim.trimmed(usedSoFar());
+  }, LOOK_EVERY_MS);
+}
+
+function usedSoFar(): { readonly atMs: number; readonly cpuMs: number } {
+  const { user, system } = process.cpuUsage();
+  return { atMs: performance.now(), cpuMs: (user + system) / 1_000 };
 }
 
 // v86 throws out of a timer when a guest drives it into a corner; nothing in this process can be trusted then.

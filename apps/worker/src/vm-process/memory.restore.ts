@@ -1,8 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
-import { HostMemory, type OpenedSnapshot } from '@corral/memory';
+import type { OpenedSnapshot } from '@corral/memory';
 import type { Emulator } from '@corral/v86-host';
-
-const { memory: hostMemory } = HostMemory.probe();
+import { hostMemory } from './process-memory.ts';
 
 /**
  * Gives a machine that never ran the RAM of a snapshot. Where the host can, that is a mapping of what every machine from

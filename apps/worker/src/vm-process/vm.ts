@@ -7,6 +7,7 @@ import { Emulator, Unbootable, v86Build, type EmulatorConfig } from '@corral/v86
 import { clearRestoring, overlayPath, replaceOverlay, restoringPath } from '../disk-overlay.ts';
 import { VmFailure } from './failure.ts';
 import { PanicWatch } from './panic.watch.ts';
+import { hostMemory, trimProcess } from './process-memory.ts';
 import { SerialHub } from './serial.hub.ts';
 import { takeSnapshot, type CopiedState } from './snapshot.taking.ts';
 
@@ -183,6 +184,15 @@ export class Vm {
     };
     emulator.agentPort.onBytes = (bytes) => this.#session.receive(bytes);
     if (this.#config.guestAgent) this.#session.connect();
+  }
+
+  /** Gives back to the host what the guest's last work left in this process. Call while the guest is idle. */
+  trim(): void {
+    const emulator = this.#emulator;
+    if (!emulator) return;
+    emulator.forgetCompiledCode();
+    trimProcess();
+    hostMemory?.dropZeroPages(emulator.memory.behind());
   }
 
   #run(): void {

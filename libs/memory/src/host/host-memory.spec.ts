@@ -83,6 +83,18 @@ const guest = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: BYTES 
   }
 });
 
+(memory ? it : it.skip)('gives back zero pages and keeps all others, and what was given back reads as zero', () => {
+  const pages = 256;
+  const place = new Uint8Array(new WebAssembly.Memory({ initial: (pages * PIECE_BYTES) / WASM_PAGE_BYTES }).buffer);
+  place.fill(1);
+  for (let page = 0; page < pages; page += 1) if (page % 3 !== 0) place.fill(0, page * PIECE_BYTES, (page + 1) * PIECE_BYTES);
+  const expected = Buffer.from(place);
+  expect(memory?.dropZeroPages(place)).toBe(expected.filter((byte) => byte === 0).length);
+  expect(Buffer.from(place).equals(expected)).toBe(true);
+  // A place that begins in the middle of a page keeps that page.
+  expect(memory?.dropZeroPages(place.subarray(PIECE_BYTES + 1, 3 * PIECE_BYTES))).toBe(PIECE_BYTES);
+});
+
 it('a host that cannot map is said so, with the reason, and machines are copied', () => {
   const probed = HostMemory.probe(() => {
     throw new Error('no C library here');
@@ -91,7 +103,7 @@ it('a host that cannot map is said so, with the reason, and machines are copied'
 });
 
 it('a host that maps something else than it was asked to is not trusted', () => {
-  const probed = HostMemory.probe(() => ({ mmap: (address) => address, madvise: () => 0, addressOf: () => PIECE_BYTES, errno: () => 0 }));
+  const probed = HostMemory.probe(() => ({ mmap: (address) => address, madvise: () => 0, mallocTrim: () => 0, addressOf: () => PIECE_BYTES, errno: () => 0 }));
   expect(probed.capability).toEqual({ mode: 'Copy', reason: 'a mapped page does not show its file' });
 });
 

@@ -2,7 +2,9 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PIECE_BYTES } from '../pack.ts';
-import { FAILED, loadLibc, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, type Libc } from './libc.ts';
+import { FAILED, loadLibc, MADV_DONTNEED, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, type Libc } from './libc.ts';
+
+const ZERO_PAGE = Buffer.alloc(PIECE_BYTES);
 
 /**
  * How guest RAM can be held here. MapOnly: on the host's own virtual memory, shared between machines until they write to
@@ -53,6 +55,31 @@ export class HostMemory {
     const mapped = Number(this.#libc.mmap(address, place.byteLength, PROT_READ | PROT_WRITE, flags, fd, 0));
     if (mapped === FAILED) throw new MappingFailed(`mmap failed with errno ${this.#libc.errno()}`);
     if (mapped !== address) throw new MappingFailed('mmap put the memory elsewhere');
+  }
+
+  /** Gives memory that malloc holds back for later to the host. Source: malloc_trim(3). */
+  trimHeap(): void {
+    this.#libc.mallocTrim(0);
+  }
+
+  /**
+   * Gives pages that are all zero to the host, and answers how many bytes that were. Only for anonymous memory, where a
+   * page that was given back reads as zero again. Source: madvise(2), MADV_DONTNEED.
+   */
+  dropZeroPages(place: Uint8Array): number {
+    const start = this.#libc.addressOf(place);
+    const first = (PIECE_BYTES - (start % PIECE_BYTES)) % PIECE_BYTES;
+    let dropped = 0;
+    for (let at = first; at + PIECE_BYTES <= place.byteLength; ) {
+      let end = at;
+      while (end + PIECE_BYTES <= place.byteLength && ZERO_PAGE.compare(place, end, end + PIECE_BYTES) === 0) end += PIECE_BYTES;
+      if (end > at) {
+        if (Number(this.#libc.madvise(start + at, end - at, MADV_DONTNEED)) === FAILED) throw new MappingFailed(`madvise failed with errno ${this.#libc.errno()}`);
+        dropped += end - at;
+      }
+      at = Math.max(end, at + PIECE_BYTES);
+    }
+    return dropped;
   }
 
   /** WebAssembly memory is what guests live in, so that is what is tried. */

@@ -7,6 +7,8 @@ export interface Libc {
   mmap(address: number, length: number, protection: number, flags: number, fd: number, offset: number): number;
   /** Source: madvise(2). */
   madvise(address: number, length: number, advice: number): number;
+  /** Source: malloc_trim(3). */
+  mallocTrim(pad: number): number;
   /** Copies nothing: how the address of a buffer is learned. */
   addressOf(bytes: Uint8Array): number;
   /** Of the last call that failed. */
@@ -18,6 +20,7 @@ export const PROT_WRITE = 2;
 export const MAP_PRIVATE = 2;
 export const MAP_FIXED = 0x10;
 export const MAP_NORESERVE = 0x4000;
+export const MADV_DONTNEED = 4;
 export const FAILED = -1;
 
 /** Throws where the C library cannot be reached: another system, or a build of koffi that is not there. */
@@ -29,6 +32,7 @@ export function loadLibc(): Libc {
   return {
     mmap: library.func('intptr_t mmap(intptr_t address, size_t length, int protection, int flags, int fd, int64_t offset)') as Libc['mmap'],
     madvise: library.func('int madvise(intptr_t address, size_t length, int advice)') as Libc['madvise'],
+    mallocTrim: library.func('int malloc_trim(size_t pad)') as Libc['mallocTrim'],
     addressOf: (bytes) => Number(copy(bytes, bytes, 0)),
     errno: () => koffi.errno(),
   };
