@@ -25,7 +25,7 @@ const ACCOUNTS = '/api/v1/namespaces/default/serviceaccounts';
 const as = (token: string) => ({ authorization: `Bearer ${token}` });
 const statusAs = async (token: string, path = '/auth/session', method = 'GET', body?: object): Promise<number> => (await api.request(method, path, body, as(token))).status;
 /** Revocation travels by the change log: soon, in every process. */
-const refusedSoon = (token: string): Promise<void> => until(async () => (await statusAs(token)) === 401, { timeoutMs: 3_000, what: 'the refusal of the credential' });
+const refusedSoon = (token: string): Promise<boolean> => until(async () => (await statusAs(token)) === 401, { timeoutMs: 3_000, what: 'the refusal of the credential' });
 
 let made = 0;
 async function createAccount(): Promise<string> {
