@@ -50,7 +50,7 @@ export class Sql implements OnApplicationShutdown {
 
   /** After everything that answers requests has stopped. */
   async onApplicationShutdown(): Promise<void> {
-    await this.#pool.end();
+    if (!this.#pool.ending) await this.#pool.end();
   }
 }
 
