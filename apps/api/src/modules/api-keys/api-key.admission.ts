@@ -60,6 +60,8 @@ async function accountOwner(namespace: string, name: string, { objects }: Admiss
 
 /** A key of an account is a token of it: only who may make the one may make the other. */
 async function ownerProblems(key: ApiKey, request: AdmissionRequest, authorizer: Authorizer): Promise<readonly FieldProblem[]> {
+  // It would outlive the right to act for them.
+  if ('impersonatedBy' in request.user) return [{ field: 'spec.owner', reason: 'FieldValueForbidden', message: 'a key cannot be made while acting for somebody else' }];
   const name = key.spec?.serviceAccountName;
   if (name === undefined) return [];
   const field = 'spec.serviceAccountName';

@@ -65,7 +65,7 @@ describe('what is recorded', () => {
   });
 
   it.each([
-    ['a write that failed', 'POST', SECRETS, { nonsense: true }, {}, { verb: 'create', decision: 'Allowed', responseStatus: { code: 422, reason: 'Invalid' } }],
+    ['a write that failed', 'POST', SECRETS, '{"nonsense":', {}, { verb: 'create', decision: 'Allowed', responseStatus: { code: 400, reason: 'BadRequest' } }],
     ['a write that was forbidden', 'DELETE', `${SECRETS}/x`, undefined, as(NODE_TOKEN), { verb: 'delete', decision: 'Denied', user: { username: 'system:node' }, objectRef: { name: 'x' }, responseStatus: { code: 403, reason: 'Forbidden' } }],
     ['a read that was forbidden', 'GET', `${SECRETS}/x`, undefined, as(NODE_TOKEN), { verb: 'get', decision: 'Denied', responseStatus: { code: 403 } }],
     ['a wrong token', 'GET', '/api/v1/nodes', undefined, as('wrong-token-wrong-token'), { verb: 'list', decision: 'Denied', user: { username: 'system:anonymous' }, responseStatus: { code: 401, reason: 'Unauthorized' } }],
@@ -83,6 +83,11 @@ describe('what is recorded', () => {
     const [good, bad] = [await signIn(ADMIN_TOKEN), await signIn('nonsense-nonsense')];
     expect(await recordOf(good.headers.get('x-request-id'))).toMatchObject({ user: { username: 'system:admin' }, requestURI: '/auth/sessions', responseStatus: { code: 201 } });
     expect(await recordOf(bad.headers.get('x-request-id'))).toMatchObject({ user: { username: 'system:anonymous' }, responseStatus: { code: 401 } });
+  });
+
+  it('who it really was, when somebody acts for somebody else', async () => {
+    const { headers } = await api.request('POST', SECRETS, secret('borrowed'), { 'impersonate-user': 'ana', 'impersonate-group': 'system:masters' });
+    expect(await recordOf(headers.get('x-request-id'))).toMatchObject({ user: { username: 'ana' }, impersonatedBy: { username: 'system:admin' }, responseStatus: { code: 201 } });
   });
 
   it('a way into a guest that was opened, and one that was not', async () => {

@@ -7,6 +7,8 @@ import { z } from 'zod';
 import { PostgresStore } from '../../platform/database/postgres-store.ts';
 import { readObjectBody } from '../../platform/http/object-body.ts';
 import { sendStatus } from '../../platform/http/status-reply.ts';
+import { Credentials } from '../../platform/auth/credentials.ts';
+import { AUTHENTICATED_GROUP } from '../../platform/auth/user.ts';
 import { ServiceAccountTokens, type TokenWish } from '../../platform/auth/service-account-tokens.ts';
 import { MAX_TOKEN_SECONDS } from '../../platform/auth/signing-keys.ts';
 
@@ -33,15 +35,18 @@ const TokenRequest = z.object({
 });
 type TokenRequest = z.output<typeof TokenRequest>;
 
+const TokenReview = z.object({ spec: z.object({ token: z.string().min(1), audiences: z.array(z.string()).optional() }) });
+
 type Request = FastifyRequest<{ Params: { namespace: string; name: string }; Body: Buffer | undefined }>;
 
-/** `POST …/serviceaccounts/NAME/token`: what `kubectl create token` asks for. */
+/** `POST …/serviceaccounts/NAME/token`, which `kubectl create token` asks for, and TokenReview, which asks whose a token is. */
 @Injectable()
 export class TokenRoutes implements OnModuleInit {
   constructor(
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
     @Inject(PostgresStore) private readonly store: PostgresStore,
     @Inject(ServiceAccountTokens) private readonly tokens: ServiceAccountTokens,
+    @Inject(Credentials) private readonly credentials: Credentials,
   ) {}
 
   onModuleInit(): void {
@@ -51,6 +56,7 @@ export class TokenRoutes implements OnModuleInit {
       scope.removeAllContentTypeParsers();
       scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, parsed) => parsed(null, body));
       scope.post(`${apiPath(ACCOUNTS).replace(ACCOUNTS.plural, `namespaces/:namespace/${ACCOUNTS.plural}`)}/:name/token`, { config: { description: { summary: 'A token of the service account, bound to an audience and a time.', body: TokenRequest, code: 201 } } }, (request: Request, reply) => this.#issue(request, reply));
+      scope.post('/apis/authentication.k8s.io/v1/tokenreviews', (request: Request, reply) => this.#review(request, reply));
       done();
     });
   }
@@ -76,6 +82,21 @@ export class TokenRoutes implements OnModuleInit {
     return reply.code(201).type('application/json').header('cache-control', 'no-store').send(JSON.stringify(answer));
   }
 
+  /** Whose token this is, for services that are shown one. Source: k8s.io/api authentication/v1, TokenReview. */
+  async #review(request: Request, reply: FastifyReply): Promise<unknown> {
+    const parsed = TokenReview.safeParse(readBody(request));
+    if (!parsed.success) throw malformed('the body is no TokenReview: spec.token must be a text');
+    const { token, audiences = [] } = parsed.data.spec;
+    // For audiences of their own, only tokens of service accounts are made.
+    const found = audiences.length === 0 || audiences.includes(this.tokens.issuer) ? await this.credentials.authenticate(token) : await this.tokens.find(token, audiences);
+    const status = found
+      ? { authenticated: true, user: { username: found.identity.name, uid: found.identity.uid, groups: [...found.identity.groups, AUTHENTICATED_GROUP], extra: found.identity.extra }, ...(audiences.length > 0 ? { audiences } : {}) }
+      : { authenticated: false };
+    // What was asked about is a secret, so it is not repeated.
+    const answer = { kind: 'TokenReview', apiVersion: 'authentication.k8s.io/v1', metadata: {}, spec: { audiences }, status };
+    return reply.code(201).type('application/json').header('cache-control', 'no-store').send(JSON.stringify(answer));
+  }
+
   /** The object the token lives no longer than, as it is now. */
   async #bound(namespace: string, { kind, name, uid }: NonNullable<TokenRequest['spec']['boundObjectRef']>): Promise<TokenWish['boundTo']> {
     const found: KubeObject | undefined = kind === 'Secret' ? await this.store.get(secrets, namespace, name) : await this.store.get(nodes as unknown as KindDefinition, undefined, name);
@@ -87,9 +108,10 @@ export class TokenRoutes implements OnModuleInit {
   }
 }
 
-function readTokenRequest({ body, headers }: Request): TokenRequest {
-  const { value } = readObjectBody(body === undefined || body.length === 0 ? Buffer.from('{}') : body, headers['content-type']);
-  const parsed = TokenRequest.safeParse(value);
+const readBody = ({ body, headers }: Request): unknown => readObjectBody(body === undefined || body.length === 0 ? Buffer.from('{}') : body, headers['content-type']).value;
+
+function readTokenRequest(request: Request): TokenRequest {
+  const parsed = TokenRequest.safeParse(readBody(request));
   if (parsed.success) return parsed.data;
   const causes = parsed.error.issues.map((issue) => ({ field: issue.path.join('.'), reason: 'FieldValueInvalid', message: issue.message }));
   throw new Problem('object.invalid', `TokenRequest.authentication.k8s.io is invalid: ${causes.map(({ field, message }) => `${field}: ${message}`).join(', ')}`, {

@@ -107,6 +107,20 @@ describe('tokens of service accounts', () => {
     expect((await api.request('POST', `${ACCOUNTS}/${await createAccount()}/token`, body)).status).toBe(status);
   });
 
+  it('are vouched for by TokenReview, which repeats none of them', async () => {
+    const review = async (token: string, audiences?: string[]) =>
+      (await api.request('POST', '/apis/authentication.k8s.io/v1/tokenreviews', { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token, ...(audiences ? { audiences } : {}) } }));
+    const token = await createToken(await createAccount());
+    const answer = await review(token);
+    expect(answer.body.status).toMatchObject({ authenticated: true, user: { username: `system:serviceaccount:default:robot-${made}` } });
+    expect(answer.text).not.toContain(token);
+    expect((await review('nonsense')).body.status).toEqual({ authenticated: false });
+    const forVault = await createToken(await createAccount(), { audiences: ['vault'] });
+    expect((await review(forVault)).body.status).toEqual({ authenticated: false });
+    expect((await review(forVault, ['vault'])).body.status).toMatchObject({ authenticated: true, audiences: ['vault'] });
+    expect((await api.request('POST', '/apis/authentication.k8s.io/v1/tokenreviews', {})).status).toBe(400);
+  });
+
   it('are not issued to an account that is not there', async () => {
     expect((await api.request('POST', `${ACCOUNTS}/nobody/token`, {})).status).toBe(404);
   });
@@ -166,6 +180,12 @@ describe('API keys', () => {
     const { token } = await createKey({ scope: { namespaces: ['*'] } });
     expect(await statusAs(token, KEYS, 'POST', { apiVersion: 'corral.dev/v1', kind: 'APIKey', metadata: { name: 'wider' }, spec: {} })).toBe(403);
     expect(await statusAs(token, `${ACCOUNTS}/${await createAccount()}/token`, 'POST', {})).toBe(403);
+  });
+
+  it('are not made in somebody else’s name', async () => {
+    const key = { apiVersion: 'corral.dev/v1', kind: 'APIKey', metadata: { name: 'borrowed' }, spec: {} };
+    const { status, body } = await api.request('POST', KEYS, key, { 'impersonate-user': 'ana', 'impersonate-group': 'system:masters' });
+    expect([status, body.details.causes[0]?.field]).toEqual([422, 'spec.owner']);
   });
 
   it('keep their scope in the session they begin and the tickets they get', async () => {
