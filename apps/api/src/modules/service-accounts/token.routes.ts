@@ -56,7 +56,7 @@ export class TokenRoutes implements OnModuleInit {
       scope.removeAllContentTypeParsers();
       scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, parsed) => parsed(null, body));
       scope.post(`${apiPath(ACCOUNTS).replace(ACCOUNTS.plural, `namespaces/:namespace/${ACCOUNTS.plural}`)}/:name/token`, { config: { description: { summary: 'A token of the service account, bound to an audience and a time.', body: TokenRequest, code: 201 } } }, (request: Request, reply) => this.#issue(request, reply));
-      scope.post('/apis/authentication.k8s.io/v1/tokenreviews', (request: Request, reply) => this.#review(request, reply));
+      scope.post('/apis/authentication.k8s.io/v1/tokenreviews', { config: { description: { summary: 'Whose token this is.', body: TokenReview, code: 201 } } }, (request: Request, reply) => this.#review(request, reply));
       done();
     });
   }
