@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Kubectl, kubectlOfVersion, kubectlOnPath, obtainKubectl } from '@corral/testing';
+import { PodsModule } from '../../src/modules/pods/pods.module.ts';
 import { ADMIN_TOKEN, startApi, type ApiFixture } from '../../src/testing/api-fixture.ts';
 
 /** Each kubectl is a process of its own, and slow to start on a busy machine. */
@@ -47,7 +48,8 @@ export interface KubectlSubject {
 export function describeKubectls(programs: readonly KubectlProgram[], cases: (subject: () => KubectlSubject) => void): void {
   let api: ApiFixture;
   beforeAll(async () => {
-    api = await startApi();
+    // `kubectl get all` and `describe node` ask for Pods.
+    api = await startApi({ imports: [PodsModule] });
   }, DEADLINE_MS);
   afterAll(() => api.stop(), DEADLINE_MS);
 
