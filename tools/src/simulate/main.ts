@@ -37,6 +37,8 @@ if (options.help) {
 }
 
 const runs: SimulationResult[] = [];
+const date = new Date().toISOString().slice(0, 10);
+const machine = { cpu: os.cpus()[0]?.model ?? 'unknown', cores: os.cpus().length, memoryGiB: Math.round(os.totalmem() / 1024 ** 3), node: process.version, load: os.loadavg() };
 for (const text of options.nodes.split(',')) {
   const nodes = Number(text);
   const say = (line: string): void => console.log(`  ${new Date().toISOString().slice(11, 19)} ${line}`);
@@ -54,12 +56,10 @@ for (const text of options.nodes.split(',')) {
   });
   console.log(JSON.stringify(result, undefined, 1));
   runs.push(result);
+  // After each run: whoever has no more time keeps what there is.
+  write(options.output ?? `benchmarks/results/${date}-simulation.json`, `${JSON.stringify({ date, machine, runs }, undefined, 2)}\n`);
+  if (runs.length > 1 || options.chart !== undefined) write(options.chart ?? 'docs/scale.svg', chartOf(runs));
 }
-
-const date = new Date().toISOString().slice(0, 10);
-const machine = { cpu: os.cpus()[0]?.model ?? 'unknown', cores: os.cpus().length, memoryGiB: Math.round(os.totalmem() / 1024 ** 3), node: process.version, load: os.loadavg() };
-write(options.output ?? `benchmarks/results/${date}-simulation.json`, `${JSON.stringify({ date, machine, runs }, undefined, 2)}\n`);
-if (runs.length > 1 || options.chart !== undefined) write(options.chart ?? 'docs/scale.svg', chartOf(runs));
 process.exit(0);
 
 function write(file: string, text: string): void {
