@@ -9,6 +9,7 @@ import { OpenConnections } from '../../platform/auth/open-connections.ts';
 import { problemOf } from '../../platform/http/status-reply.ts';
 import type { GatewayOptions, UpgradeRequest } from '../../platform/http/gateway-server.ts';
 import { parseTarget } from '../../platform/http/request-target.ts';
+import { Traffic } from '../../platform/traffic/traffic.ts';
 import { PacedSocket } from './paced-socket.ts';
 import { Watches } from './watches.ts';
 
@@ -29,6 +30,7 @@ export class LiveGateway implements OnGatewayConnection<WebSocket> {
     @Inject(Watches) private readonly watches: Watches,
     @Inject(Authorizer) private readonly authorizer: Authorizer,
     @Inject(OpenConnections) private readonly connections: OpenConnections,
+    @Inject(Traffic) private readonly traffic: Traffic,
   ) {}
 
   handleConnection(socket: WebSocket, request: UpgradeRequest): void {
@@ -63,6 +65,9 @@ export class LiveGateway implements OnGatewayConnection<WebSocket> {
       const url = parseTarget(message.path);
       const query = (name: string): string | undefined => (name === 'watch' ? 'true' : (url.searchParams.get(name) ?? undefined));
       const attributes = requestAttributes('GET', url.pathname, query);
+      // A watch begins with a list: over a socket it costs what it costs over HTTP.
+      await this.traffic.pace(request.user, attributes);
+      if (signal.aborted) return await paced.send({ id, type: 'CLOSED' });
       this.authorizer.require(request.user, attributes);
       signal.addEventListener('abort', this.connections.add(request.user, attributes, () => abort.abort()), { once: true });
       const { kind, namespace } = collectionOf(url.pathname);

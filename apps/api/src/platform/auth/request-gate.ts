@@ -8,6 +8,7 @@ import { AuditLog } from '../audit/audit-log.ts';
 import type { AuditedRequest } from '../audit/audit-record.ts';
 import { ClientAddresses } from '../audit/client-address.ts';
 import { parseTarget } from '../http/request-target.ts';
+import { Traffic } from '../traffic/traffic.ts';
 import { Authorizer, socketAttributes } from './authorization.ts';
 import type { Credential } from './credential.ts';
 import { Credentials } from './credentials.ts';
@@ -34,6 +35,7 @@ export class RequestGate implements UpgradeGate {
     @Inject(Authorizer) private readonly authorizer: Authorizer,
     @Inject(AuditLog) private readonly audit: AuditLog,
     @Inject(ClientAddresses) private readonly addresses: ClientAddresses,
+    @Inject(Traffic) private readonly traffic: Traffic,
   ) {}
 
   /** What a request asks for; refuses (400) a target that could be read in two ways. */
@@ -85,6 +87,7 @@ export class RequestGate implements UpgradeGate {
       const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim()).filter((name) => name !== '');
       const carried = offered.find((name) => name.startsWith(BEARER_SUBPROTOCOL));
       user = await this.#identifyUpgrade(request, url, carried);
+      await this.traffic.pace(user, attributes);
       this.authorize(user, attributes);
       const admitted = user;
       return {

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import fastifyCompress from '@fastify/compress';
 import fastifyCookie from '@fastify/cookie';
@@ -179,11 +178,10 @@ const requestIdOf = (sent: string | readonly string[] | undefined): string => (t
 
 /** Counts the request against its user's rate, says so in the answer's headers, and holds back what is a little too fast. */
 async function keepRate(traffic: Traffic, request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  const allowance = request.attributes && traffic.allow(request.user, request.attributes);
+  const allowance = request.attributes && (await traffic.pace(request.user, request.attributes));
   if (!allowance) return;
   const { policy, limit } = traffic.headersOf(allowance);
   void reply.header('ratelimit-policy', policy).header('ratelimit', limit);
-  if (allowance.delayMs > 0) await sleep(allowance.delayMs);
 }
 
 /** Requests that may last: they end with the credential they were made with. */

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { until } from '@corral/testing';
+import WebSocket from 'ws';
 import { ADMIN_TOKEN, startApi, type ApiAnswer, type ApiFixture } from '../../testing/api-fixture.ts';
 import type { TrafficConfig } from './traffic-config.ts';
 
@@ -48,6 +51,32 @@ describe('a rate per user', () => {
   it('holds for what is refused, which costs something too', async () => {
     const answers = await Promise.all(Array.from({ length: 40 }, () => api.request('GET', '/apis/rbac.authorization.k8s.io/v1/clusterroles', undefined, as('curious'))));
     expect(codes(answers)).toEqual(new Set([403, 429]));
+  });
+
+  const dial = (user: string) => new WebSocket(`${api.url.replace('http', 'ws')}/live`, { headers: { authorization: `Bearer ${ADMIN_TOKEN}`, ...as(user) } });
+
+  it('holds for WebSockets', async () => {
+    const outcomes = await Promise.all(Array.from({ length: 40 }, () => {
+      const socket = dial('dialler');
+      const refused = once(socket, 'unexpected-response').then(([, { statusCode }]: [unknown, { statusCode: number }]) => statusCode);
+      socket.on('error', () => undefined);
+      return Promise.race([once(socket, 'open').then(() => 101), refused]).finally(() => socket.terminate());
+    }));
+    expect(new Set(outcomes)).toEqual(new Set([101, 429]));
+  });
+
+  it('holds for the watches of one WebSocket', async () => {
+    const socket = dial('watcher');
+    const ended = new Set<number>();
+    socket.on('message', (data: Buffer) => {
+      const { type, object } = JSON.parse(data.toString()) as { type: string; object?: { code?: number } };
+      if (type === 'ERROR') ended.add(object?.code ?? 0);
+    });
+    await once(socket, 'open');
+    for (let id = 0; id < 40; id += 1) socket.send(JSON.stringify({ id, type: 'watch', path: LIST }));
+    await until(() => ended.has(429), { timeoutMs: 5_000, what: 'a watch that came too soon' });
+    expect(ended).toEqual(new Set([429]));
+    socket.terminate();
   });
 
   it('does not hold for administrators and health checks', async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { RequestAttributes } from '@corral/api-machinery';
 import { Problem } from '@corral/contracts';
@@ -52,6 +53,13 @@ export class Traffic {
     const now = performance.now();
     const allowance = this.#bucketOf(tenantOf(user), now).take(now, MAX_DELAY_MS);
     if (!allowance.isTaken) throw this.#refusal('rate', `${tenantOf(user)} sends more than ${this.#config.perSecond} requests a second`, allowance.delayMs);
+    return allowance;
+  }
+
+  /** Counts as `allow` does, and holds back what is a little too fast. */
+  async pace(user: User, attributes: RequestAttributes): Promise<Allowance | undefined> {
+    const allowance = this.allow(user, attributes);
+    if (allowance && allowance.delayMs > 0) await sleep(allowance.delayMs);
     return allowance;
   }
 
