@@ -73,19 +73,21 @@ export class OpenConnections implements OnModuleInit, BeforeApplicationShutdown 
       .finally(() => (this.#checking = undefined));
   }
 
+  /** All at once: the database is asked one question for a thousand nodes, and one credential that cannot be checked keeps none of the others open. */
   async #endOver(): Promise<void> {
-    for (const [id, held] of [...this.#byCredential]) {
-      const [any] = held;
-      if (!any?.user.credential) continue;
-      if (!(await this.credentials.isValid(any.user.credential))) {
-        this.endAll(id);
-        continue;
-      }
-      for (const connection of [...held]) {
-        if (await this.#stillAllowed(connection.user, connection.attributes)) continue;
-        held.delete(connection);
-        connection.end();
-      }
+    const checks = await Promise.allSettled([...this.#byCredential].map(([id, held]) => this.#endOverOf(id, held)));
+    const failed = checks.find((check) => check.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
+  async #endOverOf(id: string, held: Set<Connection>): Promise<void> {
+    const [any] = held;
+    if (!any?.user.credential) return;
+    if (!(await this.credentials.isValid(any.user.credential))) return this.endAll(id);
+    for (const connection of [...held]) {
+      if (await this.#stillAllowed(connection.user, connection.attributes)) continue;
+      held.delete(connection);
+      connection.end();
     }
   }
 }

@@ -1,0 +1,49 @@
+import { jest } from '@jest/globals';
+import type { RequestAttributes } from '@corral/api-machinery';
+import type { Credential } from './credential.ts';
+import type { Credentials } from './credentials.ts';
+import type { LiveObjects } from './live-objects.ts';
+import { OpenConnections } from './open-connections.ts';
+import type { User } from './user.ts';
+
+const WATCH: RequestAttributes = { isResource: true, verb: 'watch', group: '', version: 'v1', resource: 'secrets', subresource: '', namespace: 'default', name: '' };
+const credentialOf = (id: string): Credential => ({ ref: { type: 'Session', id } });
+const userOf = (id: string): User => ({ name: id, groups: [], via: 'Session', credential: credentialOf(id) });
+
+beforeEach(() => jest.useFakeTimers());
+afterEach(() => jest.useRealTimers());
+
+/** Connections whose credentials hold or not as `isValid` says; `check` lets the time of one check go by. */
+function start(isValid: (id: string) => Promise<boolean>) {
+  const asked: string[] = [];
+  const credentials = {
+    isValid: ({ ref }: Credential) => {
+      const id = 'id' in ref ? ref.id : '';
+      asked.push(id);
+      return isValid(id);
+    },
+  };
+  const connections = new OpenConnections(credentials as unknown as Credentials, { onChange: () => undefined } as unknown as LiveObjects);
+  connections.onModuleInit();
+  const ended: string[] = [];
+  const open = (...ids: string[]) => ids.forEach((id) => connections.add(userOf(id), WATCH, () => ended.push(id)));
+  return { asked, ended, open, check: () => jest.advanceTimersByTimeAsync(1_000), stop: () => connections.beforeApplicationShutdown() };
+}
+
+it('what was opened with a credential that holds no more is ended, though another cannot be checked', async () => {
+  const { open, check, ended, stop } = start((id) => (id === 'unknown' ? Promise.reject(new Error('the database is away')) : Promise.resolve(id === 'good')));
+  open('unknown', 'good', 'revoked');
+  await check();
+  expect(ended).toEqual(['revoked']);
+  stop();
+});
+
+it('all credentials are asked about at once: a thousand of them are one question', async () => {
+  const answer = Promise.withResolvers<boolean>();
+  const { open, check, asked, stop } = start(() => answer.promise);
+  open('one', 'two', 'three');
+  await check();
+  expect(asked).toEqual(['one', 'two', 'three']);
+  answer.resolve(true);
+  stop();
+});
