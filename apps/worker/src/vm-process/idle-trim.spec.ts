@@ -25,6 +25,17 @@ it('trims again after the next work, and not for a command in between that left 
   expect(trims([4_000, 1, 1, 1, 90, 1, 1, 1, 3_000, 1, 1, 1])).toEqual([2, 10]);
 });
 
+it('never again while nothing but ticks of its clock cost it time', () => {
+  expect(trims([4_000, ...Array.from({ length: 50 }, () => 300)])).toEqual([2]);
+});
+
+it('clears up after its start, too', () => {
+  const trim = new IdleTrim();
+  trim.look({ atMs: 1_000, cpuMs: 900 });
+  trim.look({ atMs: 6_000, cpuMs: 901 });
+  expect(trim.look({ atMs: 11_000, cpuMs: 902 })).toBe(true);
+});
+
 it('never while the machine works', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 5_000 }), { maxLength: 60 }), (work) => {

@@ -19,23 +19,27 @@ const WORTHWHILE_CPU_MS = 200;
  */
 export class IdleTrim {
   #last: Look | undefined;
-  #trimmedAtCpuMs = -Infinity;
+  /** CPU time since the last trim, of stretches in which the machine was not idle: a guest that only ticks leaves nothing. */
+  #workedMs = 0;
   #idleLooks = 0;
 
   /** Whether to trim now. */
   look(now: Look): boolean {
     const last = this.#last;
     this.#last = now;
+    if (!last) this.#workedMs += now.cpuMs;
     if (!last || now.atMs <= last.atMs) return false;
-    const share = (now.cpuMs - last.cpuMs) / (now.atMs - last.atMs);
-    this.#idleLooks = share < IDLE_SHARE ? this.#idleLooks + 1 : 0;
-    return this.#idleLooks >= IDLE_LOOKS && now.cpuMs - this.#trimmedAtCpuMs >= WORTHWHILE_CPU_MS;
+    const usedMs = now.cpuMs - last.cpuMs;
+    const isIdle = usedMs / (now.atMs - last.atMs) < IDLE_SHARE;
+    this.#idleLooks = isIdle ? this.#idleLooks + 1 : 0;
+    if (!isIdle) this.#workedMs += usedMs;
+    return this.#idleLooks >= IDLE_LOOKS && this.#workedMs >= WORTHWHILE_CPU_MS;
   }
 
   /** The trim is over; what it cost itself is no work to clear up after. */
-  trimmed({ cpuMs }: Look): void {
-    this.#trimmedAtCpuMs = cpuMs;
-    this.#last = undefined;
+  trimmed(now: Look): void {
+    this.#last = now;
+    this.#workedMs = 0;
     this.#idleLooks = 0;
   }
 }
