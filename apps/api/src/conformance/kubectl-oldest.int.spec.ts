@@ -6,8 +6,4 @@ import { objectCases } from '../../test/conformance/objects.cases.ts';
 
 jest.setTimeout(DEADLINE_MS);
 
-describeKubectls([debian, ...versions(27, 28, 29)], (subject) => {
-  objectCases(subject);
-  applyCases(subject);
-  accessCases(subject);
-});
+describeKubectls([debian, ...versions(27, 28, 29)], { objects: objectCases, apply: applyCases, access: accessCases });

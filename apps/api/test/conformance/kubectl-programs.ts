@@ -44,8 +44,10 @@ export interface KubectlSubject {
   refusal(args: readonly string[], stdin?: string): Promise<string>;
 }
 
-/** Runs the cases with every program there is, and says which there are not. */
-export function describeKubectls(programs: readonly KubectlProgram[], cases: (subject: () => KubectlSubject) => void): void {
+export type KubectlCases = (subject: () => KubectlSubject) => void;
+
+/** Runs groups of cases, each in a namespace of its own, with every program there is; says which there are not. */
+export function describeKubectls(programs: readonly KubectlProgram[], groups: Readonly<Record<string, KubectlCases>>): void {
   let api: ApiFixture;
   beforeAll(async () => {
     // `kubectl get all` and `describe node` ask for Pods.
@@ -54,26 +56,33 @@ export function describeKubectls(programs: readonly KubectlProgram[], cases: (su
   afterAll(() => api.stop(), DEADLINE_MS);
 
   for (const { name, skipped } of programs) if (skipped !== undefined) it.skip(`kubectl ${name}: ${skipped}`, () => undefined);
-  describe.each(programs.filter(({ skipped }) => skipped === undefined))('kubectl $name', ({ name, find, minor }) => {
-    const namespace = `kubectl-${name.toLowerCase().replaceAll(/\W/g, '-')}`;
-    let subject: KubectlSubject;
-    beforeAll(async () => {
-      const server = api.url.replace('http:', 'https:');
-      const kubectl = new Kubectl(await find(), join(api.home, namespace), { server, certificate: api.certificate, token: ADMIN_TOKEN, namespace });
-      await kubectl.ok(['create', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }));
-      subject = {
-        kubectl, api, namespace, minor,
-        serverValidation: minor < 27 ? ['--validate=false'] : [],
-        field: (vm, path) => kubectl.ok(['get', 'vm', vm, '-o', `jsonpath={${path}}`]),
-        refusal: async (args, stdin) => {
-          const { exitCode, stdout, stderr } = await kubectl.run(args, stdin);
-          if (exitCode === 0) throw new Error(`kubectl ${args.join(' ')} succeeded: ${stdout}`);
-          return stderr.trim();
-        },
-      };
-    }, DEADLINE_MS);
-    cases(() => subject);
-  });
+  for (const program of programs.filter(({ skipped }) => skipped === undefined)) {
+    describe(`kubectl ${program.name}`, () => {
+      describe.each(Object.entries(groups))('%s', (group, cases) => {
+        let subject: KubectlSubject;
+        beforeAll(async () => {
+          subject = await subjectOf(api, program, `kubectl-${program.name}-${group}`.toLowerCase().replaceAll(/\W/g, '-'));
+        }, DEADLINE_MS);
+        cases(() => subject);
+      });
+    });
+  }
+}
+
+async function subjectOf(api: ApiFixture, { find, minor }: KubectlProgram, namespace: string): Promise<KubectlSubject> {
+  const server = api.url.replace('http:', 'https:');
+  const kubectl = new Kubectl(await find(), join(api.home, namespace), { server, certificate: api.certificate, token: ADMIN_TOKEN, namespace });
+  await kubectl.ok(['create', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }));
+  return {
+    kubectl, api, namespace, minor,
+    serverValidation: minor < 27 ? ['--validate=false'] : [],
+    field: (vm, path) => kubectl.ok(['get', 'vm', vm, '-o', `jsonpath={${path}}`]),
+    refusal: async (args, stdin) => {
+      const { exitCode, stdout, stderr } = await kubectl.run(args, stdin);
+      if (exitCode === 0) throw new Error(`kubectl ${args.join(' ')} succeeded: ${stdout}`);
+      return stderr.trim();
+    },
+  };
 }
 
 /** A machine as a manifest. */
