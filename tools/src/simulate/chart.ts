@@ -11,16 +11,15 @@ interface Series {
   readonly values: readonly number[];
 }
 
-/** What rest and a binding cost, over the number of nodes. Both axes begin at zero, so that linear growth is a straight line. */
+/** What rest costs, over the number of nodes. Both axes begin at zero, so that linear growth is a straight line. */
 export function chartOf(runs: readonly SimulationResult[]): string {
   const nodes = runs.map((run) => run.nodes);
-  const perNode = Math.round((runs[0]?.machines ?? 0) / (runs[0]?.nodes ?? 1));
   const panels = [
-    panel(0, 'CPU at rest, % of one core', nodes, perNode, [
+    panel(0, 'CPU at rest, % of one core', nodes, [
       { label: 'API, controllers and scheduler in one process', colour: '#2563eb', values: runs.map(({ single }) => single.cpuPercent['whole'] ?? 0) },
       { label: 'PostgreSQL', colour: '#94a3b8', values: runs.map(({ single }) => single.cpuPercent['postgres'] ?? 0) },
     ]),
-    panel(1, 'CPU per binding, all processes and PostgreSQL, ms', nodes, perNode, [{ label: 'through PostgreSQL', colour: '#16a34a', values: runs.map(({ cpuMsPerBinding }) => cpuMsPerBinding) }]),
+    panel(1, 'Memory at rest, MiB', nodes, [{ label: 'API, controllers and scheduler in one process', colour: '#2563eb', values: runs.map(({ single }) => single.residentMiB['whole'] ?? 0) }]),
   ];
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="12" fill="#334155">
 <rect width="${WIDTH}" height="${HEIGHT}" fill="#ffffff"/>
@@ -29,7 +28,7 @@ ${panels.join('\n')}
 `;
 }
 
-function panel(index: number, title: string, nodes: readonly number[], perNode: number, series: readonly Series[]): string {
+function panel(index: number, title: string, nodes: readonly number[], series: readonly Series[]): string {
   const left = index * (WIDTH / 2) + MARGIN.left;
   const most = ceiling(Math.max(...series.flatMap(({ values }) => values)));
   const x = (count: number): number => round(left + (count / Math.max(...nodes)) * PANEL.width);
@@ -48,7 +47,7 @@ function panel(index: number, title: string, nodes: readonly number[], perNode: 
     `<text x="${left}" y="24" font-size="14" font-weight="600">${title}</text>`,
     ...grid,
     ...ticks,
-    `<text x="${left + PANEL.width / 2}" y="${HEIGHT - 8}" text-anchor="middle">nodes, with ${perNode} machines each</text>`,
+    `<text x="${left + PANEL.width / 2}" y="${HEIGHT - 8}" text-anchor="middle">nodes, each renewing its Lease every ten seconds</text>`,
     ...lines,
   ].join('\n');
 }
