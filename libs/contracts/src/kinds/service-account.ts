@@ -23,6 +23,13 @@ export const DEFAULT_SERVICE_ACCOUNT = 'default';
 
 /** Source: k8s.io/apiserver/pkg/authentication/serviceaccount, MakeUsername and MakeGroupNames. */
 export const serviceAccountUserName = (namespace: string, name: string): string => `system:serviceaccount:${namespace}:${name}`;
+
+/** The account that a user of this name is; undefined for everybody else. Source: k8s.io/apiserver/pkg/authentication/serviceaccount, SplitUsername. */
+export function serviceAccountOf(userName: string): { readonly namespace: string; readonly name: string } | undefined {
+  const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(userName) ?? [];
+  return namespace === undefined || name === undefined ? undefined : { namespace, name };
+}
+
 export const serviceAccountGroups = (namespace: string): readonly string[] => ['system:serviceaccounts', `system:serviceaccounts:${namespace}`];
 
 export const serviceAccounts: KindDefinition = {

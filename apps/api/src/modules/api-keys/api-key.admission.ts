@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Inject, Injectable } from '@nestjs/common';
 import { requestAttributes } from '@corral/api-machinery';
-import { apiKeys, apiPath, serviceAccounts, toKubeTime, type ApiKey, type ApiKeySpec, type FieldProblem, type KindDefinition } from '@corral/contracts';
+import { apiKeys, apiPath, serviceAccountOf, serviceAccounts, toKubeTime, type ApiKey, type ApiKeySpec, type FieldProblem, type KindDefinition } from '@corral/contracts';
 import { Authorizer } from '../../platform/auth/authorization.ts';
 import { digestOfKey } from '../../platform/auth/api-keys.ts';
 import { makeApiKeySecret } from '../../platform/auth/api-key-secret.ts';
@@ -31,7 +31,7 @@ async function born(key: ApiKey, request: AdmissionRequest): Promise<ApiKey> {
   const { owner: _owner, digest: _digest, expiresAt: _expiresAt, ...spec } = key.spec as ApiKeySpec;
   const namespace = key.metadata.namespace ?? '';
   const secret = makeApiKeySecret();
-  const owner = spec.serviceAccountName === undefined ? ownerOf(request.user) : await accountOwner(namespace, spec.serviceAccountName, request);
+  const owner = spec.serviceAccountName === undefined ? await callerAsOwner(request) : await accountOwner(namespace, spec.serviceAccountName, request);
   // A dry run makes no key, so it shows none.
   if (!request.isDryRun) request.reveal({ token: secret });
   return {
@@ -52,6 +52,13 @@ const ownerOf = ({ name, groups, uid }: Identity): NonNullable<ApiKeySpec['owner
   groups: groups.filter((group) => group !== AUTHENTICATED_GROUP),
   ...(uid === undefined ? {} : { uid }),
 });
+
+/** An account is known by its uid, whatever it was recognized by: a key it makes ends with it, as those made for it do. */
+async function callerAsOwner({ user, objects }: AdmissionRequest): Promise<ApiKeySpec['owner']> {
+  const account = serviceAccountOf(user.name);
+  const found = account && (await objects.get(ACCOUNTS, account.namespace, account.name));
+  return ownerOf(found ? { ...user, uid: found.metadata.uid } : user);
+}
 
 async function accountOwner(namespace: string, name: string, { objects }: AdmissionRequest): Promise<ApiKeySpec['owner']> {
   const account = await objects.get(ACCOUNTS, namespace, name);

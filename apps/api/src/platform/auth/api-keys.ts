@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { apiKeys, toKubeTime, type ApiKey, type KindDefinition } from '@corral/contracts';
+import { apiKeys, serviceAccountOf, toKubeTime, type ApiKey, type KindDefinition } from '@corral/contracts';
 import { Database } from '../database/database.ts';
 import type { ApiKeyDigest } from '../database/generated/client.ts';
 import { PostgresStore } from '../database/postgres-store.ts';
@@ -58,9 +58,10 @@ export class ApiKeys {
 
   async #isGood({ metadata, spec }: ApiKey): Promise<boolean> {
     if (!spec || hasExpired(spec) || metadata.deletionTimestamp !== undefined) return false;
-    if (spec.serviceAccountName === undefined) return true;
+    const stoodFor = serviceAccountOf(spec.owner?.username ?? '');
+    if (!stoodFor) return spec.serviceAccountName === undefined;
     // Rights of an account end with it; another account of the same name does not inherit the key.
-    const account = await this.objects.account(metadata.namespace ?? '', spec.serviceAccountName);
+    const account = await this.objects.account(stoodFor.namespace, stoodFor.name);
     return account !== undefined && account.metadata.deletionTimestamp === undefined && account.metadata.uid === spec.owner?.uid;
   }
 

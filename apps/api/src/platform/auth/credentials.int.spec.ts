@@ -234,6 +234,22 @@ describe('API keys', () => {
     expect(body.details.causes).toMatchObject([{ field: 'spec.serviceAccountName', reason: 'FieldValueNotFound' }]);
   });
 
+  it('made by a service account end with it, and do not pass to another of its name', async () => {
+    const robot = await createAccount();
+    await api.request('POST', '/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings', {
+      apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'RoleBinding', metadata: { name: robot },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'edit' }, subjects: [{ kind: 'ServiceAccount', name: robot, namespace: 'default' }],
+    });
+    const { status, body } = await api.request('POST', KEYS, { apiVersion: 'corral.dev/v1', kind: 'APIKey', metadata: { name: `of-${robot}` }, spec: {} }, as(await createToken(robot)));
+    expect(status).toBe(201);
+    const { token } = body.status as unknown as { token: string };
+    expect(await statusAs(token, KEYS)).toBe(200);
+    await api.client.delete(serviceAccounts as KindDefinition, 'default', robot);
+    await refusedSoon(token);
+    await api.client.create(serviceAccounts as KindDefinition, { metadata: { namespace: 'default', name: robot } });
+    expect(await statusAs(token, KEYS)).toBe(401);
+  });
+
   it('are refused from the moment they are deleted or over, and when mistyped', async () => {
     const { name, token } = await createKey();
     expect(await statusAs(`${token.slice(0, -1)}${token.endsWith('0') ? '1' : '0'}`)).toBe(401);

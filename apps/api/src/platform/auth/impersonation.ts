@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { RequestAttributes } from '@corral/api-machinery';
 import { malformed } from '@corral/api-machinery';
+import { serviceAccountOf } from '@corral/contracts';
 import { AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, type Identity } from './user.ts';
 
 /** Somebody to act as, and what the caller must be allowed for it. Source: k8s.io/apiserver/pkg/endpoints/filters, impersonation. */
@@ -12,7 +13,6 @@ export interface Impersonation {
 const PREFIX = 'impersonate-';
 const EXTRA = `${PREFIX}extra-`;
 const ANONYMOUS_USER = 'system:anonymous';
-const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/;
 
 /** Undefined when nobody is to be impersonated; refuses with 400 groups, uids or extras of nobody. */
 export function impersonationOf(request: Pick<IncomingMessage, 'headers' | 'headersDistinct'>): Impersonation | undefined {
@@ -25,7 +25,7 @@ export function impersonationOf(request: Pick<IncomingMessage, 'headers' | 'head
   const groups = headers[`${PREFIX}group`] ?? [];
   const uid = headers[`${PREFIX}uid`]?.[0];
   const extra = Object.fromEntries(sent.filter((header) => header.startsWith(EXTRA)).map((header) => [decoded(header.slice(EXTRA.length)), headers[header] ?? []]));
-  const [, namespace, account] = SERVICE_ACCOUNT.exec(name) ?? [];
+  const { namespace, name: account } = serviceAccountOf(name) ?? {};
   const user = namespace !== undefined && account !== undefined ? asked('', 'serviceaccounts', account, { namespace }) : asked('', 'users', name);
   return {
     identity: {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { RequestAttributes } from '@corral/api-machinery';
-import { Problem } from '@corral/contracts';
+import { Problem, serviceAccountOf } from '@corral/contracts';
 import { FairQueue, TokenBucket, type Allowance } from '@corral/quota';
 import { Counter, Gauge } from 'prom-client';
 import { ADMIN_GROUP, NODES_GROUP, type User } from '../auth/user.ts';
@@ -120,10 +120,9 @@ function laneOf({ groups, via }: User, attributes: RequestAttributes): Lane {
 
 /** Whose share it is. Service accounts share their namespace's: whoever may make one could make a thousand. */
 function tenantOf({ name }: User): string {
-  const namespace = SERVICE_ACCOUNT.exec(name)?.[1];
+  const namespace = serviceAccountOf(name)?.namespace;
   return namespace === undefined ? `user ${name}` : `namespace ${namespace}`;
 }
-const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):/;
 
 /** A watch, a wait, or a guest's data: it takes as long as it takes. */
 function lastsByNature(attributes: RequestAttributes): boolean {
