@@ -20,6 +20,8 @@ export class MoveReconciler implements Reconciler {
   readonly name = 'moves';
   readonly concurrency = 4;
   readonly triggers: readonly Trigger[];
+  /** Machines on their way, few among many: nodes speak often, and are seldom left. */
+  readonly #leaving = new Map<string, { readonly key: ObjectKey; readonly from: string }>();
 
   constructor(
     @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
@@ -31,10 +33,16 @@ export class MoveReconciler implements Reconciler {
     @Inject(Reconcilers) reconcilers: Reconcilers,
   ) {
     this.triggers = [
-      on(virtualMachines, (key, vm) => (vm?.status?.move ? [key] : [])),
+      on(virtualMachines, (key, vm) => {
+        const text = `${key.namespace}/${key.name}`;
+        const from = vm?.status?.move?.from;
+        if (from === undefined) this.#leaving.delete(text);
+        else this.#leaving.set(text, { key, from });
+        return from === undefined ? [] : [key];
+      }),
       on(virtualMachineSnapshots, ({ namespace }, snapshot) => (isOfMove(snapshot) ? [{ namespace, name: snapshot?.spec?.virtualMachine ?? '' }] : [])),
       // A node that takes machines again calls off what was to leave it.
-      on(nodes, ({ name }) => this.#leaving(name)),
+      on(nodes, ({ name }) => [...this.#leaving.values()].filter(({ from }) => from === name).map(({ key }) => key)),
     ];
     reconcilers.add(this);
   }
@@ -118,14 +126,6 @@ export class MoveReconciler implements Reconciler {
   async #removeSnapshot(vm: VirtualMachine, name: string): Promise<void> {
     const snapshot = await this.objects.get(virtualMachineSnapshots, vm.metadata.namespace, name);
     if (snapshot && isOfMove(snapshot)) await this.objects.delete(virtualMachineSnapshots, vm.metadata.namespace, name, { uid: snapshot.metadata.uid });
-  }
-
-  #leaving(nodeName: string): ObjectKey[] {
-    return this.informers
-      .of(virtualMachines)
-      .list()
-      .filter(({ status }) => status?.move?.from === nodeName)
-      .map(({ metadata }) => ({ namespace: metadata.namespace ?? '', name: metadata.name }));
   }
 }
 
