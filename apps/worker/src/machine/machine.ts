@@ -343,7 +343,6 @@ export class Machine {
       this.#isKilled || this.#state.phase === 'Stopping' || this.#state.phase === 'Suspending' || this.#state.phase === 'Panicked';
     if (!wasAsked && !this.#ended)
       this.#log.error({ ...exit, output: process.log.tail }, 'A VM process ended by itself');
-    this.#isKilled = false;
     this.#process = undefined;
     this.#endpoint = undefined;
     await rm(socketPath, { force: true }).catch(() => undefined);
@@ -364,7 +363,11 @@ export class Machine {
       ...(this.#ended ? { ended: this.#ended } : {}),
       ...(this.#failure ? { failure: this.#failure } : {}),
     });
+    const wasKilled = this.#isKilled;
+    this.#isKilled = false;
     if (this.#state.phase !== 'Ended' || before.phase === 'Panicked' || before.phase === 'Suspending') return;
+    // What runs is killed only when it was given away: its next life tells of itself.
+    if (wasKilled && (before.phase === 'Running' || before.phase === 'Paused')) return;
     const { termination } = this.#state;
     // Ended by its user: nothing failed, and the next start owes no wait.
     if (termination.reason === 'Stopped') this.#failures = 0;

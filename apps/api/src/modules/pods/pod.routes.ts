@@ -53,8 +53,8 @@ export class PodRoutes implements OnModuleInit {
       for (const path of [`${COLLECTION}/:name`, `${COLLECTION}/:name/status`]) {
         scope.get<Typed>(path, described('The machine of this name as a Pod.'), (request, reply) => this.#get(request, reply));
       }
-      scope.delete<Typed>(`${COLLECTION}/:name`, described('Sends the machine to another node, whatever budgets say; it goes on there.'), (request, reply) => this.#delete(request, reply));
-      scope.post<Typed>(`${COLLECTION}/:name/eviction`, described('Sends the machine to another node if disruption budgets allow it: 201, or 429 to ask again later.', 201), (request, reply) =>
+      scope.delete<Typed>(`${COLLECTION}/:name`, described('Takes the machine from its node, whatever budgets say; it goes on where there is room.'), (request, reply) => this.#delete(request, reply));
+      scope.post<Typed>(`${COLLECTION}/:name/eviction`, described('Takes the machine from its node if disruption budgets allow it: 201, or 429 to ask again later.', 201), (request, reply) =>
         this.#evict(request, reply),
       );
       done();
@@ -97,7 +97,7 @@ export class PodRoutes implements OnModuleInit {
     return send(reply, 200, presentObject(POD_KIND, podOf(await this.#machine(request)), representation, systemClock.now()), representation.encoding);
   }
 
-  /** Sends the machine away whatever budgets say, as deleting a Pod does; the machine itself is not deleted. */
+  /** Takes the machine from its node whatever budgets say, as deleting a Pod does; the machine itself is not deleted. */
   async #delete(request: Request, reply: FastifyReply): Promise<unknown> {
     const vm = await this.#machine(request);
     await this.#send(vm, request, bodyOf(request), { reason: 'Evicted', budgets: 'Ignored' });
