@@ -23,7 +23,6 @@ export interface MoveRequest {
 
 /** Another writer is faster now and then; more often than this something is wrong. */
 const MAX_ATTEMPTS = 10;
-const RETRY_AFTER_S = 5;
 
 /** Asks machines to leave the node they are on. */
 @Injectable()
@@ -102,8 +101,9 @@ const TEXTS: Readonly<Record<MoveReason, string>> = {
   Preempted: 'it makes room for one of higher priority',
 };
 
+/** Without Retry-After, as Kubernetes has it: client libraries would wait by themselves, ten times over, before they told kubectl. */
 const later = (message: string, reason: string, why = message): Problem =>
-  new Problem('request.too-many', message, { details: { causes: [{ reason, message: why }], retryAfterSeconds: RETRY_AFTER_S } });
+  new Problem('request.too-many', message, { details: { causes: [{ reason, message: why }] } });
 
 function notStarted(status: VirtualMachineStatus | undefined): VirtualMachineStatus {
   const { nodeName: _node, ...kept } = status ?? {};
