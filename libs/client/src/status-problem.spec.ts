@@ -5,6 +5,8 @@ import { problemOf } from './status-problem.ts';
 const CLIENT_SIDE: Partial<Record<ProblemCode, ProblemCode>> = {
   'route.not-found': 'object.not-found',
   'version.not-reached': 'wait.timed-out',
+  'request.timed-out': 'wait.timed-out',
+  'quotas.unknown': 'object.conflict',
 };
 
 describe('problemOf', () => {

@@ -58,7 +58,7 @@ describe('a rate per user', () => {
   it('holds for WebSockets', async () => {
     const outcomes = await Promise.all(Array.from({ length: 40 }, () => {
       const socket = dial('dialler');
-      const refused = once(socket, 'unexpected-response').then(([, { statusCode }]: [unknown, { statusCode: number }]) => statusCode);
+      const refused = once(socket, 'unexpected-response').then(([, response]) => (response as { readonly statusCode: number }).statusCode);
       socket.on('error', () => undefined);
       return Promise.race([once(socket, 'open').then(() => 101), refused]).finally(() => socket.terminate());
     }));
