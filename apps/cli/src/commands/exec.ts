@@ -14,7 +14,7 @@ export function addExec(program: Command, invocation: Invocation): void {
   program
     .command('exec')
     .summary('run a command in a machine')
-    .description("Runs a command in a running machine and exits with its exit code.\nkubectl exec does the same through the machine's Pod.")
+    .description('Runs a command in a running machine and exits with its exit code.')
     .argument('<machine>', 'name of the machine')
     .argument('<command...>', 'program and arguments')
     .option('-i, --stdin', 'pass stdin to the command')
