@@ -8,6 +8,7 @@ import { PodsModule } from '../modules/pods/pods.module.ts';
 import { ServiceAccountTokensModule } from '../modules/service-accounts/service-accounts.module.ts';
 import { UsageMetricsModule } from '../modules/usage-metrics/usage-metrics.module.ts';
 import { ResourceRoutesModule } from '../modules/resources/resources.module.ts';
+import { VirtualMachinesModule } from '../modules/virtual-machines/virtual-machines.module.ts';
 
 /** What answers requests: the generic API, and the modules that carry guest data. List gateways and controllers here. */
 @Module({
@@ -21,6 +22,7 @@ import { ResourceRoutesModule } from '../modules/resources/resources.module.ts';
     GatewaysModule,
     UsageMetricsModule,
     PodsModule,
+    VirtualMachinesModule,
   ],
 })
 export class ApiRole {}

@@ -21,6 +21,7 @@ const SUBRESOURCES: readonly Subresource[] = [
   { kind: machine, name: 'screenshot', verbs: ['get'] },
   { kind: machine, name: 'input', verbs: ['create'] },
   { kind: machine, name: 'tickets', verbs: ['create'] },
+  { kind: machine, name: 'binding', verbs: ['create'], type: { group: '', version: 'v1', kind: 'Binding' } },
   { kind: pods as unknown as KindDefinition, name: 'eviction', verbs: ['create'], type: { group: 'policy', version: 'v1', kind: 'Eviction' } },
   { kind: serviceAccounts as KindDefinition, name: 'token', verbs: ['create'] },
 ];

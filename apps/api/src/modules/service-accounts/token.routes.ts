@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { PostgresStore } from '../../platform/database/postgres-store.ts';
 import { readObjectBody } from '../../platform/http/object-body.ts';
+import { parseBody } from '../../platform/http/parsed-body.ts';
 import { sendStatus } from '../../platform/http/status-reply.ts';
 import { Credentials } from '../../platform/auth/credentials.ts';
 import { AUTHENTICATED_GROUP } from '../../platform/auth/user.ts';
@@ -110,11 +111,4 @@ export class TokenRoutes implements OnModuleInit {
 
 const readBody = ({ body, headers }: Request): unknown => readObjectBody(body === undefined || body.length === 0 ? Buffer.from('{}') : body, headers['content-type']).value;
 
-function readTokenRequest(request: Request): TokenRequest {
-  const parsed = TokenRequest.safeParse(readBody(request));
-  if (parsed.success) return parsed.data;
-  const causes = parsed.error.issues.map((issue) => ({ field: issue.path.join('.'), reason: 'FieldValueInvalid', message: issue.message }));
-  throw new Problem('object.invalid', `TokenRequest.authentication.k8s.io is invalid: ${causes.map(({ field, message }) => `${field}: ${message}`).join(', ')}`, {
-    details: { group: 'authentication.k8s.io', kind: 'TokenRequest', causes },
-  });
-}
+const readTokenRequest = (request: Request): TokenRequest => parseBody(TokenRequest, { group: 'authentication.k8s.io', kind: 'TokenRequest' }, readBody(request));

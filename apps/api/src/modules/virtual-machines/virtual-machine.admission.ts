@@ -60,8 +60,9 @@ function withKept(vm: VirtualMachine, previous: VirtualMachine): VirtualMachine 
 function withBinding(vm: VirtualMachine): VirtualMachine {
   const nodeName = vm.spec?.nodeName;
   if (nodeName === undefined) return vm;
-  const conditions = withCondition(vm.status?.conditions, { type: 'Scheduled', status: 'True', reason: 'Bound', message: `Bound to ${nodeName}.` }, systemClock.now());
-  return { ...vm, status: { ...vm.status, phase: 'Scheduled', conditions } };
+  const { nominatedNodeName: _nominated, ...status } = vm.status ?? {};
+  const conditions = withCondition(status.conditions, { type: 'Scheduled', status: 'True', reason: 'Bound', message: `Bound to ${nodeName}.` }, systemClock.now());
+  return { ...vm, status: { ...status, phase: 'Scheduled', conditions } };
 }
 
 async function sourceProblems(vm: VirtualMachine, objects: ObjectClient): Promise<readonly FieldProblem[]> {
