@@ -55,11 +55,14 @@ export class EvictionReconciler implements Reconciler {
     if (bound.length === 0) return DONE;
 
     let nextMs = Infinity;
+    const failures: unknown[] = [];
     for (const vm of bound) {
       const waitMs = this.#dueAt(vm, taints, seen) - this.timers.now();
       if (waitMs > 0) nextMs = Math.min(nextMs, waitMs);
-      else nextMs = Math.min(nextMs, await this.#evict(vm, node, taints));
+      // One that cannot leave now keeps nobody else there; it is tried again after a back-off.
+      else nextMs = Math.min(nextMs, await this.#evict(vm, node, taints).catch((error: unknown) => failures.push(error) && Infinity));
     }
+    if (failures.length > 0) throw failures[0];
     return nextMs === Infinity ? DONE : after(nextMs);
   }
 

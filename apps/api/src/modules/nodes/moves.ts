@@ -64,14 +64,15 @@ export class Moves {
     const from = vm.spec?.nodeName;
     const { incarnation } = vm.status ?? {};
     if (vm.metadata.deletionTimestamp !== undefined || from === undefined || vm.status?.move !== undefined) return;
+    const noPlace = incarnation === undefined ? undefined : this.noPlaceFor(vm);
+    if (noPlace !== undefined) throw later(`Cannot move it away from ${from}: ${noPlace}`, 'NoOtherNode');
+    // Last of the checks: what a budget was charged for does leave.
     if (request.budgets === 'Respected') await this.#charge(vm, request.isDryRun ?? false);
     if (request.isDryRun) return;
     if (incarnation === undefined) {
       await this.unbinding.unbind(vm, notStarted(vm.status));
       return;
     }
-    const noPlace = this.noPlaceFor(vm);
-    if (noPlace !== undefined) throw later(`Cannot move it away from ${from}: ${noPlace}`, 'NoOtherNode');
     const node = await this.objects.get(nodes, undefined, from);
     const reason = request.reason === 'Evicted' && node?.spec?.unschedulable ? 'Drained' : request.reason;
     const move = { reason, from, incarnation, requestedAt: toKubeTime(systemClock.now()) };

@@ -3,7 +3,7 @@ import { PROCESS_OVERHEAD_BYTES } from '@corral/scheduling';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
 import { bzImage } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
-import { anImage, aVm, upload } from '../../../test/wishes.ts';
+import { anImage, aVm, edit, upload } from '../../../test/wishes.ts';
 import { Unbinding } from '../nodes/unbinding.ts';
 
 const ROOM = 64 * 2 ** 20 + PROCESS_OVERHEAD_BYTES;
@@ -76,6 +76,20 @@ describe('a machine of higher priority', () => {
     }, 'it has left');
     expect(await bound('pressing')).toBe('second');
     for (const name of ['opportunist', 'working']) expect((await get(name)).spec?.nodeName).toBeUndefined();
+  });
+
+  it('that is switched off keeps no room any more', async () => {
+    await registerNode(stack.agent, 'fourth', { memory: String(ROOM), labels: { only: 'fourth' } });
+    await on('fourth', 'resident');
+    await bound('resident');
+    await report('resident', { phase: 'Running', incarnation: 1, nodeName: 'fourth' });
+    await on('fourth', 'hasty', { priorityClassName: 'urgent' });
+    await waits('hasty', /1 of lower priority makes room on fourth/);
+    await edit(stack, virtualMachines, 'default', 'hasty', (spec) => ({ ...spec, powerState: 'Stopped' as const }));
+    await on('fourth', 'next');
+    await waits('next', /insufficient memory/);
+    await stack.admin.delete(virtualMachines, 'default', 'resident');
+    expect(await bound('next')).toBe('fourth');
   });
 
   it('takes nobody’s place whose class says never, nor one as important', async () => {

@@ -42,6 +42,8 @@ export class SchedulingSession {
   readonly #inFlight = new Set<Promise<void>>();
   /** Source → machines that wait for it. */
   readonly #waitingFor = new Map<string, Set<string>>();
+  /** Machine → the source it waits for. */
+  readonly #awaited = new Map<string, string>();
   /** What each machine without a place was last seen to wish: its status is no reason to try again. */
   readonly #wishes = new Map<string, string>();
   #wake: () => void = () => undefined;
@@ -83,6 +85,9 @@ export class SchedulingSession {
     if (!vm || wish === undefined) {
       this.#wishes.delete(key);
       this.#queue.remove(key);
+      this.#waitNoMore(key);
+      // Room is kept for those who want it.
+      this.#happened(this.#cluster.nominate(key, undefined));
       return;
     }
     if (this.#wishes.get(key) === wish) return;
@@ -108,8 +113,20 @@ export class SchedulingSession {
     const keys = this.#waitingFor.get(source);
     if (!keys) return;
     this.#waitingFor.delete(source);
-    for (const key of keys) this.#queue.wake(key);
+    for (const key of keys) {
+      this.#awaited.delete(key);
+      this.#queue.wake(key);
+    }
     this.#wake();
+  }
+
+  #waitNoMore(key: string): void {
+    const source = this.#awaited.get(key);
+    if (source === undefined) return;
+    this.#awaited.delete(key);
+    const keys = this.#waitingFor.get(source);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#waitingFor.delete(source);
   }
 
   /** Decides on whoever is ready, as long as there is a hand free to write and time in this turn. */
@@ -173,6 +190,8 @@ export class SchedulingSession {
 
   #waitFor(key: string, vm: VirtualMachine, { about, reason, message }: Extract<MachineSource, { type: 'Waiting' }>): () => Promise<void> {
     this.#queue.reject(key, new Set());
+    this.#waitNoMore(key);
+    this.#awaited.set(key, about);
     this.#waitingFor.set(about, (this.#waitingFor.get(about) ?? new Set()).add(key));
     this.#options.metrics.attempts.inc({ result: 'waiting' });
     return () => this.#refuse(vm, reason, message, undefined);
@@ -180,6 +199,8 @@ export class SchedulingSession {
 
   async #bind(vm: VirtualMachine, nodeName: string, defaultMemoryMiB: number | undefined): Promise<void> {
     const bound = await this.#options.binding.bind(vm, nodeName, defaultMemoryMiB);
+    // The binding took it from the queue. If it is there still, it was taken from its node again before we heard of either.
+    this.#queue.retry(keyOf(vm));
     this.#options.metrics.attempts.inc({ result: 'scheduled' });
     this.#options.events.record(bound, 'Normal', 'Scheduled', `Bound to ${nodeName}.`);
   }

@@ -1,0 +1,42 @@
+import { findCondition, podDisruptionBudgets, virtualMachineImages, virtualMachines } from '@corral/contracts';
+import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
+import { bzImage } from '../../../test/boot-bytes.ts';
+import { registerNode } from '../../../test/fake-node.ts';
+import { anImage, aVm, upload } from '../../../test/wishes.ts';
+
+describe('an eviction', () => {
+  let stack: ApiStack;
+  beforeAll(async () => {
+    stack = await startApi({ CORRAL_ROLES: 'api,controllers' });
+    const kernel = await upload(stack, bzImage());
+    await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url }, memory: '64Mi' }));
+    await registerNode(stack.agent, 'only');
+  }, 60_000);
+  afterAll(() => stack.stop(), 30_000);
+
+  const budget = async () => (await stack.admin.get(podDisruptionBudgets, 'default', 'one-away'))?.status;
+  const evict = (name: string, query = '') =>
+    stack.fetch(`/api/v1/namespaces/default/pods/${name}/eviction${query}`, {
+      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name } }),
+    });
+
+  it('of a machine that has nowhere to go costs its budget nothing, and a dry run says so too', async () => {
+    const vm = await stack.admin.create(virtualMachines, aVm('kept', { nodeName: 'only' }));
+    await stack.admin.replace(virtualMachines, { ...vm, metadata: { ...vm.metadata, labels: { app: 'kept' } } });
+    await stack.admin.create(podDisruptionBudgets, { metadata: { name: 'one-away', namespace: 'default' }, spec: { maxUnavailable: 1, selector: { matchLabels: { app: 'kept' } } } });
+    await eventually(async () => {
+      const bound = await stack.agent.get(virtualMachines, 'default', 'kept');
+      const ready = { type: 'Ready', status: 'True', reason: 'AgentAnswered', message: '', lastTransitionTime: vm.metadata.creationTimestamp } as const;
+      return bound && stack.agent.replaceStatus(virtualMachines, { ...bound, status: { ...bound.status, phase: 'Running', nodeName: 'only', incarnation: 1, conditions: [...(bound.status?.conditions ?? []), ready] } });
+    }, 'it runs');
+    await eventually(async () => (await budget())?.disruptionsAllowed === 1, 'one may leave');
+
+    for (const query of ['?dryRun=All', '']) {
+      const answer = await evict('kept', query);
+      expect({ status: answer.status, body: (await answer.json()) as unknown }).toMatchObject({ status: 429, body: { details: { causes: [{ reason: 'NoOtherNode' }] } } });
+    }
+    expect(await budget()).toMatchObject({ disruptionsAllowed: 1 });
+    expect((await budget())?.disruptedPods).toBeUndefined();
+    expect(findCondition((await stack.admin.get(virtualMachines, 'default', 'kept'))?.status?.conditions, 'Ready')?.status).toBe('True');
+  });
+});
