@@ -52,10 +52,11 @@ export class GarbageCollector {
       } catch (error) {
         if (signal.aborted) return;
         this.#logger.warn({ err: error }, 'Garbage collection failed; trying again');
-        await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
       } finally {
         subscription.end();
       }
+      // Also when the feed has ended, which it has for good while the server stops.
+      await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
     }
   }
 

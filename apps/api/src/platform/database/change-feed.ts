@@ -149,12 +149,22 @@ export class ChangeFeed implements OnModuleInit, BeforeApplicationShutdown {
     if (!last) return;
     this.#recent.push(news);
     this.#moveTo(last.resourceVersion, () => {
-      for (const follower of this.#followers) follower.changed(news);
+      for (const follower of this.#followers) this.#tell(follower, news);
     });
     for (const change of news) {
       const { namespace } = change.object.metadata;
       const keys = [EVERYTHING, keyOf(change.resource, undefined), ...(namespace === undefined ? [] : [keyOf(change.resource, namespace)]), ...fieldKeysOf(change)];
       for (const key of keys) for (const subscription of this.#subscriptions.get(key) ?? []) subscription.push(change);
+    }
+  }
+
+  /** One that fails has lost track, and begins anew; everybody else is told all the same. */
+  #tell(follower: Follower, changes: readonly Change[]): void {
+    try {
+      follower.changed(changes);
+    } catch (error) {
+      this.#logger.error({ err: error }, 'A copy could not take a change in, and is made anew');
+      follower.missed();
     }
   }
 

@@ -2,6 +2,7 @@ import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { API_CONFIG, type ApiConfig } from '../config/api-config.ts';
 import { PrismaClient } from './generated/client.ts';
+import { ANSWER_TIMEOUT_MS } from './sql.ts';
 
 const CONNECTIONS = 20;
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -20,6 +21,7 @@ export class Database extends PrismaClient implements OnApplicationShutdown {
         max: CONNECTIONS,
         connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
         statement_timeout: STATEMENT_TIMEOUT_MS,
+        query_timeout: ANSWER_TIMEOUT_MS,
         application_name: 'corral-api',
       }),
     });

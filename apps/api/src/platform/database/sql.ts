@@ -1,4 +1,4 @@
-import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, Logger, Optional, type OnApplicationShutdown } from '@nestjs/common';
 import { Problem } from '@corral/contracts';
 import pg from 'pg';
 import { API_CONFIG, type ApiConfig } from '../config/api-config.ts';
@@ -8,6 +8,8 @@ const CONNECTIONS = 10;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** No statement may hold a connection for longer. */
 const STATEMENT_TIMEOUT_MS = 30_000;
+/** A server that has not answered by then cannot be reached, whatever its connection seems: packets may be lost for many minutes before TCP gives up. */
+export const ANSWER_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 5_000;
 
 /** What is sent to the server: a statement of Prisma's builder, or a text that is prepared once per connection under its name. */
 export type Statement = Prisma.Sql | { readonly name: string; readonly text: string; readonly values: readonly unknown[] };
@@ -21,12 +23,13 @@ export class Sql implements OnApplicationShutdown {
   readonly #logger = new Logger(Sql.name);
   readonly #pool: pg.Pool;
 
-  constructor(@Inject(API_CONFIG) config: ApiConfig) {
+  constructor(@Inject(API_CONFIG) config: ApiConfig, @Optional() answerTimeoutMs: number = ANSWER_TIMEOUT_MS) {
     this.#pool = new pg.Pool({
       connectionString: config.databaseUrl,
       max: CONNECTIONS,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
+      query_timeout: answerTimeoutMs,
       application_name: 'corral-api-objects',
       keepAlive: true,
     });

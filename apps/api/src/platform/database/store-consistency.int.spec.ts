@@ -24,6 +24,7 @@ const LEASES = leases as unknown as KindDefinition;
 /** What one API process has between its requests and the database. */
 interface Process {
   readonly store: PostgresStore;
+  readonly feed: ChangeFeed;
   readonly cached: CachedStore;
   readonly watches: Watches;
   stop(): Promise<void>;
@@ -54,7 +55,7 @@ async function startProcess(maxCacheWeight?: number, sql = new Sql({ databaseUrl
     await feed.beforeApplicationShutdown();
     await sql.onApplicationShutdown();
   };
-  const process = { store, cached, watches: new Watches(cached, feed), stop };
+  const process = { store, feed, cached, watches: new Watches(cached, feed), stop };
   processes.push(process);
   return process;
 }
@@ -326,4 +327,37 @@ describe('several processes on one database', () => {
       for (const { at, objects } of sampled) expect(objects).toEqual(replayed(events, at));
     }
   }, 60_000);
+});
+
+describe('the change feed', () => {
+  it('tells watchers of a change that a copy in memory could not take in, and has the copy made anew', async () => {
+    const { store, feed, cached, watches } = await startProcess();
+    const namespace = await newNamespace();
+    const start = await store.currentVersion();
+    await feed.reached(start);
+    let misses = 0;
+    let mayFail = true;
+    feed.follow({
+      changed: () => {
+        if (mayFail) throw new Error('a fault of the copy');
+      },
+      missed: () => (misses += 1),
+    });
+    const abort = new AbortController();
+    const told: WatchEvent[] = [];
+    const watching = (async () => {
+      const selection = new Selection(LEASES, { namespace });
+      for await (const item of watches.watch(selection, { start: { from: 'Version', version: start }, marksInitialEnd: false, bookmarkEveryMs: 60_000, signal: abort.signal })) {
+        if (item.type === 'Event') told.push(item.event);
+      }
+    })();
+    const created = await store.create(LEASES, lease(namespace, 'a'));
+    await until(() => told.length === 1, { timeoutMs: 10_000, what: 'the event' });
+    expect(told).toEqual([{ type: 'ADDED', object: created }]);
+    expect(misses).toBe(1);
+    mayFail = false;
+    expect(await cached.get(LEASES, namespace, 'a')).toEqual(created);
+    abort.abort();
+    await watching;
+  });
 });
