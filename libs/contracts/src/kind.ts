@@ -45,6 +45,8 @@ export interface KindDefinition<Spec = unknown, Status = unknown> {
   readonly selectableFields: Readonly<Record<string, (object: KubeObject<Spec, Status>) => string>>;
   /** Those of its selectable fields by which very many select at once, each another value: lists and watches find objects by them. */
   readonly indexedFields?: readonly string[];
+  /** Whether a change only says that somebody is still there. Nobody waits closely for those: a store may gather some for tens of milliseconds. Pure. */
+  isRenewal?(object: KubeObject<Spec, Status>, previous: KubeObject<Spec, Status>): boolean;
   /** Names that may never be deleted, because the server itself lives in them. A kind with any has no deletecollection. */
   readonly undeletable?: readonly string[];
   /** The form that is stored and given back, of what was sent and fits the schema. Pure. */

@@ -84,7 +84,12 @@ export const nodes: KindDefinition<NodeSpec, NodeStatus> = {
     { name: 'Internal-IP', type: 'string', description: 'Address.', priority: 1, value: (node) => node.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? '<none>' },
   ],
   selectableFields: { 'spec.unschedulable': (node) => String(node.spec?.unschedulable ?? false) },
+  isRenewal: (node, previous) => withoutHeartbeats(node) === withoutHeartbeats(previous),
 };
+
+/** What a node says beside that it is there, as one text. */
+const withoutHeartbeats = ({ metadata: { labels, annotations, deletionTimestamp }, spec, status }: Node): string =>
+  JSON.stringify([labels, annotations, deletionTimestamp, spec, { ...status, conditions: status?.conditions?.map((condition) => ({ ...condition, lastHeartbeatTime: undefined })) }]);
 
 function nodeStatusText(node: Node): string {
   const ready = findCondition(node.status?.conditions, 'Ready')?.status;
@@ -154,6 +159,8 @@ export const leases: KindDefinition<LeaseSpec, never> = {
   body: z.strictObject({ spec: LeaseSpec.default({}) }),
   columns: [{ name: 'Holder', type: 'string', description: 'Who holds it.', value: (lease) => lease.spec?.holderIdentity ?? '' }],
   selectableFields: {},
+  isRenewal: ({ metadata, spec }, previous) =>
+    metadata.deletionTimestamp === undefined && spec?.holderIdentity !== undefined && spec.holderIdentity === previous.spec?.holderIdentity && spec.leaseDurationSeconds === previous.spec.leaseDurationSeconds,
 };
 
 /** How long ago, as kubectl writes it: `5s`, `3m`, `2h`, `4d`. Source: k8s.io/apimachinery/pkg/util/duration, HumanDuration. */

@@ -1,7 +1,10 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { z } from 'zod';
 import { API_CONFIG, type ApiConfig } from '../config/api-config.ts';
 import { Database } from '../database/database.ts';
 import { type AccessToken, Prisma } from '../database/generated/client.ts';
+import { NextAnswer } from '../database/next-answer.ts';
+import { Sql } from '../database/sql.ts';
 import { Credential, earlier } from './credential.ts';
 import { digestOf, randomSecret } from './digest.ts';
 import { NODE_BOOTSTRAP_GROUP, nodeUserName } from './node-authorizer.ts';
@@ -11,23 +14,35 @@ export const SESSION_LIFETIME_MS = 12 * 60 * 60_000;
 /** A token revoked in another process works at most this long here. */
 const CACHE_MS = 2_000;
 const MAX_CACHED = 10_000;
+/** What nobody has shown for this long is looked up anew. */
+const IDLE_MS = 60_000;
 
 interface Cached {
-  readonly found: (Authenticated & { readonly kind: string; readonly parent: Credential | undefined }) | undefined;
-  readonly until: number;
+  readonly found: (Session & { readonly id: string; readonly kind: string }) | undefined;
+  until: number;
+  usedAt: number;
 }
 
 /** A console session, and the credential it was begun with, which it does not outlive. */
 export type Session = Authenticated & { readonly parent: Credential | undefined };
 
-/** The deployment's own tokens, and console sessions: stored as digests, looked up at every request. */
+const GONE = 'SELECT held.id::text FROM unnest($1::uuid[]) AS held(id) WHERE NOT EXISTS (SELECT FROM access_tokens t WHERE t.id = held.id)';
+const Gone = z.array(z.object({ id: z.string() }));
+
+/**
+ * The deployment's own tokens, and console sessions: stored as digests. Nothing of a token ever changes, so what was looked up
+ * once is only asked about again: one question for all tokens in use, whose answer is those that are gone.
+ */
 @Injectable()
 export class AccessTokens implements OnModuleInit {
   readonly #cache = new Map<string, Cached>();
+  readonly #keysById = new Map<string, string>();
   readonly #lookups = new Map<string, Promise<Cached>>();
+  readonly #confirmation = new NextAnswer(() => this.#confirm());
 
   constructor(
     @Inject(Database) private readonly database: Database,
+    @Inject(Sql) private readonly sql: Sql,
     @Inject(API_CONFIG) private readonly config: ApiConfig,
   ) {}
 
@@ -53,7 +68,7 @@ export class AccessTokens implements OnModuleInit {
       this.database.accessToken.deleteMany({ where: { kind: 'Node', userName } }),
       this.database.accessToken.create({ data: { digest: digestOf(secret), kind: 'Node', userName, groups: [NODES_GROUP] } }),
     ]);
-    for (const { digest } of before) this.#cache.delete(keyOf(digest));
+    for (const { id } of before) this.#forget(id);
     return { secret, ended: before.map(({ id }) => id) };
   }
 
@@ -71,8 +86,13 @@ export class AccessTokens implements OnModuleInit {
 
   /** The session or configured token of this id, as it is now. */
   async findById(id: string): Promise<Session | undefined> {
-    const row = await this.database.accessToken.findUnique({ where: { id } });
-    return row && !isOver(row) ? sessionOfRow(row) : undefined;
+    const held = this.#heldBy(id);
+    if (held) {
+      held.usedAt = Date.now();
+      await this.#confirmation.get();
+    }
+    const found = this.#heldBy(id)?.found ?? (await this.#fetch({ id }));
+    return found && !isOver(found) ? found : undefined;
   }
 
   /** Begins a console session; the secret is in the answer and nowhere else. It ends with the credential it was begun with. */
@@ -87,21 +107,19 @@ export class AccessTokens implements OnModuleInit {
   /** Says which session it was. */
   async endSession(secret: string): Promise<string | undefined> {
     const digest = digestOf(secret);
-    this.#cache.delete(keyOf(digest));
     const row = await this.database.accessToken.findUnique({ where: { digest } });
     await this.database.accessToken.deleteMany({ where: { digest, kind: 'Session' } });
+    this.#cache.delete(keyOf(digest));
+    if (row) this.#forget(row.id);
     return row?.kind === 'Session' ? row.id : undefined;
   }
 
-  /** One question for all requests that wait for its answer: a thousand nodes share one token. */
+  /** One question for all requests that wait for its answer: a thousand nodes may share one token. */
   #lookUp(key: string, digest: Uint8Array<ArrayBuffer>): Promise<Cached> {
     const lookup = (async () => {
       try {
-        const row = await this.database.accessToken.findUnique({ where: { digest } });
-        const cached: Cached = { found: row ? { ...sessionOfRow(row), kind: row.kind } : undefined, until: Date.now() + CACHE_MS };
-        if (this.#cache.size >= MAX_CACHED) this.#cache.clear();
-        this.#cache.set(key, cached);
-        return cached;
+        await this.#fetch({ digest });
+        return this.#cache.get(key) ?? this.#keep(key, undefined, Date.now());
       } finally {
         this.#lookups.delete(key);
       }
@@ -110,22 +128,71 @@ export class AccessTokens implements OnModuleInit {
     return lookup;
   }
 
+  /** From the database, and kept. */
+  async #fetch(where: { readonly id: string } | { readonly digest: Uint8Array<ArrayBuffer> }): Promise<Cached['found']> {
+    const askedAt = Date.now();
+    const row = await this.database.accessToken.findUnique({ where });
+    if (!row) return undefined;
+    const found = { ...sessionOfRow(row), id: row.id, kind: row.kind };
+    this.#keep(keyOf(row.digest), found, askedAt);
+    return found;
+  }
+
+  #keep(key: string, found: Cached['found'], askedAt: number): Cached {
+    if (this.#cache.size >= MAX_CACHED) {
+      this.#cache.clear();
+      this.#keysById.clear();
+    }
+    const cached = { found, until: askedAt + CACHE_MS, usedAt: askedAt };
+    this.#cache.set(key, cached);
+    if (found) this.#keysById.set(found.id, key);
+    return cached;
+  }
+
+  #heldBy(id: string): Cached | undefined {
+    const key = this.#keysById.get(id);
+    return key === undefined ? undefined : this.#cache.get(key);
+  }
+
+  #forget(id: string): void {
+    const key = this.#keysById.get(id);
+    if (key !== undefined) this.#cache.delete(key);
+    this.#keysById.delete(id);
+  }
+
+  /** Forgets which of the tokens in use are gone; the others hold for a while. */
+  async #confirm(): Promise<void> {
+    const askedAt = Date.now();
+    const asked: Cached[] = [];
+    const ids: string[] = [];
+    for (const [key, cached] of this.#cache) {
+      if (cached.usedAt < askedAt - IDLE_MS) {
+        this.#cache.delete(key);
+        if (cached.found) this.#keysById.delete(cached.found.id);
+      } else if (cached.found) {
+        asked.push(cached);
+        ids.push(cached.found.id);
+      }
+    }
+    if (ids.length === 0) return;
+    for (const { id } of Gone.parse(await this.sql.query({ name: 'corral-tokens-gone', text: GONE, values: [ids] }))) this.#forget(id);
+    for (const cached of asked) cached.until = askedAt + CACHE_MS;
+  }
+
   async #find(secret: string): Promise<Cached['found']> {
     const digest = digestOf(secret);
     const key = keyOf(digest);
     const now = Date.now();
+    if ((this.#cache.get(key)?.until ?? now) < now && this.#cache.get(key)?.found) await this.#confirmation.get();
     let cached = this.#cache.get(key);
-    if (!cached || cached.until < now) {
-      cached = await (this.#lookups.get(key) ?? this.#lookUp(key, digest));
-    }
-    const { found } = cached;
-    const expiresAt = found?.credential.expiresAt;
-    return expiresAt !== undefined && Date.parse(expiresAt) <= now ? undefined : found;
+    if (!cached || cached.until < now) cached = await (this.#lookups.get(key) ?? this.#lookUp(key, digest));
+    cached.usedAt = now;
+    return cached.found && !isOver(cached.found) ? cached.found : undefined;
   }
 }
 
 const keyOf = (digest: Uint8Array): string => Buffer.from(digest).toString('base64');
-const isOver = ({ expiresAt }: AccessToken): boolean => expiresAt !== null && expiresAt.getTime() <= Date.now();
+const isOver = ({ credential: { expiresAt } }: Authenticated): boolean => expiresAt !== undefined && Date.parse(expiresAt) <= Date.now();
 
 function sessionOfRow({ id, kind, userName, groups, expiresAt, credential }: AccessToken): Session {
   const parent = Credential.safeParse(credential).data;

@@ -19,7 +19,7 @@ export class Authorizer {
     @Inject(PolicyCopy) private readonly copy: PolicyCopy,
     @Inject(OpenConnections) connections: OpenConnections,
   ) {
-    connections.recheckWith((user, attributes) => this.decide(user, attributes).isAllowed);
+    connections.recheckWith({ isAllowed: (user, attributes) => this.decide(user, attributes).isAllowed, version: () => copy.version });
   }
 
   decide(user: Actor, asked: RequestAttributes): Decision {

@@ -27,7 +27,7 @@ function start(isValid: (id: string) => Promise<boolean>) {
   connections.onModuleInit();
   const ended: string[] = [];
   const open = (...ids: string[]) => ids.forEach((id) => connections.add(userOf(id), WATCH, () => ended.push(id)));
-  return { asked, ended, open, check: () => jest.advanceTimersByTimeAsync(1_000), stop: () => connections.beforeApplicationShutdown() };
+  return { asked, connections, ended, open, check: () => jest.advanceTimersByTimeAsync(1_000), stop: () => connections.beforeApplicationShutdown() };
 }
 
 it('what was opened with a credential that holds no more is ended, though another cannot be checked', async () => {
@@ -45,5 +45,25 @@ it('all credentials are asked about at once: a thousand of them are one question
   await check();
   expect(asked).toEqual(['one', 'two', 'three']);
   answer.resolve(true);
+  stop();
+});
+
+it('rights are looked at again when they changed, and not every second', async () => {
+  const { connections, open, check, ended, stop } = start(() => Promise.resolve(true));
+  const looks: string[] = [];
+  const rights = { version: 1, allowed: ['one', 'two'] };
+  connections.recheckWith({
+    version: () => rights.version,
+    isAllowed: ({ name }) => {
+      looks.push(name);
+      return rights.allowed.includes(name);
+    },
+  });
+  open('one', 'two');
+  for (let second = 0; second < 5; second += 1) await check();
+  expect([looks, ended]).toEqual([['one', 'two'], []]);
+  Object.assign(rights, { version: 2, allowed: ['two'] });
+  await check();
+  expect(ended).toEqual(['one']);
   stop();
 });

@@ -11,10 +11,16 @@ interface Connection {
   readonly user: User;
   readonly attributes: RequestAttributes;
   end(): void;
+  /** The version of the rights it was last allowed by. */
+  allowedAt: number | undefined;
 }
 
 /** Whether somebody may still do what they are doing. */
-export type StillAllowed = (user: User, attributes: RequestAttributes) => boolean | Promise<boolean>;
+export interface Rights {
+  isAllowed(user: User, attributes: RequestAttributes): boolean;
+  /** Changes whenever an answer may: thousands of watches are not decided upon anew every second for nothing. */
+  version(): number;
+}
 
 /**
  * What is open on the strength of a credential (watches, waits, sockets into guests): it ends with the credential, and with
@@ -24,7 +30,7 @@ export type StillAllowed = (user: User, attributes: RequestAttributes) => boolea
 export class OpenConnections implements OnModuleInit, BeforeApplicationShutdown {
   readonly #logger = new Logger('OpenConnections');
   readonly #byCredential = new Map<string, Set<Connection>>();
-  #stillAllowed: StillAllowed = () => true;
+  #rights: Rights = { isAllowed: () => true, version: () => 0 };
   #timer: NodeJS.Timeout | undefined;
   #checking: Promise<void> | undefined;
 
@@ -43,15 +49,15 @@ export class OpenConnections implements OnModuleInit, BeforeApplicationShutdown 
   }
 
   /** How rights are looked at again. */
-  recheckWith(stillAllowed: StillAllowed): void {
-    this.#stillAllowed = stillAllowed;
+  recheckWith(rights: Rights): void {
+    this.#rights = rights;
   }
 
   /** Returns what to call when the connection has ended by itself. */
   add(user: User, attributes: RequestAttributes, end: () => void): () => void {
     if (!user.credential) return () => undefined;
     const id = credentialId(user.credential);
-    const connection: Connection = { user, attributes, end };
+    const connection: Connection = { user, attributes, end, allowedAt: undefined };
     const held = this.#byCredential.get(id) ?? new Set();
     this.#byCredential.set(id, held.add(connection));
     return () => {
@@ -84,8 +90,13 @@ export class OpenConnections implements OnModuleInit, BeforeApplicationShutdown 
     const [any] = held;
     if (!any?.user.credential) return;
     if (!(await this.credentials.isValid(any.user.credential))) return this.endAll(id);
-    for (const connection of [...held]) {
-      if (await this.#stillAllowed(connection.user, connection.attributes)) continue;
+    const version = this.#rights.version();
+    for (const connection of held) {
+      if (connection.allowedAt === version) continue;
+      if (this.#rights.isAllowed(connection.user, connection.attributes)) {
+        connection.allowedAt = version;
+        continue;
+      }
       held.delete(connection);
       connection.end();
     }

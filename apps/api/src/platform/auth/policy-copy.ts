@@ -20,10 +20,11 @@ class Copy {
     this.#listedAt.set(resource, resourceVersion);
   }
 
-  take(changes: readonly Change[]): void {
-    for (const change of changes) {
-      if (change.resourceVersion > (this.#listedAt.get(change.resource) ?? Infinity)) this.policy.apply(change);
-    }
+  /** Whether any of them was about roles or bindings. */
+  take(changes: readonly Change[]): boolean {
+    const news = changes.filter(({ resource, resourceVersion }) => resourceVersion > (this.#listedAt.get(resource) ?? Infinity));
+    for (const change of news) this.policy.apply(change);
+    return news.length > 0;
   }
 }
 
@@ -36,6 +37,7 @@ export class PolicyCopy implements OnApplicationBootstrap, BeforeApplicationShut
   readonly #logger = new Logger('AccessPolicy');
   readonly #stop = new AbortController();
   #current: Copy | undefined;
+  #version = 0;
   /** What was heard of while a new copy is being filled. */
   #heard: Change[] | undefined;
 
@@ -45,7 +47,7 @@ export class PolicyCopy implements OnApplicationBootstrap, BeforeApplicationShut
   ) {
     feed.follow({
       changed: (changes) => {
-        this.#current?.take(changes);
+        if (this.#current?.take(changes)) this.#version += 1;
         this.#heard?.push(...changes);
       },
       missed: () => void this.#fill(),
@@ -56,6 +58,11 @@ export class PolicyCopy implements OnApplicationBootstrap, BeforeApplicationShut
   get policy(): AccessPolicy {
     if (this.#current) return this.#current.policy;
     throw new Problem('dependency.unavailable', 'roles and bindings have not been read yet; try again', { details: { retryAfterSeconds: RETRY_AFTER_S } });
+  }
+
+  /** Another number after every change: what was decided is decided the same way as long as it stays. */
+  get version(): number {
+    return this.#version;
   }
 
   /** Nothing is served before the first attempt to fill it. */
@@ -82,6 +89,7 @@ export class PolicyCopy implements OnApplicationBootstrap, BeforeApplicationShut
         if (this.#heard !== heard) break;
         copy.take(heard);
         this.#current = copy;
+        this.#version += 1;
         this.#heard = undefined;
       } catch (error) {
         tried();

@@ -9,5 +9,5 @@ import { Sql } from './sql.ts';
 import { StoreMetrics } from './store-metrics.ts';
 
 @Global()
-@Module({ controllers: [ChangeLogController], providers: [Database, Sql, PostgresStore, ChangeFeed, CachedStore, StoreMetrics, ChangeLogCompaction], exports: [Database, PostgresStore, CachedStore, ChangeFeed] })
+@Module({ controllers: [ChangeLogController], providers: [Database, Sql, PostgresStore, ChangeFeed, CachedStore, StoreMetrics, ChangeLogCompaction], exports: [Database, Sql, PostgresStore, CachedStore, ChangeFeed] })
 export class DatabaseModule {}

@@ -70,6 +70,11 @@ export class PostgresStore implements Store {
     return this.#writes.isSending;
   }
 
+  /** Writes that waited for others to be committed with them, since the start. */
+  get gathered(): number {
+    return this.#writes.gathered;
+  }
+
   async get(kind: KindDefinition, namespace: string | undefined, name: string): Promise<KubeObject | undefined> {
     const rows = await this.sql.query(Prisma.sql`
       SELECT o.object, o.resource_version::text AS version FROM objects o

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Gauge, Histogram } from 'prom-client';
+import { Counter, Gauge, Histogram } from 'prom-client';
 import { RequestMetrics } from '../telemetry/request-metrics.ts';
 import { CachedStore } from './cached-store.ts';
 import { ChangeFeed } from './change-feed.ts';
@@ -18,6 +18,15 @@ export class StoreMetrics {
     const writes = new Histogram({ name: 'corral_write_batch_writes', help: 'Writes that were committed together.', buckets: [1, 2, 5, 10, 20, 50, 100, 200], registers });
     store.onSettled((commit) => {
       if (commit && commit.changes.length > 0) writes.observe(commit.changes.length);
+    });
+    new Counter({
+      name: 'corral_writes_gathered_total',
+      help: 'Renewals, such as those of Leases, that waited some milliseconds to be committed with others.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(store.gathered);
+      },
     });
     new Gauge({
       name: 'corral_change_feed_version',

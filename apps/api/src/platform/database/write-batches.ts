@@ -12,6 +12,8 @@ import { storedText, withVersion } from './stored-object.ts';
 /** A batch holds the lock of all writes, so it stays small: a few milliseconds. */
 const MAX_WRITES = 200;
 const MAX_TEXT_LENGTH = 4 * 1024 * 1024;
+/** So long a renewal waits for others: a thousand nodes that renew their Leases are twenty commits a second, and not a hundred. */
+export const GATHER_MS = 50;
 
 const Row = z.object({
   outcome: z.enum(['Written', 'Possible', 'Exists', 'Missing', 'Stale', 'NamespaceMissing', 'NamespaceTerminating', 'QuotasUnknown']),
@@ -38,6 +40,8 @@ interface Transaction {
   /** Each write's object, as it is stored. */
   readonly documents: readonly string[];
   readonly texts: readonly string[];
+  /** When it must be on its way, on the monotonic clock. */
+  readonly dueAt: number;
   readonly resolve: (written: readonly KubeObject[]) => void;
   readonly reject: (refusal: unknown) => void;
 }
@@ -45,7 +49,8 @@ interface Transaction {
 /**
  * Group commit: transactions that come while a batch is under way go together in the next one, as one statement, one lock
  * and one flush to disk. Each is carried out whole or not at all, with its own outcome, exactly as if they had come one
- * after the other: two that touch one object, or a namespace and what is created in it, never share a batch.
+ * after the other: two that touch one object, or a namespace and what is created in it, never share a batch. What only says
+ * that somebody is still there waits a little for others, and goes along with whatever is written before that.
  */
 export class WriteBatches {
   readonly #logger = new Logger(WriteBatches.name);
@@ -53,6 +58,8 @@ export class WriteBatches {
   readonly #onSettled: (commit: Commit | undefined) => void;
   #waiting: Transaction[] = [];
   #isSending = false;
+  #gathering: NodeJS.Timeout | undefined;
+  #gathered = 0;
 
   /** `onSettled` hears of every batch: what it did, or nothing when that is not known. */
   constructor(sql: Sql, onSettled: (commit: Commit | undefined) => void) {
@@ -64,6 +71,11 @@ export class WriteBatches {
     return this.#isSending;
   }
 
+  /** Transactions that waited for others to come along, since the start. */
+  get gathered(): number {
+    return this.#gathered;
+  }
+
   /** The objects as they were stored, in order; rejects with the refusal of a write that cannot be done. */
   submit(writes: readonly Write[]): Promise<readonly KubeObject[]> {
     const keys = writes.map(keyOf);
@@ -72,16 +84,40 @@ export class WriteBatches {
     return new Promise((resolve, reject) => {
       const documents = writes.map((write) => storedText(resultOf(write)));
       const texts = writes.map((write, index) => textOf(write, documents[index] ?? ''));
-      this.#waiting.push({ writes, keys: [...keys, ...writes.flatMap(ruledBy)], namespaces: writes.flatMap(reliedOnBy), documents, texts, resolve, reject });
-      if (!this.#isSending) void this.#send();
+      const mayWait = writes.every(isRenewal);
+      if (mayWait) this.#gathered += 1;
+      const dueAt = performance.now() + (mayWait ? GATHER_MS : 0);
+      this.#waiting.push({ writes, keys: [...keys, ...writes.flatMap(ruledBy)], namespaces: writes.flatMap(reliedOnBy), documents, texts, dueAt, resolve, reject });
+      if (!this.#isSending) this.#schedule();
     });
+  }
+
+  /** Sends now what is due, and with it all that waits; else when something is. */
+  #schedule(): void {
+    if (this.#isDue()) {
+      clearTimeout(this.#gathering);
+      this.#gathering = undefined;
+      void this.#send();
+    } else if (this.#waiting.length > 0) {
+      // Whole milliseconds, so that a timer that fires a little early does not have to be set again and again.
+      const waitMs = Math.ceil(Math.min(...this.#waiting.map(({ dueAt }) => dueAt)) - performance.now());
+      this.#gathering ??= setTimeout(() => {
+        this.#gathering = undefined;
+        if (!this.#isSending) this.#schedule();
+      }, waitMs);
+    }
+  }
+
+  #isDue(): boolean {
+    const now = performance.now();
+    return this.#waiting.length >= MAX_WRITES || this.#waiting.some(({ dueAt }) => dueAt <= now);
   }
 
   async #send(): Promise<void> {
     this.#isSending = true;
     // What comes in the same turn of the event loop goes along.
     await new Promise<void>((resolve) => setImmediate(resolve));
-    while (this.#waiting.length > 0) {
+    while (this.#isDue()) {
       const batch = this.#take();
       const failure = await this.#carryOut(batch);
       if (failure === undefined) continue;
@@ -95,6 +131,7 @@ export class WriteBatches {
       this.#onSettled(undefined);
     }
     this.#isSending = false;
+    this.#schedule();
   }
 
   /** The longest waiting, except those that touch what one before them touches. */
@@ -184,6 +221,9 @@ const STATEMENT = 'SELECT outcome, version::text, base::text FROM corral_write($
 const isNamespaced = (kind: KindDefinition): boolean => kind.scope === 'Namespaced';
 const resultOf = (write: Write): KubeObject => (write.type === 'Create' ? write.object : write.type === 'Update' ? write.next : write.final);
 const currentOf = (write: Write): KubeObject | undefined => (write.type === 'Create' ? undefined : write.current);
+
+/** Whether nobody waits for it closely. */
+const isRenewal = (write: Write): boolean => write.type === 'Update' && (write.kind.isRenewal?.(write.next, write.current) ?? false);
 
 function placeOf(write: Write) {
   const { metadata } = currentOf(write) ?? resultOf(write);

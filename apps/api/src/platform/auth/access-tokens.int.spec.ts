@@ -1,0 +1,54 @@
+import { until } from '@corral/testing';
+import { startApi, type ApiFixture } from '../../testing/api-fixture.ts';
+import { Database } from '../database/database.ts';
+import { Sql } from '../database/sql.ts';
+import { AccessTokens } from './access-tokens.ts';
+
+let api: ApiFixture;
+let tokens: AccessTokens;
+beforeAll(async () => {
+  api = await startApi();
+  tokens = api.app.get(AccessTokens);
+}, 60_000);
+afterAll(() => api.stop());
+
+const whose = async (secret: string): Promise<string | undefined> => (await tokens.findToken(secret))?.identity.name;
+
+it('a token that is revoked in another process works for seconds, and the others go on working', async () => {
+  const [kept, revoked] = [await tokens.createForNode('kept'), await tokens.createForNode('revoked')];
+  expect([await whose(kept.secret), await whose(revoked.secret)]).toEqual(['system:node:kept', 'system:node:revoked']);
+  await api.app.get(Database).accessToken.deleteMany({ where: { userName: 'system:node:revoked' } });
+  await until(async () => (await whose(revoked.secret)) === undefined, { timeoutMs: 8_000, what: 'the end of the token' });
+  expect(await whose(kept.secret)).toBe('system:node:kept');
+});
+
+it('a node’s token ends at once when it gets another', async () => {
+  const first = await tokens.createForNode('again');
+  expect(await whose(first.secret)).toBe('system:node:again');
+  const second = await tokens.createForNode('again');
+  expect([await whose(first.secret), await whose(second.secret)]).toEqual([undefined, 'system:node:again']);
+});
+
+it('whether a hundred tokens in use still hold is one question', async () => {
+  const secrets = await Promise.all(Array.from({ length: 100 }, async (_, index) => (await tokens.createForNode(`many-${index}`)).secret));
+  const ids = (await Promise.all(secrets.map((secret) => tokens.findToken(secret)))).map((found) => (found?.credential.ref.type === 'Configured' ? found.credential.ref.id : ''));
+  const [sql, database] = [api.app.get(Sql), api.app.get(Database)];
+  const [ask, fetch] = [sql.query.bind(sql), database.accessToken.findUnique.bind(database.accessToken)];
+  const asked = { together: 0, alone: 0 };
+  sql.query = (statement) => {
+    if ('name' in statement && statement.name === 'corral-tokens-gone') asked.together += 1;
+    return ask(statement);
+  };
+  database.accessToken.findUnique = ((where: Parameters<typeof fetch>[0]) => {
+    asked.alone += 1;
+    return fetch(where);
+  }) as typeof fetch;
+  const found = await Promise.all(ids.map((id) => tokens.findById(id)));
+  Object.assign(sql, { query: ask });
+  Object.assign(database.accessToken, { findUnique: fetch });
+  expect(found.every((each) => each !== undefined)).toBe(true);
+  expect(asked.alone).toBe(0);
+  // What is open asks as well meanwhile.
+  expect(asked.together).toBeLessThanOrEqual(3);
+  expect(asked.together).toBeGreaterThan(0);
+});
