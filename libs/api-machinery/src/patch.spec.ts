@@ -86,3 +86,17 @@ it.each([
   const patch = readPatch(nodes as unknown as KindDefinition, JSON.stringify(operations), PATCH_TYPES.json);
   expect(() => patch(object)).toThrow(expect.objectContaining({ code: 'object.invalid' }));
 });
+
+describe('a JSON patch', () => {
+  const object = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n', annotations: { a: 'x'.repeat(1000) } } } as unknown as KubeObject;
+  const doubling = (times: number) => Array.from({ length: times }, (_, index) => ({ op: 'copy', from: '/metadata', path: `/metadata/c${index}` }));
+  const read = (operations: readonly unknown[]) => readPatch(nodes as unknown as KindDefinition, JSON.stringify(operations), PATCH_TYPES.json);
+
+  it('whose copies double what they copy is refused with 413 before memory is full', () => {
+    expect(() => read(doubling(24))(object)).toThrow(expect.objectContaining({ code: 'request.too-large' }) as Error);
+  });
+
+  it('may copy what is small', () => {
+    expect(JSON.stringify(read(doubling(3))(object)).length).toBeGreaterThan(8_000);
+  });
+});

@@ -28,6 +28,9 @@ const JsonPatch = z.array(
   ]),
 ).max(10_000);
 
+/** All copies of one patch together: each could double what the one before it left. Source: k8s.io/apiserver, MaxJSONPatchCopyBytes. */
+const MAX_COPIED_LENGTH = 3 * 1024 * 1024;
+
 export type Patch = (object: KubeObject) => unknown;
 
 /** Reads a patch body, of any type but apply; the patch may be applied again when the object moved meanwhile. */
@@ -48,9 +51,19 @@ function readJsonPatch(kind: KindDefinition, value: unknown): Patch {
   if (!parsed.success) throw malformed(`the body is not a JSON patch: ${z.prettifyError(parsed.error)}`);
   const operations = parsed.data as Operation[];
   return (object) => {
+    let copied = 0;
+    let document: unknown = copyOf(object);
     try {
-      return jsonPatch.applyPatch(copyOf(object), operations, true, true, true).newDocument;
+      for (const [index, operation] of operations.entries()) {
+        if (operation.op === 'copy') {
+          copied += JSON.stringify(jsonPatch.getValueByPointer(document, operation.from))?.length ?? 0;
+          if (copied > MAX_COPIED_LENGTH) throw new Problem('request.too-large', `the copy operations of the patch make the object larger by more than ${MAX_COPIED_LENGTH} bytes`);
+        }
+        document = jsonPatch.applyOperation(document, operation, true, true, true, index).newDocument;
+      }
+      return document;
     } catch (cause) {
+      if (cause instanceof Problem) throw cause;
       // It throws its own error for most operations that do not fit, and a TypeError where one took the ground from under the next.
       const which = cause instanceof jsonPatch.JsonPatchError ? `operation ${cause.index ?? 0}: ${cause.name}` : 'an operation does not fit what the ones before it left';
       throw objectInvalid(kind, object.metadata.name, [{ field: 'patch', reason: 'FieldValueInvalid', message: `the patch cannot be applied: ${which}` }]);
