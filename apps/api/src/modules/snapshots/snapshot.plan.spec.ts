@@ -18,7 +18,7 @@ const aVm = (status: VirtualMachine['status'], metadata: Partial<ObjectMeta> = {
 });
 const aNode = (status: Condition['status']): Node => ({ apiVersion: 'v1', kind: 'Node', metadata: meta('n1'), status: { conditions: [ready(status)] } });
 const running = { phase: 'Running', nodeName: 'n1', incarnation: 3 } as const;
-const observe = (with_: Partial<SnapshotObservation>): SnapshotObservation => ({ snapshot: aSnapshot(), vm: undefined, node: undefined, now: new Date(T0), ...with_ });
+const observe = (with_: Partial<SnapshotObservation>): SnapshotObservation => ({ snapshot: aSnapshot(), vm: undefined, node: undefined, awaitedBy: undefined, now: new Date(T0), ...with_ });
 
 describe('planSnapshot', () => {
   it.each<[string, Partial<SnapshotObservation>, object]>([
@@ -38,6 +38,7 @@ describe('planSnapshot', () => {
     ['leaves a failed one alone', { snapshot: aSnapshot({ status: { conditions: [ready('False')], completedAt: time(0) } }), vm: aVm(running) }, { type: 'Nothing' }],
     ['deletes the bytes of a deleted one', { snapshot: aSnapshot({ metadata: { deletionTimestamp: time(0) } }), vm: aVm(running) }, { type: 'DeleteData' }],
     ['deletes the bytes of one deleted while it is taken', { snapshot: aSnapshot({ nodeName: 'n1', metadata: { deletionTimestamp: time(0) } }) }, { type: 'DeleteData' }],
+    ['keeps the bytes of a deleted one that a machine is to go on from', { snapshot: aSnapshot({ metadata: { deletionTimestamp: time(0) } }), awaitedBy: aVm({ phase: 'Pending', continueFrom: { reason: 'NodeLost', snapshot: 'snap', incarnation: 3 } }) }, { type: 'Keep' }],
     ['has nothing to do when others still hold a deleted one', { snapshot: aSnapshot({ metadata: { deletionTimestamp: time(0), finalizers: ['other'] } }) }, { type: 'Nothing' }],
   ])('%s', (_what, observation, expected) => {
     expect(planSnapshot(observe(observation))).toMatchObject(expected);
@@ -54,8 +55,8 @@ describe('planSnapshot', () => {
       fc.property(observations, ({ nodeName, vm, node, status }) => {
         const late = new Date(T0 + NODE_ANSWER_DEADLINE_MS);
         const snapshot = aSnapshot({ nodeName, ...(status ? { status } : {}) });
-        const step = planSnapshot({ snapshot, vm, node, now: late });
-        const bound = step.type === 'Bind' ? planSnapshot({ snapshot: aSnapshot({ nodeName: step.nodeName }), vm, node, now: late }) : step;
+        const step = planSnapshot({ snapshot, vm, node, awaitedBy: undefined, now: late });
+        const bound = step.type === 'Bind' ? planSnapshot({ snapshot: aSnapshot({ nodeName: step.nodeName }), vm, node, awaitedBy: undefined, now: late }) : step;
         expect(['Fail', 'Nothing']).toContain(bound.type);
       }),
     );

@@ -3,12 +3,16 @@ import { findCondition, isSnapshotOver, SNAPSHOT_DATA_FINALIZER, SNAPSHOT_DEADLI
 /** A node gives up a snapshot at its deadline and says why; one that has not said so by now has failed it. */
 export const NODE_ANSWER_DEADLINE_MS = SNAPSHOT_DEADLINE_MS + 60_000;
 
+const KEPT_RECHECK_MS = 5_000;
+
 export interface SnapshotObservation {
   readonly snapshot: VirtualMachineSnapshot;
   /** The machine of the name it gives, if there is one. */
   readonly vm: VirtualMachine | undefined;
   /** The node it is bound to, if it is bound and the node exists. */
   readonly node: Node | undefined;
+  /** A machine that left its node and is to go on from this snapshot, if there is one. */
+  readonly awaitedBy: VirtualMachine | undefined;
   readonly now: Date;
 }
 
@@ -19,6 +23,8 @@ export type SnapshotStep =
   /** Look again later. */
   | { readonly type: 'Wait'; readonly delayMs: number }
   | { readonly type: 'Fail'; readonly reason: SnapshotFailure; readonly message: string }
+  /** It is to be deleted, and is all that is left of what the machine held: it stays until that runs again, or is deleted. */
+  | { readonly type: 'Keep'; readonly delayMs: number; readonly message: string }
   /** Remove its bytes, then let it go. */
   | { readonly type: 'DeleteData' };
 
@@ -26,9 +32,11 @@ export type SnapshotStep =
 export type SnapshotFailure = 'VirtualMachineNotFound' | 'VirtualMachineNotRunning' | 'DeadlineExceeded' | 'NodeLost';
 
 /** The next step that brings the snapshot to an end, good or bad. */
-export function planSnapshot({ snapshot, vm, node, now }: SnapshotObservation): SnapshotStep {
+export function planSnapshot({ snapshot, vm, node, awaitedBy, now }: SnapshotObservation): SnapshotStep {
   if (snapshot.metadata.deletionTimestamp !== undefined) {
-    return snapshot.metadata.finalizers?.includes(SNAPSHOT_DATA_FINALIZER) ? { type: 'DeleteData' } : { type: 'Nothing' };
+    if (!snapshot.metadata.finalizers?.includes(SNAPSHOT_DATA_FINALIZER)) return { type: 'Nothing' };
+    if (awaitedBy) return { type: 'Keep', delayMs: KEPT_RECHECK_MS, message: `Virtual machine "${awaitedBy.metadata.name}" goes on from it; it is deleted once that runs.` };
+    return { type: 'DeleteData' };
   }
   if (isSnapshotOver(snapshot)) return { type: 'Nothing' };
   return snapshot.spec?.nodeName === undefined ? planBinding(snapshot, vm) : planTaking(snapshot, snapshot.spec.nodeName, node, now);

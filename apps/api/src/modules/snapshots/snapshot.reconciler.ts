@@ -11,6 +11,7 @@ import {
   type ConditionUpdate,
   type ObjectClient,
   type ObjectKey,
+  type VirtualMachine,
   type VirtualMachineSnapshot,
   type VirtualMachineSnapshotStatus,
 } from '@corral/contracts';
@@ -53,7 +54,14 @@ export class SnapshotReconciler implements Reconciler {
     // Read anew: a copy a moment old may still call the machine Starting, and this verdict is final.
     const vm = await this.objects.get(virtualMachines, namespace, snapshot.spec?.virtualMachine ?? '');
     const node = this.informers.of(nodes).get(undefined, snapshot.spec?.nodeName ?? '');
-    return this.#perform(snapshot, planSnapshot({ snapshot, vm, node, now: systemClock.now() }), signal);
+    const awaitedBy = snapshot.metadata.deletionTimestamp === undefined ? undefined : await this.#awaiting(snapshot);
+    return this.#perform(snapshot, planSnapshot({ snapshot, vm, node, awaitedBy, now: systemClock.now() }), signal);
+  }
+
+  /** Read anew as well: bytes that are deleted do not come back. */
+  async #awaiting({ metadata: { namespace = '', name } }: VirtualMachineSnapshot): Promise<VirtualMachine | undefined> {
+    const { items } = await this.objects.list(virtualMachines, { namespace });
+    return items.find(({ metadata, status }) => status?.continueFrom?.snapshot === name && metadata.deletionTimestamp === undefined);
   }
 
   async #perform(snapshot: VirtualMachineSnapshot, step: SnapshotStep, signal: AbortSignal): Promise<ReconcileResult> {
@@ -69,6 +77,9 @@ export class SnapshotReconciler implements Reconciler {
         await this.#report(snapshot, { type: 'Ready', status: 'False', reason: step.reason, message: step.message }, { completedAt: toKubeTime(systemClock.now()) });
         this.events.record(snapshot, 'Warning', step.reason, step.message);
         return DONE;
+      case 'Keep':
+        this.events.record(snapshot, 'Normal', 'KeptForMachine', step.message);
+        return after(step.delayMs);
       case 'DeleteData':
         await this.data.delete(snapshot.metadata.namespace ?? '', snapshot.metadata.uid, signal);
         await this.objects.replace(virtualMachineSnapshots, withoutFinalizer(snapshot, SNAPSHOT_DATA_FINALIZER));

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { findCondition, nodes, virtualMachineImages, virtualMachines, virtualMachineSnapshots, type Condition, type VirtualMachineSnapshot } from '@corral/contracts';
+import { events, findCondition, nodes, virtualMachineImages, virtualMachines, virtualMachineSnapshots, type Condition, type Event, type VirtualMachineSnapshot } from '@corral/contracts';
 import { ObjectStore } from '@corral/object-store';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
 import { bzImage } from '../../../test/boot-bytes.ts';
@@ -54,6 +54,28 @@ describe('snapshots', () => {
     await eventually(async () => (await get('demo-1'))?.spec?.nodeName === 'worker-1', 'it is bound');
     expect(await get('demo-1')).toMatchObject({ metadata: { finalizers: ['corral.dev/snapshot-data'] }, status: { virtualMachineUid: uid } });
     expect(await ready('demo-1', () => true)).toMatchObject({ status: 'False', reason: 'Taking' });
+  });
+
+  it('that a machine is to go on from stay until it runs, whoever deletes them', async () => {
+    await running('returning');
+    await take('returning-1', 'returning');
+    const { uid } = (await get('returning-1'))!.metadata;
+    await put(`snapshots/default/${uid}/manifest.json`);
+    const said = (continues: boolean) =>
+      eventually(async () => {
+        const vm = await stack.admin.get(virtualMachines, 'default', 'returning');
+        const { continueFrom: _before, ...status } = vm?.status ?? {};
+        return vm && stack.admin.replaceStatus(virtualMachines, { ...vm, status: { ...status, ...(continues ? { continueFrom: { reason: 'NodeLost', snapshot: 'returning-1', incarnation: 1 } as const } : {}) } });
+      }, 'its status');
+    await said(true);
+    await stack.admin.delete(virtualMachineSnapshots, 'default', 'returning-1');
+    await eventually(
+      async () => (await stack.admin.list(events, { namespace: 'default', fieldSelector: 'involvedObject.name=returning-1' })).items.some((event) => (event as Event).reason === 'KeptForMachine'),
+      'it says why it stays',
+    );
+    expect(await get('returning-1')).toBeDefined();
+    await said(false);
+    await eventually(async () => !(await get('returning-1')), 'it is gone');
   });
 
   it('of a machine that does not exist are refused, and stay writable when it goes later', async () => {

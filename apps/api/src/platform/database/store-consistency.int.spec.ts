@@ -101,6 +101,17 @@ describe('writes in batches', () => {
   const one = fc.record({ type: fc.constantFrom('Create', 'Update', 'Stale', 'Remove'), name: fc.constantFrom(...NAMES) });
   const transaction = fc.uniqueArray(one, { minLength: 1, maxLength: 3, selector: ({ name }) => name });
 
+  it('make no object larger than memory and the log can bear', async () => {
+    const { store } = processes[0] as Process;
+    const namespace = await newNamespace();
+    const small = await store.create(LEASES, lease(namespace, 'small'));
+    const large = (length: number) => held(small, 'x'.repeat(length));
+    await expect(store.update(LEASES, small, large(2 * 1024 * 1024))).rejects.toMatchObject({ code: 'request.too-large' });
+    await expect(store.create(LEASES, lease(namespace, 'big', 'x'.repeat(2 * 1024 * 1024)))).rejects.toMatchObject({ code: 'request.too-large' });
+    const fitting = await store.update(LEASES, small, large(1024 * 1024));
+    await store.remove(LEASES, fitting, fitting);
+  });
+
   it('have the outcomes they would have one after the other', async () => {
     const { store } = processes[0] as Process;
     await fc.assert(

@@ -9,6 +9,8 @@ import { z } from 'zod';
 import type { Sql } from './sql.ts';
 import { storedText, withVersion } from './stored-object.ts';
 
+/** Of an object as it is stored: many patches could make one as large as memory. Source: etcd, --max-request-bytes. */
+const MAX_OBJECT_BYTES = 1.5 * 1024 * 1024;
 /** A batch holds the lock of all writes, so it stays small: a few milliseconds. */
 const MAX_WRITES = 200;
 const MAX_TEXT_LENGTH = 4 * 1024 * 1024;
@@ -81,8 +83,10 @@ export class WriteBatches {
     const keys = writes.map(keyOf);
     const repeated = writes.find((_, index) => keys.indexOf(keys[index] ?? '') < index);
     if (repeated) return Promise.reject(refusalOf(repeated, repeated.type === 'Create' ? 'Exists' : 'Stale'));
+    const documents = writes.map((write) => storedText(resultOf(write)));
+    const tooLarge = writes.find((write, index) => isTooLarge(write, documents[index] ?? ''));
+    if (tooLarge) return Promise.reject(objectTooLarge(tooLarge));
     return new Promise((resolve, reject) => {
-      const documents = writes.map((write) => storedText(resultOf(write)));
       const texts = writes.map((write, index) => textOf(write, documents[index] ?? ''));
       const mayWait = writes.every(isRenewal);
       if (mayWait) this.#gathered += 1;
@@ -289,6 +293,18 @@ function outcomeAfter(change: Change, write: Write): Outcome | undefined {
   if (write.type === 'Create') return change.type === 'DELETED' ? undefined : 'Exists';
   if (change.type === 'DELETED' || change.object.metadata.uid !== write.current.metadata.uid) return 'Missing';
   return change.object.metadata.resourceVersion === write.current.metadata.resourceVersion ? undefined : 'Stale';
+}
+
+/** What is too large already, from before there was a limit, may still become smaller, and go. */
+function isTooLarge(write: Write, document: string): boolean {
+  if (write.type === 'Remove' || Buffer.byteLength(document) <= MAX_OBJECT_BYTES) return false;
+  return write.type === 'Create' || document.length >= storedText(write.current).length;
+}
+
+function objectTooLarge(write: Write): Problem {
+  const { kind } = write;
+  const { name } = resultOf(write).metadata;
+  return new Problem('request.too-large', `${qualifiedResource(kind)} "${name}" would be too large: an object may have at most ${MAX_OBJECT_BYTES} bytes`, { details: { name, group: kind.group, kind: kind.plural } });
 }
 
 /** What a trigger of the migrations refuses, by the code it is raised with. */
