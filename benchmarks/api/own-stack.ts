@@ -45,7 +45,6 @@ export async function startOwnStack(options: { readonly profile: boolean; readon
     CORRAL_PORT: String(port),
     CORRAL_ADMIN_TOKEN: token,
     CORRAL_NODE_TOKEN: randomBytes(16).toString('hex'),
-    CORRAL_DATA_PLANE_SECRET: randomBytes(16).toString('hex'),
     CORRAL_EXIT_ON_STDIN_EOF: '1',
     CORRAL_LOG_LEVEL: 'warn',
     ...(options.tls ? { CORRAL_TLS_DIR: path.join(home, 'tls') } : {}),

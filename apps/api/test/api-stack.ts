@@ -17,7 +17,6 @@ import { createApplication, startApplication } from '../src/roles/application.ts
 jest.setTimeout(60_000);
 
 const ROOT = join(import.meta.dirname, '../../..');
-export const DATA_PLANE_SECRET = 'data-plane-secret-of-tests';
 const ADMIN_TOKEN = 'admin-token-of-tests';
 export const NODE_TOKEN = 'node-token-of-tests';
 
@@ -79,7 +78,6 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
     CORRAL_PORT: '0',
     CORRAL_ADMIN_TOKEN: ADMIN_TOKEN,
     CORRAL_NODE_TOKEN: NODE_TOKEN,
-    CORRAL_DATA_PLANE_SECRET: DATA_PLANE_SECRET,
     CORRAL_BAKE_SETTLE_SECONDS: '0',
     ...env,
   };

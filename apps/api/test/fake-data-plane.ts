@@ -1,9 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo } from 'node:net';
-import { DATA_PLANE_AUDIENCE, DataPlaneClaims, dataPlanePath, Problem, toStatus, type DataPlaneOperation } from '@corral/contracts';
-import { jwtVerify } from 'jose';
+import { DATA_PLANE_TOKEN_TYPE, dataPlaneAudience, DataPlaneClaims, dataPlanePath, Problem, SIGNING_KEYS_PATH, toStatus, type DataPlaneOperation } from '@corral/contracts';
+import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { WebSocketServer, type WebSocket } from 'ws';
-import { DATA_PLANE_SECRET } from './api-stack.ts';
 
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse, url: URL) => unknown;
 export type SocketHandler = (socket: WebSocket, request: IncomingMessage, url: URL) => void;
@@ -15,14 +14,18 @@ export type SocketHandler = (socket: WebSocket, request: IncomingMessage, url: U
 export class FakeDataPlane {
   readonly http = new Map<string, HttpHandler>();
   readonly sockets = new Map<DataPlaneOperation, SocketHandler>();
+  readonly nodeName = 'worker-1';
   uid = '';
   incarnation = 1;
+  #keys: ReturnType<typeof createRemoteJWKSet> = () => Promise.reject(new Error('not started'));
   readonly #wss = new WebSocketServer({ noServer: true, handleProtocols: (offered) => [...offered][0] ?? false });
   readonly #server = createServer((request, response) => {
     this.#serve(request, response).catch((error: unknown) => refuse(response, error));
   });
 
-  async start(): Promise<string> {
+  /** Of the API at this URL. */
+  async start(apiUrl: string): Promise<string> {
+    this.#keys = createRemoteJWKSet(new URL(SIGNING_KEYS_PATH, apiUrl));
     this.#server.on('upgrade', (request, socket, head) => {
       this.#admit(request).then(
         ({ operation, url }) => {
@@ -56,7 +59,7 @@ export class FakeDataPlane {
   async #admit(request: IncomingMessage): Promise<{ operation: DataPlaneOperation; url: URL }> {
     const url = new URL(request.url ?? '/', 'http://node');
     const token = request.headers.authorization?.replace('Bearer ', '') ?? '';
-    const { payload } = await jwtVerify(token, new TextEncoder().encode(DATA_PLANE_SECRET), { audience: DATA_PLANE_AUDIENCE, maxTokenAge: 60 }).catch(() => {
+    const { payload } = await jwtVerify(token, this.#keys, { audience: dataPlaneAudience(this.nodeName), typ: DATA_PLANE_TOKEN_TYPE, algorithms: ['ES256'], maxTokenAge: 60 }).catch(() => {
       throw new Problem('request.unauthenticated', 'bad token');
     });
     const claims = DataPlaneClaims.parse(payload);

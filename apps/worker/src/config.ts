@@ -19,7 +19,6 @@ const Environment = z.object({
     .max(63)
     .default('worker-1'),
   CORRAL_WORKER_HOME: z.string().min(1),
-  CORRAL_DATA_PLANE_SECRET: z.string().min(16, 'must be at least 16 characters'),
   CORRAL_DATA_PLANE_HOST: z.string().min(1).default('127.0.0.1'),
   CORRAL_DATA_PLANE_PORT: Port.default(0),
   /** Where gateways reach this node, when it is not simply host and port. */
@@ -68,7 +67,6 @@ const AgentConfig = Environment.transform((env) => ({
     host: env.CORRAL_DATA_PLANE_HOST,
     port: env.CORRAL_DATA_PLANE_PORT,
     url: env.CORRAL_DATA_PLANE_URL,
-    secret: env.CORRAL_DATA_PLANE_SECRET,
   },
 }));
 /** Everything main.ts takes from the environment. */

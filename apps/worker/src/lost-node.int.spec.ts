@@ -6,7 +6,7 @@ import { ObjectStore } from '@corral/object-store';
 import { until } from '@corral/testing';
 import { jest } from '@jest/globals';
 import { WebSocket } from 'ws';
-import { ADMIN, type Corral, IMAGE, signToken } from '../test/corral.ts';
+import { ADMIN, type Corral, IMAGE } from '../test/corral.ts';
 import { type HerdWorker, startHerd } from '../test/herd.ts';
 import { livingProcesses, Witness } from '../test/witness.ts';
 
@@ -76,11 +76,11 @@ async function goesOnFromItsSnapshot(before: VirtualMachine, lost: HerdWorker): 
 }
 
 /** Asks a worker itself, as a gateway would that has not heard of anything. */
-async function execDirectly(url: string, vm: VirtualMachine): Promise<number> {
+async function execDirectly({ name, dataPlaneUrl }: HerdWorker, vm: VirtualMachine): Promise<number> {
   const { uid } = vm.metadata;
   const incarnation = vm.status?.incarnation ?? 0;
-  const token = await signToken({ uid, incarnation, operation: 'exec' });
-  const answer = await fetch(`${url}${dataPlanePath(uid, incarnation, 'exec')}`, {
+  const token = await corral.signToken(name, { uid, incarnation, operation: 'exec' });
+  const answer = await fetch(`${dataPlaneUrl}${dataPlanePath(uid, incarnation, 'exec')}`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     body: JSON.stringify({ command: ['true'] }),
@@ -131,7 +131,7 @@ describe('When a worker stands still for longer than its Lease, and then goes on
     lost.pause();
     corral.s3.heal();
     // And a command, which it will find first thing when it goes on.
-    const command = execDirectly(lost.dataPlaneUrl, vm);
+    const command = execDirectly(lost, vm);
 
     const again = await goesOnFromItsSnapshot(vm, lost);
     expect(await closed).toBe(1012);
@@ -156,7 +156,7 @@ describe('When a worker is cut off', () => {
   it('it serves nothing after its Lease, though its machine lives, and ends what others have by the time it is back', async () => {
     const { vm, worker: lost } = await withSnapshot('cut');
     const { incarnation = 0 } = vm.status ?? {};
-    expect(await execDirectly(lost.dataPlaneUrl, vm)).toBe(200);
+    expect(await execDirectly(lost, vm)).toBe(200);
     lost.cutOff();
     await goesOnFromItsSnapshot(vm, lost);
     expect(lost.vmProcesses()).toContain(lost.processOf(vm.metadata.uid, incarnation));

@@ -13,7 +13,8 @@ import {
   type VirtualMachine,
 } from '@corral/contracts';
 import { until } from '@corral/testing';
-import { Corral, IMAGE, NODE_NAME, readyOf, signToken } from '../test/corral.ts';
+import { generateKeyPair } from 'jose';
+import { Corral, IMAGE, NODE_NAME, readyOf } from '../test/corral.ts';
 
 jest.setTimeout(240_000);
 
@@ -72,12 +73,13 @@ describe('A machine', () => {
     const incarnation = vm.status?.incarnation ?? 0;
     const claims = { uid, incarnation, operation: 'exec' };
     expect(await refused('nonsense')).toEqual([401, 'Unauthorized']);
-    expect(await refused(await signToken(claims, 'another secret altogether'))).toEqual([401, 'Unauthorized']);
-    expect(await refused(await signToken(claims, undefined, '-30s'))).toEqual([401, 'Unauthorized']);
-    expect(await refused(await signToken({ ...claims, operation: 'files' }))).toEqual([403, 'Forbidden']);
-    expect(await refused(await signToken({ ...claims, uid: 'another' }))).toEqual([403, 'Forbidden']);
+    expect(await refused(await corral.signToken(NODE_NAME, claims, { key: (await generateKeyPair('ES256')).privateKey }))).toEqual([401, 'Unauthorized']);
+    expect(await refused(await corral.signToken(NODE_NAME, claims, { lifetime: '-30s' }))).toEqual([401, 'Unauthorized']);
+    expect(await refused(await corral.signToken('worker-2', claims))).toEqual([401, 'Unauthorized']);
+    expect(await refused(await corral.signToken(NODE_NAME, { ...claims, operation: 'files' }))).toEqual([403, 'Forbidden']);
+    expect(await refused(await corral.signToken(NODE_NAME, { ...claims, uid: 'another' }))).toEqual([403, 'Forbidden']);
     const past = { ...vm, status: { ...vm.status, incarnation: incarnation + 1 } };
-    expect(await refused(await signToken({ ...claims, incarnation: incarnation + 1 }), past)).toEqual([
+    expect(await refused(await corral.signToken(NODE_NAME, { ...claims, incarnation: incarnation + 1 }), past)).toEqual([
       409,
       'VirtualMachineNotRunning',
     ]);

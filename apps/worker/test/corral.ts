@@ -6,13 +6,15 @@ import { promisify } from 'node:util';
 import { HttpObjectClient } from '@corral/client';
 import {
   type Condition,
-  DATA_PLANE_AUDIENCE,
+  DATA_PLANE_TOKEN_TYPE,
+  dataPlaneAudience,
   type DataPlaneOperation,
   dataPlanePath,
   type ExecResult,
   findCondition,
   nodes,
   Problem,
+  SIGNING_KEYS_PATH,
   type VirtualMachine,
   virtualMachineImages,
   virtualMachines,
@@ -23,13 +25,13 @@ import {
 import { type EmbeddedRedis, startObjectStore, startPostgres, startRedis } from '@corral/embedded';
 import { guestImages, S3FaultProxy, until } from '@corral/testing';
 import getPort from 'get-port';
-import { SignJWT } from 'jose';
+import { importJWK, SignJWT, type CryptoKey, type JWK } from 'jose';
+import pg from 'pg';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 export const NODE_NAME = 'worker-1';
 export const IMAGE = 'linux-minimal';
 const ADMIN_TOKEN = 'admin-token-of-the-tests';
-const DATA_PLANE_SECRET = 'data-plane-secret-of-the-tests';
 
 export type Wish = Pick<VirtualMachineSpec, 'source'> & Partial<VirtualMachineSpec>;
 
@@ -98,7 +100,6 @@ export class Corral {
       S3_SECRET_ACCESS_KEY: store.secretAccessKey,
       CORRAL_ADMIN_TOKEN: ADMIN_TOKEN,
       CORRAL_NODE_TOKEN: 'node-token-of-the-tests',
-      CORRAL_DATA_PLANE_SECRET: DATA_PLANE_SECRET,
       CORRAL_BAKE_SETTLE_SECONDS: '0',
       CORRAL_PORT: String(port),
       CORRAL_API_URL: url,
@@ -264,7 +265,7 @@ export class Corral {
   ): Promise<Response> {
     const incarnation = vm.status?.incarnation ?? 0;
     const node = await this.client.get(nodes, undefined, NODE_NAME);
-    const bearer = token ?? (await signToken({ uid: vm.metadata.uid, incarnation, operation }));
+    const bearer = token ?? (await this.signToken(vm.status?.nodeName ?? '', { uid: vm.metadata.uid, incarnation, operation }));
     return fetch(
       `${node?.status?.corral?.dataPlaneUrl ?? ''}${dataPlanePath(vm.metadata.uid, incarnation, operation)}`,
       {
@@ -293,6 +294,32 @@ export class Corral {
     });
     if (!answer.ok) throw new Error(`exec: ${answer.status} ${await answer.text()}`);
     return (await answer.json()) as ExecResult;
+  }
+
+  /** As the API signs, with the newest key of its database unless another is given. */
+  async signToken(nodeName: string, claims: object, { key, lifetime = '60s' }: { readonly key?: CryptoKey; readonly lifetime?: string } = {}): Promise<string> {
+    const { kid, privateKey } = await this.#signingKey();
+    return new SignJWT({ ...claims })
+      .setProtectedHeader({ alg: 'ES256', kid, typ: DATA_PLANE_TOKEN_TYPE })
+      .setAudience(dataPlaneAudience(nodeName))
+      .setIssuedAt()
+      .setExpirationTime(lifetime)
+      .sign(key ?? privateKey);
+  }
+
+  async #signingKey(): Promise<{ readonly kid: string; readonly privateKey: Awaited<ReturnType<typeof importJWK>> }> {
+    // There is one once somebody asked.
+    await (await fetch(`${this.url}${SIGNING_KEYS_PATH}`)).arrayBuffer();
+    const database = new pg.Client({ connectionString: this.env['DATABASE_URL'] });
+    await database.connect();
+    try {
+      const { rows } = await database.query<{ id: string; private_key: JWK }>('SELECT id, private_key FROM signing_keys ORDER BY created_at DESC LIMIT 1');
+      const [row] = rows;
+      if (!row) throw new Error('The API has no signing key');
+      return { kid: row.id, privateKey: await importJWK(row.private_key, 'ES256') };
+    } finally {
+      await database.end();
+    }
   }
 
   #spawnWorker(): ChildProcess {
@@ -330,19 +357,6 @@ export const ADMIN = { authorization: `Bearer ${ADMIN_TOKEN}` };
 export const readyOf = (object: {
   readonly status?: { readonly conditions?: readonly Condition[] | undefined };
 }): Condition | undefined => findCondition(object.status?.conditions, 'Ready');
-
-export function signToken(
-  claims: { readonly uid: string; readonly incarnation: number; readonly operation: string },
-  secret = DATA_PLANE_SECRET,
-  lifetime = '60s',
-): Promise<string> {
-  return new SignJWT(claims)
-    .setProtectedHeader({ alg: 'HS256' })
-    .setAudience(DATA_PLANE_AUDIENCE)
-    .setIssuedAt()
-    .setExpirationTime(lifetime)
-    .sign(new TextEncoder().encode(secret));
-}
 
 /** Logs to `<name>.log` in the home. */
 export function launch(app: 'api' | 'worker', home: string, env: NodeJS.ProcessEnv, name: string = app): ChildProcess {

@@ -21,10 +21,18 @@ export type DataPlaneOperation = (typeof DATA_PLANE_OPERATIONS)[number];
 export const dataPlanePath = (uid: string, incarnation: number, operation: DataPlaneOperation): string =>
   `/v1/machines/${uid}/${incarnation}/${operation}`;
 
-/** Claims of the short-lived token a gateway shows to a node (JWT, HS256, audience `corral-data-plane`). */
+/**
+ * Claims of the short-lived token a gateway shows to a node: a JWT that the API signs with one of the keys it publishes
+ * at SIGNING_KEYS_PATH, of this type and for the audience of that one node. Nodes verify and cannot sign.
+ */
 export const DataPlaneClaims = z.object({ uid: z.string(), incarnation: z.number().int(), operation: z.enum(DATA_PLANE_OPERATIONS) });
 export type DataPlaneClaims = z.output<typeof DataPlaneClaims>;
-export const DATA_PLANE_AUDIENCE = 'corral-data-plane';
+/** The `typ` of its header: no other token signed with the same keys passes for one. Source: RFC 8725, 3.11. */
+export const DATA_PLANE_TOKEN_TYPE = 'corral-data-plane+jwt';
+export const DATA_PLANE_TOKEN_ALGORITHM = 'ES256';
+export const dataPlaneAudience = (nodeName: string): string => `corral-data-plane:${nodeName}`;
+/** The API's public keys as a JWK Set. Source: RFC 7517. */
+export const SIGNING_KEYS_PATH = '/openid/v1/jwks';
 
 /** What the node's own machines use now: `GET` with a token whose claims are NodeUsageClaims. */
 export const NODE_USAGE_PATH = '/v1/usage';

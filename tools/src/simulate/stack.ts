@@ -39,7 +39,7 @@ export async function startStack(root: string, { PATH }: NodeJS.ProcessEnv): Pro
   const [postgres, redis, objectStore] = await Promise.all([startPostgres({ home, durability: 'Full' }), startRedis({ home }), startObjectStore({ home })]);
   const environment = { PATH, DATABASE_URL: postgres.url };
   await promisify(execFile)(process.execPath, ['--conditions=@corral/source', '--disable-warning=ExperimentalWarning', 'prisma/migrate.ts'], { cwd: root, env: environment });
-  const [adminToken, nodeToken, secret] = [randomBytes(16), randomBytes(16), randomBytes(16)].map((bytes) => bytes.toString('hex')) as [string, string, string];
+  const [adminToken, nodeToken] = [randomBytes(16), randomBytes(16)].map((bytes) => bytes.toString('hex')) as [string, string];
   const processes: StackProcess[] = [];
 
   return {
@@ -79,7 +79,6 @@ export async function startStack(root: string, { PATH }: NodeJS.ProcessEnv): Pro
           CORRAL_ROLES: roles,
           CORRAL_ADMIN_TOKEN: adminToken,
           CORRAL_NODE_TOKEN: nodeToken,
-          CORRAL_DATA_PLANE_SECRET: secret,
           CORRAL_EXIT_ON_STDIN_EOF: '1',
           CORRAL_LOG_LEVEL: 'warn',
         },

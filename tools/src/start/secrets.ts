@@ -7,7 +7,6 @@ import { LaunchFailure } from './launch-failure.ts';
 const Secrets = z.object({
   adminToken: z.string().min(16),
   nodeToken: z.string().min(16),
-  dataPlaneSecret: z.string().min(16),
 });
 export type Secrets = Readonly<z.output<typeof Secrets>>;
 
@@ -23,7 +22,7 @@ export function loadSecrets(home: string): Secrets {
     return parsed.data;
   }
   const secret = (): string => randomBytes(24).toString('base64url');
-  const secrets = { adminToken: secret(), nodeToken: secret(), dataPlaneSecret: secret() };
+  const secrets = { adminToken: secret(), nodeToken: secret() };
   writePrivately(file, `${JSON.stringify(secrets, null, 2)}\n`);
   return secrets;
 }

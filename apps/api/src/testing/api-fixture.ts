@@ -93,7 +93,6 @@ export async function startApi(options: { consoleDir?: string; env?: Readonly<Re
     roles: ['api'],
     adminToken: ADMIN_TOKEN,
     nodeToken: NODE_TOKEN,
-    dataPlaneSecret: 'data-plane-secret-of-the-tests',
     consoleDir: options.consoleDir,
     tlsDir: join(home, 'tls'),
     imageFetch: { allowPrivate: true, allowed: [] },

@@ -1,14 +1,15 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Clock, Disposer, systemClock } from '@corral/base';
-import { HttpObjectClient } from '@corral/client';
-import { type MachineConfig, MIB, virtualMachines, virtualMachineSnapshots } from '@corral/contracts';
+import { Connection, HttpObjectClient } from '@corral/client';
+import { type MachineConfig, MIB, SIGNING_KEYS_PATH, virtualMachines, virtualMachineSnapshots } from '@corral/contracts';
 import { type ObjectStore } from '@corral/object-store';
 import { Controller, EventRecorder, LocalQueue } from '@corral/reconcile';
 import { v86Build } from '@corral/v86-host';
 import { type Logger } from 'pino';
 import { type WorkerConfig } from '../config.ts';
 import { AccessTokens } from '../data-plane/access-token.ts';
+import { PublicKeys } from '../data-plane/public-keys.ts';
 import { DataPlaneServer } from '../data-plane/server.ts';
 import { ArtifactCache } from '../machine/artifact-cache.ts';
 import { Preparer } from '../machine/preparation.ts';
@@ -37,6 +38,8 @@ const CONVERGENCE_CONCURRENCY = 16;
 const SNAPSHOT_CONCURRENCY = 2;
 /** Whose the fields are that it writes, in managedFields. */
 const USER_AGENT = 'corral-worker/1';
+/** Somebody waits for the answer to a request that needs a key. */
+const KEYS_DEADLINE_MS = 3_000;
 /** How long closing may take once every machine is suspended. */
 const CLOSE_MS = 2_000;
 const VM_PROCESS_ENTRY = fileURLToPath(new URL('../vm-process/main.js', import.meta.url));
@@ -285,7 +288,13 @@ export class NodeAgent {
     supervisor: Supervisor,
     lease: Pick<NodeLease, 'isHeld'>,
   ): Promise<{ readonly server: DataPlaneServer; readonly url: string }> {
-    const { host, port, url, secret } = this.#config.dataPlane;
+    const { dataPlane: { host, port, url }, apiUrl, nodeName } = this.#config;
+    const api = new Connection({ baseUrl: apiUrl, token: () => this.#credential.token(), userAgent: USER_AGENT, deadlineMs: KEYS_DEADLINE_MS });
+    const keys = new PublicKeys({
+      fetch: () => api.json({ method: 'GET', path: SIGNING_KEYS_PATH }),
+      now: () => performance.now(),
+      onFailure: (error) => this.#log.debug({ err: error }, 'The keys of the API could not be read again; those known go on'),
+    });
     const usage = new UsageReader(supervisor, systemClock);
     this.#disposer.add(() => usage.close());
     const server = new DataPlaneServer({
@@ -293,7 +302,7 @@ export class NodeAgent {
       port,
       log: this.#log,
       metrics: this.#metrics,
-      tokens: new AccessTokens(secret),
+      tokens: new AccessTokens(keys, nodeName),
       usage: () => usage.read(),
       // Asked for every request: a process that was stopped may hear of requests before it hears of its timers.
       endpoint: (uid) => (lease.isHeld ? supervisor.endpoint(uid) : undefined),

@@ -11,18 +11,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { DATA_PLANE_AUDIENCE, type NodeUsage, type DataPlaneOperation, dataPlanePath } from '@corral/contracts';
+import { DATA_PLANE_TOKEN_TYPE, dataPlaneAudience, type NodeUsage, type DataPlaneOperation, dataPlanePath } from '@corral/contracts';
 import { until } from '@corral/testing';
-import { SignJWT } from 'jose';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { pino } from 'pino';
 import { WebSocket, WebSocketServer } from 'ws';
 import { Metrics } from '../agent/metrics.ts';
 import { AccessTokens } from './access-token.ts';
+import { PublicKeys } from './public-keys.ts';
 import { DataPlaneServer } from './server.ts';
 
 jest.setTimeout(60_000);
 
-const SECRET = 'a secret of at least sixteen characters';
+const KEY = await generateKeyPair('ES256');
+const KEYS = new PublicKeys({ fetch: async () => ({ keys: [{ ...(await exportJWK(KEY.publicKey)), kid: 'one', alg: 'ES256' }] }), now: () => performance.now(), onFailure: () => undefined });
 const UID = 'd5a1bd84-4c63-4a6c-9a63-1f4a77a1a001';
 const MIB = 1024 * 1024;
 const USAGE: NodeUsage = { measuredAt: '2026-01-01T00:00:00.000Z', machines: [{ uid: UID, namespace: 'default', name: 'demo', usage: { cpuCores: 0.5, memoryBytes: 1, windowSeconds: 15 } }] };
@@ -46,7 +48,7 @@ beforeAll(async () => {
   dataPlane = new DataPlaneServer({
     host: '127.0.0.1',
     port: 0,
-    tokens: new AccessTokens(SECRET),
+    tokens: new AccessTokens(KEYS, 'worker-1'),
     metrics: new Metrics({
       phases: () => ['Running', 'Running', 'Paused'],
       corrections: () => ({ VirtualMachine: 2 }),
@@ -67,15 +69,14 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const token = (operation: DataPlaneOperation, incarnation = 3): Promise<string> =>
-  new SignJWT({ uid: UID, incarnation, operation })
-    .setProtectedHeader({ alg: 'HS256' })
-    .setAudience(DATA_PLANE_AUDIENCE)
+const sign = (claims: object, nodeName = 'worker-1'): Promise<string> =>
+  new SignJWT({ ...claims })
+    .setProtectedHeader({ alg: 'ES256', kid: 'one', typ: DATA_PLANE_TOKEN_TYPE })
+    .setAudience(dataPlaneAudience(nodeName))
     .setIssuedAt()
     .setExpirationTime('60s')
-    .sign(new TextEncoder().encode(SECRET));
-const usageToken = (claims: object): Promise<string> =>
-  new SignJWT({ ...claims }).setProtectedHeader({ alg: 'HS256' }).setAudience(DATA_PLANE_AUDIENCE).setIssuedAt().setExpirationTime('60s').sign(new TextEncoder().encode(SECRET));
+    .sign(KEY.privateKey);
+const token = (operation: DataPlaneOperation, incarnation = 3): Promise<string> => sign({ uid: UID, incarnation, operation });
 const urlOf = (operation: DataPlaneOperation, query = ''): string =>
   `http://127.0.0.1:${port}${dataPlanePath(UID, 3, operation)}${query}`;
 
@@ -90,12 +91,13 @@ describe('What the node uses', () => {
   const ask = (bearer?: string): Promise<Response> => fetch(`http://127.0.0.1:${port}/v1/usage`, bearer === undefined ? {} : { headers: { authorization: `Bearer ${bearer}` } });
 
   it('is told to whoever has a token for it', async () => {
-    expect(await (await ask(await usageToken({ operation: 'usage' }))).json()).toEqual(USAGE);
+    expect(await (await ask(await sign({ operation: 'usage' }))).json()).toEqual(USAGE);
   });
 
   it('is told to nobody else, not even with a token for a machine', async () => {
     expect((await ask()).status).toBe(401);
     expect((await ask(await token('exec'))).status).toBe(401);
+    expect((await ask(await sign({ operation: 'usage' }, 'worker-2'))).status).toBe(401);
   });
 });
 

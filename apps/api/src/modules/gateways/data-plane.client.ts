@@ -3,22 +3,19 @@ import { request as httpsRequest } from 'node:https';
 import { finished, type Readable } from 'node:stream';
 import { Inject, Injectable } from '@nestjs/common';
 import {
-  DATA_PLANE_AUDIENCE,
   dataPlanePath,
   findCondition,
   nodes,
   Problem,
   qualifiedResource,
   virtualMachines,
-  type DataPlaneClaims,
   type DataPlaneOperation,
   type ObjectClient,
   type VmPhase,
 } from '@corral/contracts';
-import { SignJWT } from 'jose';
 import { WebSocket } from 'ws';
 import { problemOf } from '@corral/client';
-import { API_CONFIG, type ApiConfig } from '../../platform/config/api-config.ts';
+import { DataPlaneTokens } from '../../platform/auth/data-plane-tokens.ts';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 
 /** While these last there is a screen and a serial line to look at: a panicked guest keeps both until it is started again. */
@@ -46,7 +43,6 @@ export interface DataPlaneRequest {
   readonly silenceMs?: number;
 }
 
-const TOKEN_LIFETIME_S = 60;
 const CONNECT_TIMEOUT_MS = 5_000;
 const SILENCE_MS = 60_000;
 /** Once it answers, a slow reader may make it wait. */
@@ -57,14 +53,10 @@ const RETRY_AFTER_S = 2;
 /** Finds machines and speaks to the data plane of their nodes. Carries bytes; decides nothing about them. */
 @Injectable()
 export class DataPlaneClient {
-  readonly #key: Uint8Array;
-
   constructor(
     @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
-    @Inject(API_CONFIG) config: ApiConfig,
-  ) {
-    this.#key = new TextEncoder().encode(config.dataPlaneSecret);
-  }
+    @Inject(DataPlaneTokens) private readonly tokens: DataPlaneTokens,
+  ) {}
 
   /** Refusals: `object.not-found`; `vm.not-running` unless the machine's phase is among `phases`; `node.unreachable`. */
   async find(namespace: string, name: string, phases: readonly VmPhase[]): Promise<DataPlaneTarget> {
@@ -133,9 +125,8 @@ export class DataPlaneClient {
     return url;
   }
 
-  #token({ uid, incarnation }: DataPlaneTarget, operation: DataPlaneOperation): Promise<string> {
-    const claims: DataPlaneClaims = { uid, incarnation, operation };
-    return new SignJWT({ ...claims }).setProtectedHeader({ alg: 'HS256' }).setAudience(DATA_PLANE_AUDIENCE).setIssuedAt().setExpirationTime(`${TOKEN_LIFETIME_S}s`).sign(this.#key);
+  #token({ nodeName, uid, incarnation }: DataPlaneTarget, operation: DataPlaneOperation): Promise<string> {
+    return this.tokens.issue(nodeName, { uid, incarnation, operation });
   }
 }
 

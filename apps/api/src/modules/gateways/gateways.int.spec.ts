@@ -20,7 +20,7 @@ describe('gateways', () => {
     stack = await startApi();
     const kernel = await upload(stack, bzImage());
     await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url } }));
-    await registerNode(stack.agent, 'worker-1', { dataPlaneUrl: await plane.start() });
+    await registerNode(stack.agent, plane.nodeName, { dataPlaneUrl: await plane.start(stack.url) });
     plane.uid = (await stack.admin.create(virtualMachines, aVm('demo'))).metadata.uid;
     await phase('Running');
   }, 60_000);

@@ -2,37 +2,35 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { malformed } from '@corral/api-machinery';
 import { z } from 'zod';
-import { API_CONFIG, type ApiConfig } from '../../platform/config/api-config.ts';
+import { SigningKeys } from '../../platform/auth/signing-keys.ts';
 
 const Position = z.object({ version: z.number().int().positive().optional(), after: z.object({ namespace: z.string(), name: z.string() }) });
 /** Where the next page of a list begins, and the version all its pages show; without one, the newest there is then. */
 export type ListPosition = z.output<typeof Position>;
 
-/** Continue tokens: opaque to the caller, signed, so that a changed one is refused and not obeyed. */
+const USE = 'continue-tokens';
+const SIGNATURE_BYTES = 16;
+
+/** Continue tokens: opaque to the caller, signed, so that a changed one is refused and not obeyed. Every process reads them. */
 @Injectable()
 export class ContinueTokens {
-  readonly #key: Buffer;
+  constructor(@Inject(SigningKeys) private readonly keys: SigningKeys) {}
 
-  constructor(@Inject(API_CONFIG) config: ApiConfig) {
-    this.#key = createHmac('sha256', config.dataPlaneSecret).update('continue-tokens').digest();
+  async write(position: ListPosition): Promise<string> {
+    const body = Buffer.from(JSON.stringify(position)).toString('base64url');
+    const key = await this.keys.current();
+    return `${body}.${key.id}.${sign(key.secretFor(USE), body).toString('base64url')}`;
   }
 
-  write(position: ListPosition): string {
-    const body = Buffer.from(JSON.stringify(position));
-    return `${body.toString('base64url')}.${this.#sign(body).toString('base64url')}`;
-  }
-
-  read(token: string): ListPosition {
-    const [body = '', signature = ''] = token.split('.').map((part) => Buffer.from(part, 'base64url'));
-    const expected = this.#sign(Buffer.from(body));
-    const given = Buffer.from(signature);
-    if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+  async read(token: string): Promise<ListPosition> {
+    const [body = '', keyId = '', signature = ''] = token.split('.');
+    const key = await this.keys.find(keyId);
+    const given = Buffer.from(signature, 'base64url');
+    if (!key || given.length !== SIGNATURE_BYTES || !timingSafeEqual(given, sign(key.secretFor(USE), body))) {
       throw malformed('continue key is not valid: it was not given by this server, or was changed');
     }
-    return Position.parse(JSON.parse(body.toString()));
-  }
-
-  #sign(body: Buffer): Buffer {
-    return createHmac('sha256', this.#key).update(body).digest().subarray(0, 16);
+    return Position.parse(JSON.parse(Buffer.from(body, 'base64url').toString()));
   }
 }
+
+const sign = (secret: Buffer, body: string): Buffer => createHmac('sha256', secret).update(body).digest().subarray(0, SIGNATURE_BYTES);

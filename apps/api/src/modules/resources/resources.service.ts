@@ -100,7 +100,7 @@ export class Resources {
   async list(kind: KindDefinition, namespace: string | undefined, request: ListRequest): Promise<ListPage> {
     const selection = new Selection(kind, { namespace, labelSelector: request.labelSelector, fieldSelector: request.fieldSelector });
     const { limit } = request;
-    const token = request.continueToken === undefined ? undefined : this.tokens.read(request.continueToken);
+    const token = request.continueToken === undefined ? undefined : await this.tokens.read(request.continueToken);
     let at = token?.version ?? (request.match === 'Exact' ? request.resourceVersion : undefined);
     let after = token?.after;
     if (request.resourceVersion !== undefined && at === undefined) await this.#requireReached(request.resourceVersion);
@@ -112,9 +112,9 @@ export class Resources {
       // Selectors are finished here, so a page may have to be filled from several of the store's.
       const size = limit === undefined || !selection.isWholeCollection ? undefined : limit - objects.length;
       const query = { namespace: selection.namespace, ...selection.index, after, at, limit: size, batch: PAGE, mayBeOld };
-      const page = await this.store.list(kind, query).catch((error: unknown) => {
+      const page = await this.store.list(kind, query).catch(async (error: unknown) => {
         if (!token || !isProblem(error, 'version.expired')) throw error;
-        throw new Problem('version.expired', CONTINUE_EXPIRED, { cause: error, continueToken: this.tokens.write({ after: token.after }) });
+        throw new Problem('version.expired', CONTINUE_EXPIRED, { cause: error, continueToken: await this.tokens.write({ after: token.after }) });
       });
       at ??= page.resourceVersion;
       for (const [index, object] of page.objects.entries()) {
@@ -122,7 +122,7 @@ export class Resources {
         if (selection.matches(object)) objects.push(object);
         if (limit === undefined || objects.length < limit) continue;
         const remaining = page.remaining + page.objects.length - index - 1;
-        const continueToken = remaining > 0 ? this.tokens.write({ version: at, after }) : undefined;
+        const continueToken = remaining > 0 ? await this.tokens.write({ version: at, after }) : undefined;
         return { objects, resourceVersion: at, continueToken, remaining: remaining > 0 && selection.isWholeCollection ? remaining : undefined };
       }
       if (page.remaining === 0) return { objects, resourceVersion: at, continueToken: undefined, remaining: undefined };

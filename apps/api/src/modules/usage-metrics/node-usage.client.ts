@@ -1,9 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { DATA_PLANE_AUDIENCE, findCondition, NODE_USAGE_PATH, NodeUsage, type Node, type NodeUsageClaims } from '@corral/contracts';
-import { SignJWT } from 'jose';
-import { API_CONFIG, type ApiConfig } from '../../platform/config/api-config.ts';
+import { findCondition, NODE_USAGE_PATH, NodeUsage, type Node } from '@corral/contracts';
+import { DataPlaneTokens } from '../../platform/auth/data-plane-tokens.ts';
 
-const TOKEN_LIFETIME_S = 60;
 const DEADLINE_MS = 3_000;
 /** Several people who look at once look at the same figures. */
 const FRESH_MS = 5_000;
@@ -18,12 +16,9 @@ interface Reading {
 @Injectable()
 export class NodeUsageClient {
   readonly #logger = new Logger(NodeUsageClient.name);
-  readonly #key: Uint8Array;
   readonly #readings = new Map<string, Reading>();
 
-  constructor(@Inject(API_CONFIG) config: ApiConfig) {
-    this.#key = new TextEncoder().encode(config.dataPlaneSecret);
-  }
+  constructor(@Inject(DataPlaneTokens) private readonly tokens: DataPlaneTokens) {}
 
   /** By name of the node. */
   async read(nodes: readonly Node[]): Promise<ReadonlyMap<string, NodeUsage>> {
@@ -47,7 +42,7 @@ export class NodeUsageClient {
     const known = this.#readings.get(name);
     if (known && known.until > now) return known.usage;
     for (const [other, { until }] of this.#readings) if (until <= now) this.#readings.delete(other);
-    const usage = this.#ask(url).catch((error: unknown) => {
+    const usage = this.#ask(name, url).catch((error: unknown) => {
       this.#logger.debug({ err: error }, `Node ${name} did not say what it uses`);
       return undefined;
     });
@@ -55,9 +50,8 @@ export class NodeUsageClient {
     return usage;
   }
 
-  async #ask(url: string): Promise<NodeUsage> {
-    const claims: NodeUsageClaims = { operation: 'usage' };
-    const token = await new SignJWT({ ...claims }).setProtectedHeader({ alg: 'HS256' }).setAudience(DATA_PLANE_AUDIENCE).setIssuedAt().setExpirationTime(`${TOKEN_LIFETIME_S}s`).sign(this.#key);
+  async #ask(nodeName: string, url: string): Promise<NodeUsage> {
+    const token = await this.tokens.issue(nodeName, { operation: 'usage' });
     const response = await fetch(new URL(NODE_USAGE_PATH, url), { headers: { authorization: `Bearer ${token}` }, redirect: 'error', signal: AbortSignal.timeout(DEADLINE_MS) });
     if (!response.ok) throw new Error(`the node answered ${response.status}`);
     return NodeUsage.parse(await response.json());

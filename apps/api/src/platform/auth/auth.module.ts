@@ -3,6 +3,7 @@ import { AccessTokens } from './access-tokens.ts';
 import { ApiKeys } from './api-keys.ts';
 import { Authorizer } from './authorization.ts';
 import { Credentials } from './credentials.ts';
+import { DataPlaneTokens } from './data-plane-tokens.ts';
 import { LiveObjects } from './live-objects.ts';
 import { NodeCredentialsController } from './node-credentials.controller.ts';
 import { OpenConnections } from './open-connections.ts';
@@ -22,9 +23,9 @@ import { UPGRADE_GATE } from './upgrade-gate.ts';
 @Module({
   controllers: [SessionsController, NodeCredentialsController, OpenIdController],
   providers: [
-    LiveObjects, AccessTokens, ApiKeys, SigningKeys, ServiceAccountTokens, OpenIdProvider, OpenIdTokens, Credentials,
+    LiveObjects, AccessTokens, ApiKeys, SigningKeys, DataPlaneTokens, ServiceAccountTokens, OpenIdProvider, OpenIdTokens, Credentials,
     PolicyCopy, Authorizer, Tickets, SessionCookies, OpenConnections, RequestGate, { provide: UPGRADE_GATE, useExisting: RequestGate },
   ],
-  exports: [PolicyCopy, Authorizer, Credentials, ServiceAccountTokens, SigningKeys, Tickets, OpenConnections, RequestGate, UPGRADE_GATE],
+  exports: [PolicyCopy, Authorizer, Credentials, ServiceAccountTokens, SigningKeys, DataPlaneTokens, Tickets, OpenConnections, RequestGate, UPGRADE_GATE],
 })
 export class AuthModule {}

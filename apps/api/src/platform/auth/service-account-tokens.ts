@@ -88,7 +88,7 @@ export class ServiceAccountTokens {
     const known = this.#verified.get(key);
     if (known) return known;
     try {
-      const { payload } = await jwtVerify(token, async ({ kid }) => (await this.keys.find(kid ?? '')) ?? Promise.reject(new errors.JWKSNoMatchingKey()), {
+      const { payload } = await jwtVerify(token, async ({ kid }) => (await this.keys.find(kid ?? ''))?.publicKey ?? Promise.reject(new errors.JWKSNoMatchingKey()), {
         issuer: this.issuer,
         audience: [...audiences],
         algorithms: [SIGNING_ALGORITHM],

@@ -1,9 +1,11 @@
+import { createHmac } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
+import { DATA_PLANE_TOKEN_ALGORITHM } from '@corral/contracts';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type CryptoKey, type JWK } from 'jose';
 import { z } from 'zod';
 import { Database } from '../database/database.ts';
 
-export const SIGNING_ALGORITHM = 'ES256';
+export const SIGNING_ALGORITHM = DATA_PLANE_TOKEN_ALGORITHM;
 /** A key signs this long; then another is made. */
 const SIGNS_MS = 90 * 86_400_000;
 /** The longest a token may live; its key is kept until no token can hang on it. */
@@ -12,6 +14,8 @@ const KEPT_MS = SIGNS_MS + MAX_TOKEN_SECONDS * 1000;
 const RELOAD_MS = 60_000;
 /** A key another process just made is looked for this soon. */
 const MISSED_RELOAD_MS = 2_000;
+/** Whoever asks for the public keys may have met one that another process just made. */
+const PUBLISHED_RELOAD_MS = 250;
 
 const PrivateJwk = z.object({ kty: z.literal('EC'), crv: z.string(), x: z.string(), y: z.string(), d: z.string() });
 
@@ -21,9 +25,11 @@ interface SigningKey {
   readonly privateKey: CryptoKey;
   readonly publicKey: CryptoKey;
   readonly publicJwk: JWK;
+  /** A secret for this use alone: whoever learns it learns neither the key nor another use's. */
+  secretFor(use: string): Buffer;
 }
 
-/** The keys tokens of service accounts are signed with: in the database, made when there is none, changed every 90 days. */
+/** The keys tokens of service accounts and of the data plane are signed with: in the database, made when there is none, changed every 90 days. */
 @Injectable()
 export class SigningKeys {
   #keys: readonly SigningKey[] = [];
@@ -45,14 +51,15 @@ export class SigningKeys {
   }
 
   /** The key of this id, for verifying; undefined when there is no such key, or no longer. */
-  async find(id: string): Promise<CryptoKey | undefined> {
+  async find(id: string): Promise<SigningKey | undefined> {
     await this.#load(RELOAD_MS);
     if (!this.#keys.some((key) => key.id === id)) await this.#load(MISSED_RELOAD_MS);
-    return this.#keys.find((key) => key.id === id)?.publicKey;
+    return this.#keys.find((key) => key.id === id);
   }
 
   /** For whoever verifies tokens elsewhere. Source: RFC 7517. */
   async publicKeys(): Promise<readonly JWK[]> {
+    await this.#load(PUBLISHED_RELOAD_MS);
     await this.current();
     return this.#keys.map(({ publicJwk }) => publicJwk);
   }
@@ -82,5 +89,5 @@ async function keyOf(id: string, jwk: z.output<typeof PrivateJwk>, createdAt: Da
   const publicJwk: JWK = { ...open, kid: id, alg: SIGNING_ALGORITHM, use: 'sig' };
   const [privateKey, publicKey] = await Promise.all([importJWK(jwk, SIGNING_ALGORITHM), importJWK(publicJwk, SIGNING_ALGORITHM)]);
   if (privateKey instanceof Uint8Array || publicKey instanceof Uint8Array) throw new TypeError('a signing key must be an elliptic curve key');
-  return { id, createdAt, privateKey, publicKey, publicJwk };
+  return { id, createdAt, privateKey, publicKey, publicJwk, secretFor: (use) => createHmac('sha256', jwk.d).update(use).digest() };
 }

@@ -8,7 +8,6 @@ const good = {
   S3_SECRET_ACCESS_KEY: 'secret',
   CORRAL_ADMIN_TOKEN: 'a'.repeat(16),
   CORRAL_NODE_TOKEN: 'n'.repeat(16),
-  CORRAL_DATA_PLANE_SECRET: 's'.repeat(16),
 };
 
 it('has defaults for what need not be said', () => {

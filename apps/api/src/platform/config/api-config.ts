@@ -41,7 +41,6 @@ export const ApiConfig = z
     ),
     CORRAL_ADMIN_TOKEN: secret,
     CORRAL_NODE_TOKEN: secret,
-    CORRAL_DATA_PLANE_SECRET: secret,
     CORRAL_CONSOLE_DIR: z.string().optional(),
     /** Holds tls.crt and tls.key; made when missing. Set: HTTPS too, on the same port. */
     CORRAL_TLS_DIR: z.string().optional(),
@@ -82,7 +81,6 @@ export const ApiConfig = z
     roles: env.CORRAL_ROLES,
     adminToken: env.CORRAL_ADMIN_TOKEN,
     nodeToken: env.CORRAL_NODE_TOKEN,
-    dataPlaneSecret: env.CORRAL_DATA_PLANE_SECRET,
     consoleDir: env.CORRAL_CONSOLE_DIR,
     tlsDir: env.CORRAL_TLS_DIR,
     imageFetch: { allowPrivate: env.CORRAL_IMAGE_FETCH_ALLOW_PRIVATE === '1', allowed: env.CORRAL_IMAGE_FETCH_NETWORKS },
