@@ -114,6 +114,23 @@ describe('EventRecorder', () => {
     ]);
   });
 
+  it('makes one event of what is said in ever other words, and tells them apart again after a while', async () => {
+    const rig = aRecorder();
+    for (let index = 1; index <= 30; index += 1) rig.recorder.record(aVm(), 'Warning', 'FailedScheduling', `0/${index} nodes`);
+    rig.recorder.record(aVm(), 'Warning', 'FailedScheduling', '0/1 nodes');
+    rig.recorder.record(aVm('other'), 'Warning', 'FailedScheduling', '0/30 nodes');
+    await rig.recorder.flushed();
+    const told = () => [...rig.api.events.values()].map(({ involvedObject, message, count }) => [involvedObject.name, message, count]);
+    expect(told()).toHaveLength(12);
+    expect(told()).toContainEqual(['demo', '0/1 nodes', 2]);
+    expect(told()).toContainEqual(['demo', '(combined from similar events): 0/30 nodes', 20]);
+    expect(told()).toContainEqual(['other', '0/30 nodes', 1]);
+    rig.at = '2026-01-01T00:10:00Z';
+    rig.recorder.record(aVm(), 'Warning', 'FailedScheduling', '0/31 nodes');
+    await rig.recorder.flushed();
+    expect(told()).toContainEqual(['demo', '0/31 nodes', 1]);
+  });
+
   it('puts events of objects without a namespace into default', async () => {
     const { api, recorder } = aRecorder();
     const { namespace: _, ...metadata } = aVm().metadata;

@@ -9,6 +9,7 @@ import {
   Problem,
   toKubeTime,
 } from '@corral/contracts';
+import { SimilarEvents } from './similar-events.ts';
 
 export interface EventRecorderOptions {
   readonly client: ObjectClient;
@@ -34,12 +35,14 @@ const MAX_WAITING = 1000;
 const MAX_MESSAGE_LENGTH = 1024;
 
 /**
- * Writes Kubernetes Events. The same thing said again about the same object raises `count` instead of adding an event.
+ * Writes Kubernetes Events. The same thing said again about the same object raises `count` instead of adding an event; so does
+ * what is said in ever other words, once there were ten.
  * Never throws and never makes its caller wait. Source: k8s.io/client-go/tools/record, EventCorrelator.
  */
 export class EventRecorder {
   readonly #options: EventRecorderOptions;
   readonly #waiting: Occurrence[] = [];
+  readonly #similar = new SimilarEvents();
   #writing: Promise<void> | undefined;
 
   constructor(options: EventRecorderOptions) {
@@ -84,6 +87,7 @@ export class EventRecorder {
       else
         await client.replace(events, {
           ...earlier,
+          message: event.message,
           count: (earlier.count ?? 1) + 1,
           lastTimestamp: toKubeTime(occurrence.at),
         } as Event);
@@ -100,12 +104,14 @@ export class EventRecorder {
     reason,
     message,
     at,
-  }: Occurrence): NewObject & Pick<Event, 'involvedObject'> & { metadata: { namespace: string } } {
+  }: Occurrence): NewObject & Pick<Event, 'involvedObject' | 'message'> & { metadata: { namespace: string } } {
     const { apiVersion, kind, metadata } = object;
     const namespace = metadata.namespace ?? 'default';
     const { component, host } = this.#options;
+    const group = JSON.stringify([metadata.uid, type, reason, component, host]);
+    const isOneOfMany = this.#similar.isOneOfMany(group, message, at.getTime());
     const identity = createHash('sha256')
-      .update(JSON.stringify([metadata.uid, type, reason, message, component, host]))
+      .update(isOneOfMany ? group : JSON.stringify([metadata.uid, type, reason, message, component, host]))
       .digest('hex');
     const time = toKubeTime(at);
     const event = {
@@ -120,7 +126,7 @@ export class EventRecorder {
       },
       type,
       reason,
-      message,
+      message: isOneOfMany ? `(combined from similar events): ${message}`.slice(0, MAX_MESSAGE_LENGTH) : message,
       source: { component, ...(host === undefined ? {} : { host }) },
       reportingComponent: component,
       reportingInstance: host ?? '',
