@@ -1,5 +1,6 @@
 import { jest } from '@jest/globals';
 import { leases, nodes, type KindDefinition, type KubeObject } from '@corral/contracts';
+import pg from 'pg';
 import type { Sql } from './sql.ts';
 import { GATHER_MS, WriteBatches } from './write-batches.ts';
 
@@ -83,5 +84,24 @@ describe('Renewals', () => {
     submit(NODES, node('two', 'then'), node('two', 'now', 'False'));
     await jest.advanceTimersByTimeAsync(2);
     expect([sizes, batches.gathered]).toEqual([[2], 1]);
+  });
+});
+
+describe('A batch with a write that the server refuses', () => {
+  it('is written but for that one, in few round trips', async () => {
+    let statements = 0;
+    const query = async ({ values }: { values: readonly unknown[] }) => {
+      statements += 1;
+      const writes = JSON.parse(String(values[0])) as { name: string }[];
+      if (writes.some(({ name }) => name === 'lease-77')) throw new pg.DatabaseError('no room', 0, 'error');
+      return writes.map((_, index) => ({ outcome: 'Written', version: String(index + 1), base: 0 }));
+    };
+    const batches = new WriteBatches({ query } as unknown as Sql, () => undefined);
+    const outcomes = Promise.allSettled(
+      Array.from({ length: 128 }, (_, index) => batches.submit([{ type: 'Update', kind: LEASES, current: lease(`lease-${index}`, 'me'), next: lease(`lease-${index}`, 'you') }])),
+    );
+    await jest.advanceTimersByTimeAsync(GATHER_MS);
+    expect((await outcomes).flatMap(({ status }, index) => (status === 'rejected' ? [index] : []))).toEqual([77]);
+    expect(statements).toBeLessThan(20);
   });
 });

@@ -122,20 +122,28 @@ export class WriteBatches {
     // What comes in the same turn of the event loop goes along.
     await new Promise<void>((resolve) => setImmediate(resolve));
     while (this.#isDue()) {
-      const batch = this.#take();
-      const failure = await this.#carryOut(batch);
-      if (failure === undefined) continue;
-      // What the server said of the statement may be about one transaction; the others must not fail with it.
-      if (batch.length > 1 && !(failure instanceof Problem)) {
-        this.#logger.debug(`A batch of writes was refused as a whole, and is sent one by one: ${failure instanceof Error ? failure.message : ''}`);
-        for (const transaction of batch) refuse([transaction], await this.#carryOut([transaction]));
-      } else {
-        refuse(batch, failure);
-      }
-      this.#onSettled(undefined);
+      await this.#settle(this.#take());
     }
     this.#isSending = false;
     this.#schedule();
+  }
+
+  /**
+   * What the server said of a statement may be about one transaction, and the others must not fail with it: they are sent
+   * again in halves, so that one that is refused costs all others no more than a few round trips.
+   */
+  async #settle(batch: readonly Transaction[]): Promise<void> {
+    const failure = await this.#carryOut(batch);
+    if (failure === undefined) return;
+    if (batch.length > 1 && !(failure instanceof Problem)) {
+      this.#logger.debug(`A batch of writes was refused as a whole, and is sent in halves: ${failure instanceof Error ? failure.message : ''}`);
+      const middle = batch.length >>> 1;
+      await this.#settle(batch.slice(0, middle));
+      await this.#settle(batch.slice(middle));
+      return;
+    }
+    refuse(batch, failure);
+    this.#onSettled(undefined);
   }
 
   /** The longest waiting, except those that touch what one before them touches. */
@@ -217,7 +225,7 @@ export class WriteBatches {
 }
 
 function refuse(batch: readonly Transaction[], failure: unknown): void {
-  for (const { reject } of failure === undefined ? [] : batch) reject(refusalByServer(failure));
+  for (const { reject } of batch) reject(refusalByServer(failure));
 }
 
 const STATEMENT = 'SELECT outcome, version::text, base::text FROM corral_write($1::json)';
