@@ -6,12 +6,11 @@ import {
 } from '@corral/contracts';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { stringify } from 'yaml';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Authorizer } from '../../platform/auth/authorization.ts';
 import { ADMIN_GROUP, NODES_GROUP, type Actor, type User } from '../../platform/auth/user.ts';
 import { readObjectBody } from '../../platform/http/object-body.ts';
-import { sendStatus } from '../../platform/http/status-reply.ts';
+import { registerObjectRoutes, sendContent } from '../../platform/http/object-routes.ts';
 
 type Request = FastifyRequest<{ Params: { namespace?: string }; Body: Buffer | undefined }>;
 
@@ -24,16 +23,11 @@ export class ReviewRoutes implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    const fastify = this.host.httpAdapter.getInstance<FastifyInstance>();
-    void fastify.register((scope, _options, done) => {
-      scope.setErrorHandler(sendStatus);
-      scope.removeAllContentTypeParsers();
-      scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, parsed) => parsed(null, body));
+    registerObjectRoutes(this.host, (scope) => {
       for (const kind of REVIEWS) {
         const path = kind.scope === 'Namespaced' ? apiPath(kind).replace(kind.plural, `namespaces/:namespace/${kind.plural}`) : apiPath(kind);
         scope.post<{ Params: { namespace?: string }; Body: Buffer | undefined }>(path, (request, reply) => this.#answer(kind, request, reply));
       }
-      done();
     });
   }
 
@@ -41,7 +35,7 @@ export class ReviewRoutes implements OnModuleInit {
     const { encoding } = negotiate(request.headers.accept);
     const { spec, metadata } = readReview(kind, request);
     const answer = { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata, ...(spec === undefined ? {} : { spec }), status: this.#statusOf(kind, spec, request.user) };
-    return reply.code(201).type(`application/${encoding}`).header('cache-control', 'no-cache, private').send(encoding === 'yaml' ? stringify(answer) : JSON.stringify(answer));
+    return sendContent(reply, 201, answer, encoding);
   }
 
   #statusOf(kind: KindDefinition, spec: unknown, user: User): object {

@@ -2,13 +2,12 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { isTrue, negotiate, objectNotFound, presentList, presentObject } from '@corral/api-machinery';
 import { apiPath, apiVersionOf, auditEvents, Problem, toKubeTime, type AuditEvent } from '@corral/contracts';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { stringify } from 'yaml';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Database } from '../../platform/database/database.ts';
 import type { AuditEntry } from '../../platform/database/generated/client.ts';
 import { PostgresStore } from '../../platform/database/postgres-store.ts';
 import { queryValue } from '../../platform/http/http-server.ts';
-import { sendStatus } from '../../platform/http/status-reply.ts';
+import { registerObjectRoutes, sendContent } from '../../platform/http/object-routes.ts';
 import { readAuditQuery } from './audit-query.ts';
 
 type Request = FastifyRequest<{ Params: { namespace?: string; name?: string } }>;
@@ -23,14 +22,11 @@ export class AuditRoutes implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    const fastify = this.host.httpAdapter.getInstance<FastifyInstance>();
     const everywhere = apiPath(auditEvents);
     const inNamespace = everywhere.replace(auditEvents.plural, `namespaces/:namespace/${auditEvents.plural}`);
-    void fastify.register((scope, _options, done) => {
-      scope.setErrorHandler(sendStatus);
+    registerObjectRoutes(this.host, (scope) => {
       for (const path of [everywhere, inNamespace]) scope.get(path, (request: Request, reply) => this.#list(request, reply));
       scope.get(`${inNamespace}/:name`, (request: Request, reply) => this.#get(request, reply));
-      done();
     });
   }
 
@@ -43,7 +39,7 @@ export class AuditRoutes implements OnModuleInit {
     const shown = rows.slice(0, limit);
     const last = rows.length > limit ? shown.at(-1) : undefined;
     const metadata = { resourceVersion: String(await this.store.currentVersion()), ...(last ? { continue: String(last.id) } : {}) };
-    return send(reply, presentList(auditEvents, shown.map(eventOf), metadata, representation, new Date()), representation.encoding);
+    return sendContent(reply, 200, presentList(auditEvents, shown.map(eventOf), metadata, representation, new Date()), representation.encoding, 'no-store');
   }
 
   async #get(request: Request, reply: FastifyReply): Promise<unknown> {
@@ -51,12 +47,8 @@ export class AuditRoutes implements OnModuleInit {
     const representation = negotiate(request.headers.accept);
     const row = /^\d{1,18}$/.test(name) ? await this.database.auditEntry.findFirst({ where: { id: BigInt(name), namespace } }) : null;
     if (!row) throw objectNotFound(auditEvents, name);
-    return send(reply, presentObject(auditEvents, eventOf(row), representation, new Date()), representation.encoding);
+    return sendContent(reply, 200, presentObject(auditEvents, eventOf(row), representation, new Date()), representation.encoding, 'no-store');
   }
-}
-
-function send(reply: FastifyReply, content: unknown, encoding: 'json' | 'yaml'): FastifyReply {
-  return reply.type(`application/${encoding}`).header('cache-control', 'no-store').send(encoding === 'yaml' ? stringify(content) : JSON.stringify(content));
 }
 
 function eventOf(row: AuditEntry): AuditEvent {

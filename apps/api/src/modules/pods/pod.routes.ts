@@ -6,10 +6,9 @@ import {
   Selection, type Query,
 } from '@corral/api-machinery';
 import { apiPath, virtualMachines, type KindDefinition, type Status, type VirtualMachine } from '@corral/contracts';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { stringify } from 'yaml';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { queryValue, type RouteOptions } from '../../platform/http/http-server.ts';
-import { sendStatus } from '../../platform/http/status-reply.ts';
+import { registerObjectRoutes, sendContent } from '../../platform/http/object-routes.ts';
 import { RequestMetrics } from '../../platform/telemetry/request-metrics.ts';
 import { Moves, type MoveRequest } from '../nodes/moves.ts';
 import { Resources } from '../resources/resources.service.ts';
@@ -41,11 +40,7 @@ export class PodRoutes implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    const fastify = this.host.httpAdapter.getInstance<FastifyInstance>();
-    void fastify.register((scope, _options, done) => {
-      scope.setErrorHandler(sendStatus);
-      scope.removeAllContentTypeParsers();
-      scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, parsed) => parsed(null, body));
+    registerObjectRoutes(this.host, (scope) => {
       const list = (request: Request, reply: FastifyReply) => this.#list(request, reply);
       for (const path of [apiPath(POD_KIND), COLLECTION]) {
         scope.get<Typed>(path, described('Machines as Pods; with watch=true, their changes.'), list);
@@ -57,7 +52,6 @@ export class PodRoutes implements OnModuleInit {
       scope.post<Typed>(`${COLLECTION}/:name/eviction`, described('Takes the machine from its node if disruption budgets allow it: 201, or 429 to ask again later.', 201), (request, reply) =>
         this.#evict(request, reply),
       );
-      done();
     });
   }
 
@@ -75,7 +69,7 @@ export class PodRoutes implements OnModuleInit {
     const selection = new Selection(POD_KIND, { namespace, labelSelector: wanted.labelSelector, fieldSelector: wanted.fieldSelector });
     const page = await this.resources.list(virtualMachines as unknown as KindDefinition, namespace, { ...EVERYTHING, resourceVersion: wanted.resourceVersion, match: wanted.match });
     const metadata = { resourceVersion: String(page.resourceVersion) };
-    return send(reply, 200, presentList(POD_KIND, podsAmong(page.objects, selection), metadata, representation, systemClock.now()), representation.encoding);
+    return sendContent(reply, 200, presentList(POD_KIND, podsAmong(page.objects, selection), metadata, representation, systemClock.now()), representation.encoding);
   }
 
   /** The watch of machines, told as Pods. */
@@ -94,14 +88,14 @@ export class PodRoutes implements OnModuleInit {
 
   async #get(request: Request, reply: FastifyReply): Promise<unknown> {
     const representation = negotiate(request.headers.accept, queryOf(request)('includeObject'));
-    return send(reply, 200, presentObject(POD_KIND, podOf(await this.#machine(request)), representation, systemClock.now()), representation.encoding);
+    return sendContent(reply, 200, presentObject(POD_KIND, podOf(await this.#machine(request)), representation, systemClock.now()), representation.encoding);
   }
 
   /** Takes the machine from its node whatever budgets say, as deleting a Pod does; the machine itself is not deleted. */
   async #delete(request: Request, reply: FastifyReply): Promise<unknown> {
     const vm = await this.#machine(request);
     await this.#send(vm, request, bodyOf(request), { reason: 'Evicted', budgets: 'Ignored' });
-    return send(reply, 200, podOf(vm), 'json');
+    return sendContent(reply, 200, podOf(vm), 'json');
   }
 
   async #evict(request: Request, reply: FastifyReply): Promise<unknown> {
@@ -111,7 +105,7 @@ export class PodRoutes implements OnModuleInit {
     if (sent !== undefined && sent !== vm.metadata.name) throw malformed('name in URL does not match name in Eviction object');
     await this.#send(vm, request, isRecord(deleteOptions) ? deleteOptions : {}, { reason: 'Evicted', budgets: 'Respected' });
     const status: Status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 };
-    return send(reply, 201, status, 'json');
+    return sendContent(reply, 201, status, 'json');
   }
 
   async #send(vm: VirtualMachine, request: Request, options: Readonly<Record<string, unknown>>, how: Omit<MoveRequest, 'isDryRun'>): Promise<void> {
@@ -137,9 +131,4 @@ function bodyOf({ body, headers }: Request): Readonly<Record<string, unknown>> {
   const { value } = decodeBody(body.toString('utf8'), mediaTypeOf(headers['content-type']));
   if (!isRecord(value)) throw malformed('the body is no object');
   return value;
-}
-
-function send(reply: FastifyReply, code: number, content: unknown, encoding: 'json' | 'yaml'): FastifyReply {
-  const body = encoding === 'yaml' ? stringify(content) : JSON.stringify(content);
-  return reply.code(code).type(`application/${encoding}`).header('cache-control', 'no-cache, private').send(body);
 }

@@ -7,11 +7,10 @@ import {
 } from '@corral/api-machinery';
 import { apiPath, KINDS, Problem, type KindDefinition, type KubeObject, type Status } from '@corral/contracts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { stringify } from 'yaml';
 import { Authorizer } from '../../platform/auth/authorization.ts';
 import { readObjectBody, textOf } from '../../platform/http/object-body.ts';
 import { queryValue, type RouteOptions } from '../../platform/http/http-server.ts';
-import { sendStatus } from '../../platform/http/status-reply.ts';
+import { registerObjectRoutes, sendContent } from '../../platform/http/object-routes.ts';
 import { RequestMetrics } from '../../platform/telemetry/request-metrics.ts';
 import { fingerprintOf, readKey } from '../idempotency/idempotency-key.ts';
 import { Idempotency } from '../idempotency/idempotency.ts';
@@ -40,14 +39,8 @@ export class ResourceRoutes implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    const fastify = this.host.httpAdapter.getInstance<FastifyInstance>();
-    void fastify.register((scope, _options, done) => {
-      scope.setErrorHandler(sendStatus);
-      // Bodies are decoded here, strictly and by kind, so they come as they are whatever their type.
-      scope.removeAllContentTypeParsers();
-      scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, parsed) => parsed(null, body));
+    registerObjectRoutes(this.host, (scope) => {
       for (const kind of KINDS) this.#serve(scope, kind);
-      done();
     });
   }
 
@@ -105,7 +98,7 @@ export class ResourceRoutes implements OnModuleInit {
       ...(page.remaining === undefined ? {} : { remainingItemCount: page.remaining }),
     };
     if (isPlain(representation)) return sendJson(reply, 200, listJson(kind, page.objects, metadata));
-    return send(reply, 200, presentList(kind, page.objects, metadata, representation, systemClock.now()), representation.encoding);
+    return sendContent(reply, 200, presentList(kind, page.objects, metadata, representation, systemClock.now()), representation.encoding);
   }
 
   async #get(kind: KindDefinition, request: FastifyRequest<{ Params: Params }>, reply: FastifyReply): Promise<unknown> {
@@ -157,13 +150,13 @@ export class ResourceRoutes implements OnModuleInit {
     const { isGone, object } = await this.resources.delete(kind, addressOf(request), readDeleteOptions(request));
     if (!isGone) return this.#sendObject(kind, request, reply, 200, object);
     const { name, uid } = object.metadata;
-    return send(reply, 200, { ...SUCCESS, details: { name, group: kind.group, kind: kind.plural, uid } }, negotiate(request.headers.accept).encoding);
+    return sendContent(reply, 200, { ...SUCCESS, details: { name, group: kind.group, kind: kind.plural, uid } }, negotiate(request.headers.accept).encoding);
   }
 
   async #deleteCollection(kind: KindDefinition, request: Request, reply: FastifyReply): Promise<unknown> {
     const page = await this.resources.deleteCollection(kind, request.params.namespace, readListRequest(queryOf(request)), readDeleteOptions(request));
     const representation = negotiate(request.headers.accept);
-    return send(reply, 200, presentList(kind, page.objects, { resourceVersion: String(page.resourceVersion) }, representation, systemClock.now()), representation.encoding);
+    return sendContent(reply, 200, presentList(kind, page.objects, { resourceVersion: String(page.resourceVersion) }, representation, systemClock.now()), representation.encoding);
   }
 
   async #wait(kind: KindDefinition, request: FastifyRequest<{ Params: Params }>, reply: FastifyReply): Promise<unknown> {
@@ -171,13 +164,13 @@ export class ResourceRoutes implements OnModuleInit {
     reply.raw.on('close', () => left.abort());
     const query = queryOf(request);
     const object = await this.waits.wait(kind, addressOf(request), query('for'), query('timeoutSeconds'), left.signal);
-    return object ? this.#sendObject(kind, request, reply, 200, object) : send(reply, 200, SUCCESS, 'json');
+    return object ? this.#sendObject(kind, request, reply, 200, object) : sendContent(reply, 200, SUCCESS, 'json');
   }
 
   #sendObject(kind: KindDefinition, request: FastifyRequest, reply: FastifyReply, code: number, object: KubeObject): FastifyReply {
     const representation = negotiate(request.headers.accept, queryValue(request.query, 'includeObject'));
     if (isPlain(representation)) return sendJson(reply, code, objectJson(object));
-    return send(reply, code, presentObject(kind, object, representation, systemClock.now()), representation.encoding);
+    return sendContent(reply, code, presentObject(kind, object, representation, systemClock.now()), representation.encoding);
   }
 }
 
@@ -193,11 +186,6 @@ function sendJson(reply: FastifyReply, code: number, body: Buffer): FastifyReply
   // What @fastify/compress looks at: its own threshold is for everything else there is.
   if (body.length < COMPRESS_FROM_BYTES) reply.request.headers['x-no-compression'] = 'true';
   return reply.code(code).type('application/json').header('cache-control', 'no-cache, private').send(body);
-}
-
-function send(reply: FastifyReply, code: number, content: unknown, encoding: 'json' | 'yaml'): FastifyReply {
-  const body = encoding === 'yaml' ? stringify(content) : JSON.stringify(content);
-  return reply.code(code).type(`application/${encoding}`).header('cache-control', 'no-cache, private').send(body);
 }
 
 const queryOf = (request: FastifyRequest): Query => (name) => queryValue(request.query, name);

@@ -2,12 +2,12 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { malformed, objectNotFound } from '@corral/api-machinery';
 import { apiPath, nodes, Problem, secrets, serviceAccounts, toKubeTime, type KindDefinition, type KubeObject } from '@corral/contracts';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { PostgresStore } from '../../platform/database/postgres-store.ts';
 import { readObjectBody } from '../../platform/http/object-body.ts';
 import { parseBody } from '../../platform/http/parsed-body.ts';
-import { sendStatus } from '../../platform/http/status-reply.ts';
+import { registerObjectRoutes } from '../../platform/http/object-routes.ts';
 import { Credentials } from '../../platform/auth/credentials.ts';
 import { AUTHENTICATED_GROUP } from '../../platform/auth/user.ts';
 import { ServiceAccountTokens, type TokenWish } from '../../platform/auth/service-account-tokens.ts';
@@ -51,14 +51,9 @@ export class TokenRoutes implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    const fastify = this.host.httpAdapter.getInstance<FastifyInstance>();
-    void fastify.register((scope, _options, done) => {
-      scope.setErrorHandler(sendStatus);
-      scope.removeAllContentTypeParsers();
-      scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, parsed) => parsed(null, body));
+    registerObjectRoutes(this.host, (scope) => {
       scope.post(`${apiPath(ACCOUNTS).replace(ACCOUNTS.plural, `namespaces/:namespace/${ACCOUNTS.plural}`)}/:name/token`, { config: { description: { summary: 'A token of the service account, bound to an audience and a time.', body: TokenRequest, code: 201 } } }, (request: Request, reply) => this.#issue(request, reply));
       scope.post('/apis/authentication.k8s.io/v1/tokenreviews', { config: { description: { summary: 'Whose token this is.', body: TokenReview, code: 201 } } }, (request: Request, reply) => this.#review(request, reply));
-      done();
     });
   }
 

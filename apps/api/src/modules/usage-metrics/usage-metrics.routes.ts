@@ -2,10 +2,9 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { isTrue, negotiate, objectNotFound, presentList, presentObject, Selection } from '@corral/api-machinery';
 import { apiPath, nodeMetrics, nodes, podMetrics, Problem, virtualMachines, type KindDefinition, type KubeObject, type Node, type ObjectClient, type VirtualMachine } from '@corral/contracts';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { stringify } from 'yaml';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { queryValue } from '../../platform/http/http-server.ts';
-import { sendStatus } from '../../platform/http/status-reply.ts';
+import { registerObjectRoutes, sendContent } from '../../platform/http/object-routes.ts';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { NodeUsageClient } from './node-usage.client.ts';
 import { nodeMetricsOf, podMetricsOf } from './usage-objects.ts';
@@ -22,19 +21,16 @@ export class UsageMetricsRoutes implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    const fastify = this.host.httpAdapter.getInstance<FastifyInstance>();
     const everyNode = apiPath(nodeMetrics);
     const everyPod = apiPath(podMetrics);
     const podsOfNamespace = everyPod.replace(podMetrics.plural, `namespaces/:namespace/${podMetrics.plural}`);
-    void fastify.register((scope, _options, done) => {
-      scope.setErrorHandler(sendStatus);
+    registerObjectRoutes(this.host, (scope) => {
       scope.get(everyNode, async (request: Request, reply) => this.#sendList(nodeMetrics, await this.#nodes(), request, reply));
       scope.get(`${everyNode}/:name`, async (request: Request, reply) => this.#sendOne(nodeMetrics, await this.#nodes(request.params.name), request, reply));
       for (const path of [everyPod, podsOfNamespace]) {
         scope.get(path, async (request: Request, reply) => this.#sendList(podMetrics, await this.#pods(request.params.namespace), request, reply));
       }
       scope.get(`${podsOfNamespace}/:name`, async (request: Request, reply) => this.#sendOne(podMetrics, await this.#pods(request.params.namespace, request.params.name), request, reply));
-      done();
     });
   }
 
@@ -67,18 +63,14 @@ export class UsageMetricsRoutes implements OnModuleInit {
     const selection = new Selection(kind, { namespace: request.params.namespace, labelSelector: query('labelSelector'), fieldSelector: query('fieldSelector') });
     const representation = negotiate(request.headers.accept, query('includeObject'));
     const content = presentList(kind, objects.filter((object) => selection.matches(object)), { resourceVersion: '' }, representation, new Date());
-    return send(reply, content, representation.encoding);
+    return sendContent(reply, 200, content, representation.encoding, 'no-store');
   }
 
   #sendOne(kind: KindDefinition, [object]: readonly KubeObject[], request: Request, reply: FastifyReply): FastifyReply {
     const representation = negotiate(request.headers.accept);
     if (!object) throw objectNotFound(kind, request.params.name ?? '');
-    return send(reply, presentObject(kind, object, representation, new Date()), representation.encoding);
+    return sendContent(reply, 200, presentObject(kind, object, representation, new Date()), representation.encoding, 'no-store');
   }
 }
 
 const present = <T>(items: readonly T[], metricsOf: (item: T) => KubeObject | undefined): readonly KubeObject[] => items.map(metricsOf).filter((metrics) => metrics !== undefined);
-
-function send(reply: FastifyReply, content: unknown, encoding: 'json' | 'yaml'): FastifyReply {
-  return reply.type(`application/${encoding}`).header('cache-control', 'no-store').send(encoding === 'yaml' ? stringify(content) : JSON.stringify(content));
-}

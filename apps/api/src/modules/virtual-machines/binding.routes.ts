@@ -2,12 +2,12 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { malformed, objectConflict } from '@corral/api-machinery';
 import { apiPath, virtualMachines, type KindDefinition, type KubeObject, type Status, type VirtualMachine } from '@corral/contracts';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { RouteOptions } from '../../platform/http/http-server.ts';
 import { readObjectBody } from '../../platform/http/object-body.ts';
 import { parseBody } from '../../platform/http/parsed-body.ts';
-import { sendStatus } from '../../platform/http/status-reply.ts';
+import { registerObjectRoutes, sendContent } from '../../platform/http/object-routes.ts';
 import { Resources } from '../resources/resources.service.ts';
 import { writeOptions } from '../resources/write-request.ts';
 
@@ -34,14 +34,9 @@ export class BindingRoutes implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    const fastify = this.host.httpAdapter.getInstance<FastifyInstance>();
-    void fastify.register((scope, _options, done) => {
-      scope.setErrorHandler(sendStatus);
-      scope.removeAllContentTypeParsers();
-      scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, parsed) => parsed(null, body));
+    registerObjectRoutes(this.host, (scope) => {
       const description = { summary: 'Binds the machine to a node, unless it is bound: 409 then, and when the node has no room.', body: Binding, code: 201 };
       scope.post(PATH, { config: { description } satisfies RouteOptions }, (request: Request, reply) => this.#bind(request, reply));
-      done();
     });
   }
 
@@ -52,7 +47,7 @@ export class BindingRoutes implements OnModuleInit {
     if (binding.metadata?.namespace && binding.metadata.namespace !== namespace) throw malformed('the namespace of the provided object does not match the namespace sent on the request');
     await this.resources.patch(MACHINE, { namespace, name }, (current) => bound(current, binding), writeOptions(request, reply));
     const status: Status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 };
-    return reply.code(201).type('application/json').header('cache-control', 'no-cache, private').send(JSON.stringify(status));
+    return sendContent(reply, 201, status, 'json');
   }
 }
 
