@@ -18,12 +18,11 @@ export interface NodeCredentialOptions {
 
 /**
  * What this node proves by that it is itself: given by the API in exchange for the deployment's token, and kept in the home.
- * A new one ends the one before, so a process asks at most once: when its own is refused, another worker goes by its name.
+ * A new one ends the one before. The API gives none for the name of a node that is there, unless its present one is shown.
  */
 export class NodeCredential {
   readonly #options: NodeCredentialOptions;
   #token: Promise<string> | undefined;
-  #isOwn = false;
 
   constructor(options: NodeCredentialOptions) {
     this.#options = options;
@@ -42,14 +41,10 @@ export class NodeCredential {
     return this.#token;
   }
 
-  /** Call when the API did not know the token: one from an earlier time is given up, and another asked for at the next use. */
+  /** Call when the API did not know the token: it is given up, and another asked for at the next use, which another worker of this name may prevent. */
   async refused(): Promise<void> {
     const { log, nodeName } = this.#options;
-    if (this.#isOwn) {
-      log.error(`The API takes this worker for ${nodeName} no more: another worker has asked for that name since. Stop one of them, or give it another name`);
-      return;
-    }
-    log.info('The credential of an earlier time is not valid any more; another is asked for');
+    log.warn(`The API does not know the credential of ${nodeName} any more; another is asked for`);
     await rm(this.path, { force: true });
     this.#token = undefined;
   }
@@ -57,23 +52,22 @@ export class NodeCredential {
   async #obtain(): Promise<string> {
     const { apiUrl, nodeName, bootstrapToken } = this.#options;
     const stored = await this.#stored();
-    if (stored !== undefined) return stored;
-    const token = await exchangeNodeToken({ baseUrl: apiUrl, token: bootstrapToken, nodeName });
-    this.#isOwn = true;
+    if (stored?.apiUrl === apiUrl) return stored.token;
+    const token = await exchangeNodeToken({ baseUrl: apiUrl, token: bootstrapToken, nodeName, present: stored?.token });
     const temporary = `${this.path}.tmp`;
     await writeFile(temporary, JSON.stringify({ apiUrl, nodeName, token }), { mode: 0o600 });
     await rename(temporary, this.path);
     return token;
   }
 
-  /** One that was given to this node by this API. */
-  async #stored(): Promise<string | undefined> {
-    const { apiUrl, nodeName } = this.#options;
+  /** One that was given to this node; by this API, perhaps under another address. */
+  async #stored(): Promise<z.output<typeof Stored> | undefined> {
+    const { nodeName } = this.#options;
     const text = await readFile(this.path, 'utf8').catch(() => undefined);
     if (text === undefined) return undefined;
     try {
       const stored = Stored.parse(JSON.parse(text));
-      return stored.apiUrl === apiUrl && stored.nodeName === nodeName ? stored.token : undefined;
+      return stored.nodeName === nodeName ? stored : undefined;
     } catch {
       return undefined;
     }

@@ -1,23 +1,8 @@
-import { findCondition, withCondition, type Condition, type ConditionUpdate, type Lease, type NodeStatus, type VirtualMachineStatus } from '@corral/contracts';
-
-/** A node whose Lease is older than this is taken for lost. Source: Kubernetes, node-monitor-grace-period. */
-export const NODE_GRACE_MS = 40_000;
-
-/** The shortest term a node may give itself. */
-const MIN_GRACE_MS = 1_000;
+import { findCondition, withCondition, type Condition, type ConditionUpdate, type NodeStatus, type VirtualMachineStatus } from '@corral/contracts';
 
 const SILENT = 'NodeStatusUnknown';
 /** It stopped in good order, and has not been heard of since. */
 const STOPPED = 'NodeAgentStopped';
-
-/**
- * How long a node may be silent: the term its own Lease names, because after that it serves nothing any more. A longer one
- * than the default would keep machines from being missed.
- */
-export function graceMsOf(lease: Lease | undefined): number {
-  const seconds = lease?.spec?.leaseDurationSeconds;
-  return seconds === undefined ? NODE_GRACE_MS : Math.min(NODE_GRACE_MS, Math.max(MIN_GRACE_MS, seconds * 1000));
-}
 
 /** Whether the node said that it stops: nobody is surprised by its silence. */
 export function hasLeft(status: NodeStatus | undefined): boolean {

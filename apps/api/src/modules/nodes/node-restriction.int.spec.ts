@@ -103,12 +103,42 @@ describe('a node with a credential of its own', () => {
     expect((await one.list(virtualMachineImages)).items).toHaveLength(1);
   });
 
-  it('is ended by the next credential of its name; the deployment’s own token is good for nothing else', async () => {
-    const again = as(await stack.nodeToken('worker-1'));
-    await expect(again.get(nodes, undefined, 'worker-1')).resolves.toBeDefined();
-    await expect(one.get(nodes, undefined, 'worker-1')).rejects.toMatchObject({ code: 'request.unauthenticated' });
-    await expect(as(NODE_TOKEN).get(nodes, undefined, 'worker-1')).rejects.toMatchObject(FORBIDDEN);
-    const wrong = await fetch(`${stack.url}/auth/node-credentials`, { method: 'POST', headers: { authorization: `Bearer ${NODE_TOKEN}`, 'content-type': 'application/json' }, body: '{"nodeName":"system:masters"}' });
-    expect(wrong.status).toBe(400);
+  describe('the name of a node', () => {
+    const ask = (nodeName: string, present?: string): Promise<Response> =>
+      fetch(`${stack.url}/auth/node-credentials`, { method: 'POST', headers: { authorization: `Bearer ${NODE_TOKEN}`, 'content-type': 'application/json' }, body: JSON.stringify({ nodeName, present }) });
+    const tokenOf = async (answer: Response): Promise<string> => ((await answer.json()) as { token: string }).token;
+
+    it('is given to nobody else while the node is there, and the node keeps its credential', async () => {
+      const [refused, ofAnother] = [await ask('worker-2'), await ask('worker-2', await stack.nodeToken('worker-9'))];
+      expect([refused.status, ofAnother.status]).toEqual([409, 409]);
+      expect(await refused.json()).toMatchObject({ reason: 'Conflict', message: expect.stringMatching(/CORRAL_NODE_NAME.*CORRAL_WORKER_HOME.*kubectl delete node worker-2/) });
+      await expect(two.get(nodes, undefined, 'worker-2')).resolves.toBeDefined();
+    });
+
+    it('is given anew to whoever shows its present credential, which ends with that; the deployment’s own token is good for nothing else', async () => {
+      const first = await tokenOf(await ask('worker-4'));
+      await registerNode(as(first), 'worker-4');
+      const second = await tokenOf(await ask('worker-4', first));
+      await expect(as(second).get(nodes, undefined, 'worker-4')).resolves.toBeDefined();
+      await expect(as(first).get(nodes, undefined, 'worker-4')).rejects.toMatchObject({ code: 'request.unauthenticated' });
+      expect((await ask('worker-4', first)).status).toBe(409);
+      await expect(as(NODE_TOKEN).get(nodes, undefined, 'worker-4')).rejects.toMatchObject(FORBIDDEN);
+      expect((await ask('system:masters')).status).toBe(400);
+    });
+
+    it('is free once its Lease has run out, or its Node was deleted', async () => {
+      const agent = as(await tokenOf(await ask('worker-5')));
+      await registerNode(agent, 'worker-5');
+      const lease = await eventually(() => agent.get(leases, NODE_LEASE_NAMESPACE, 'worker-5'), 'its Lease');
+      await agent.replace(leases, { ...lease, spec: { ...lease.spec, leaseDurationSeconds: 1, renewTime: '2026-01-01T00:00:00.000000Z' } as never });
+      // The server notices by its own clock.
+      await eventually(async () => (await ask('worker-5')).status === 201, 'the name is free');
+
+      const again = as(await tokenOf(await ask('worker-6')));
+      await registerNode(again, 'worker-6');
+      expect((await ask('worker-6')).status).toBe(409);
+      await stack.admin.delete(nodes, undefined, 'worker-6');
+      expect((await ask('worker-6')).status).toBe(201);
+    });
   });
 });

@@ -7,7 +7,8 @@ import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { Informers } from '../controllers/informers.ts';
 import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
 import { evictionMode, EvictionRate, type EvictionMode } from './eviction-brake.ts';
-import { graceMsOf, hasLeft, lostMachineStatus, returnedNodeStatus, silentNodeStatus } from './node-health.ts';
+import { graceMsOf } from '../../platform/auth/node-lease.ts';
+import { hasLeft, lostMachineStatus, returnedNodeStatus, silentNodeStatus } from './node-health.ts';
 import { NodeMetrics } from './node-metrics.ts';
 import { healthTaints, UNREACHABLE_TAINT, type NodeHealth } from './node-taints.ts';
 

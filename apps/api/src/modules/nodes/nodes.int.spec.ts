@@ -10,7 +10,7 @@ import { registerNode } from '../../../test/fake-node.ts';
 import { anImage, aVm, edit, upload } from '../../../test/wishes.ts';
 import { Informers } from '../controllers/informers.ts';
 import { Reconcilers } from '../controllers/reconcilers.ts';
-import { NODE_GRACE_MS } from './node-health.ts';
+import { NODE_GRACE_MS } from '../../platform/auth/node-lease.ts';
 import { NodeMetrics } from './node-metrics.ts';
 import { NodeReconciler } from './node.reconciler.ts';
 

@@ -36,6 +36,8 @@ const TokenRequest = z.object({
 });
 type TokenRequest = z.output<typeof TokenRequest>;
 
+const SCOPED = 'the token is an API key, which is good for less than its holder may: only this API knows for what. Show a token of a service account instead';
+
 const TokenReview = z.object({ spec: z.object({ token: z.string().min(1), audiences: z.array(z.string()).optional() }) });
 
 type Request = FastifyRequest<{ Params: { namespace: string; name: string }; Body: Buffer | undefined }>;
@@ -85,7 +87,10 @@ export class TokenRoutes implements OnModuleInit {
     const { token, audiences = [] } = parsed.data.spec;
     // For audiences of their own, only tokens of service accounts are made.
     const found = audiences.length === 0 || audiences.includes(this.tokens.issuer) ? await this.credentials.authenticate(token) : await this.tokens.find(token, audiences);
-    const status = found
+    // Whoever asks would decide by the holder's name and groups, and give an API key all that its holder may.
+    const status = found?.credential.scope
+      ? { authenticated: false, error: SCOPED }
+      : found
       ? { authenticated: true, user: { username: found.identity.name, uid: found.identity.uid, groups: [...found.identity.groups, AUTHENTICATED_GROUP], extra: found.identity.extra }, ...(audiences.length > 0 ? { audiences } : {}) }
       : { authenticated: false };
     // What was asked about is a secret, so it is not repeated.

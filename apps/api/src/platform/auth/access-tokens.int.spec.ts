@@ -3,6 +3,7 @@ import { startApi, type ApiFixture } from '../../testing/api-fixture.ts';
 import { Database } from '../database/database.ts';
 import { Sql } from '../database/sql.ts';
 import { AccessTokens } from './access-tokens.ts';
+import { randomSecret } from './digest.ts';
 
 let api: ApiFixture;
 let tokens: AccessTokens;
@@ -51,4 +52,29 @@ it('whether a hundred tokens in use still hold is one question', async () => {
   // What is open asks as well meanwhile.
   expect(asked.together).toBeLessThanOrEqual(3);
   expect(asked.together).toBeGreaterThan(0);
+});
+
+it('made-up tokens cost few questions at a time, what could be no token costs none, and nobody in use is looked up again for them', async () => {
+  const database = api.app.get(Database);
+  const fetch = database.accessToken.findUnique.bind(database.accessToken);
+  const asked = { now: 0, most: 0, total: 0 };
+  const { secret } = await tokens.createForNode('busy');
+  await whose(secret);
+  database.accessToken.findUnique = (async (where: Parameters<typeof fetch>[0]) => {
+    asked.total += 1;
+    asked.most = Math.max(asked.most, (asked.now += 1));
+    return fetch(where).finally(() => (asked.now -= 1));
+  }) as unknown as typeof fetch;
+  try {
+    await Promise.all(Array.from({ length: 500 }, (_, index) => whose(`nonsense-${index}`)));
+    expect(asked.total).toBe(0);
+    const madeUp = Array.from({ length: 500 }, () => randomSecret());
+    expect(new Set(await Promise.all(madeUp.map((each) => whose(each))))).toEqual(new Set([undefined]));
+    await Promise.all(madeUp.map((each) => whose(each)));
+    expect(asked).toEqual({ now: 0, most: 8, total: 500 });
+    expect(await whose(secret)).toBe('system:node:busy');
+    expect(asked.total).toBe(500);
+  } finally {
+    Object.assign(database.accessToken, { findUnique: fetch });
+  }
 });

@@ -6,8 +6,9 @@ import { type AccessToken, Prisma } from '../database/generated/client.ts';
 import { NextAnswer } from '../database/next-answer.ts';
 import { Sql } from '../database/sql.ts';
 import { Credential, earlier } from './credential.ts';
-import { digestOf, randomSecret } from './digest.ts';
+import { digestOf, isRandomSecret, randomSecret } from './digest.ts';
 import { NODE_BOOTSTRAP_GROUP, nodeUserName } from './node-authorizer.ts';
+import { StrangerLookups } from './stranger-lookups.ts';
 import { ADMIN_GROUP, NODES_GROUP, type Authenticated, type Identity } from './user.ts';
 
 export const SESSION_LIFETIME_MS = 12 * 60 * 60_000;
@@ -17,8 +18,11 @@ const MAX_CACHED = 10_000;
 /** What nobody has shown for this long is looked up anew. */
 const IDLE_MS = 60_000;
 
+type Found = Session & { readonly id: string; readonly kind: string };
+
+/** Of a token that is there: what was not found is remembered elsewhere, so that made-up tokens push none of these out. */
 interface Cached {
-  readonly found: (Session & { readonly id: string; readonly kind: string }) | undefined;
+  readonly found: Found;
   until: number;
   usedAt: number;
 }
@@ -37,14 +41,18 @@ const Gone = z.array(z.object({ id: z.string() }));
 export class AccessTokens implements OnModuleInit {
   readonly #cache = new Map<string, Cached>();
   readonly #keysById = new Map<string, string>();
-  readonly #lookups = new Map<string, Promise<Cached>>();
+  readonly #lookups = new Map<string, Promise<Found | undefined>>();
+  readonly #configured: ReadonlySet<string>;
   readonly #confirmation = new NextAnswer(() => this.#confirm());
 
   constructor(
     @Inject(Database) private readonly database: Database,
     @Inject(Sql) private readonly sql: Sql,
     @Inject(API_CONFIG) private readonly config: ApiConfig,
-  ) {}
+    @Inject(StrangerLookups) private readonly strangers: StrangerLookups,
+  ) {
+    this.#configured = new Set([config.adminToken, config.nodeToken].map((token) => keyOf(digestOf(token))));
+  }
 
   /** The deployment's own two tokens are what the configuration says now, and no longer what it said before. */
   async onModuleInit(): Promise<void> {
@@ -115,21 +123,14 @@ export class AccessTokens implements OnModuleInit {
   }
 
   /** One question for all requests that wait for its answer: a thousand nodes may share one token. */
-  #lookUp(key: string, digest: Uint8Array<ArrayBuffer>): Promise<Cached> {
-    const lookup = (async () => {
-      try {
-        await this.#fetch({ digest });
-        return this.#cache.get(key) ?? this.#keep(key, undefined, Date.now());
-      } finally {
-        this.#lookups.delete(key);
-      }
-    })();
+  #lookUp(key: string, digest: Uint8Array<ArrayBuffer>): Promise<Found | undefined> {
+    const lookup = this.strangers.find(key, () => this.#fetch({ digest })).finally(() => this.#lookups.delete(key));
     this.#lookups.set(key, lookup);
     return lookup;
   }
 
   /** From the database, and kept. */
-  async #fetch(where: { readonly id: string } | { readonly digest: Uint8Array<ArrayBuffer> }): Promise<Cached['found']> {
+  async #fetch(where: { readonly id: string } | { readonly digest: Uint8Array<ArrayBuffer> }): Promise<Found | undefined> {
     const askedAt = Date.now();
     const row = await this.database.accessToken.findUnique({ where });
     if (!row) return undefined;
@@ -138,15 +139,13 @@ export class AccessTokens implements OnModuleInit {
     return found;
   }
 
-  #keep(key: string, found: Cached['found'], askedAt: number): Cached {
+  #keep(key: string, found: Found, askedAt: number): void {
     if (this.#cache.size >= MAX_CACHED) {
       this.#cache.clear();
       this.#keysById.clear();
     }
-    const cached = { found, until: askedAt + CACHE_MS, usedAt: askedAt };
-    this.#cache.set(key, cached);
-    if (found) this.#keysById.set(found.id, key);
-    return cached;
+    this.#cache.set(key, { found, until: askedAt + CACHE_MS, usedAt: askedAt });
+    this.#keysById.set(found.id, key);
   }
 
   #heldBy(id: string): Cached | undefined {
@@ -168,8 +167,8 @@ export class AccessTokens implements OnModuleInit {
     for (const [key, cached] of this.#cache) {
       if (cached.usedAt < askedAt - IDLE_MS) {
         this.#cache.delete(key);
-        if (cached.found) this.#keysById.delete(cached.found.id);
-      } else if (cached.found) {
+        this.#keysById.delete(cached.found.id);
+      } else {
         asked.push(cached);
         ids.push(cached.found.id);
       }
@@ -179,15 +178,17 @@ export class AccessTokens implements OnModuleInit {
     for (const cached of asked) cached.until = askedAt + CACHE_MS;
   }
 
-  async #find(secret: string): Promise<Cached['found']> {
+  async #find(secret: string): Promise<Found | undefined> {
     const digest = digestOf(secret);
     const key = keyOf(digest);
+    // What could be no token of ours is not worth a question.
+    if (!isRandomSecret(secret) && !this.#configured.has(key)) return undefined;
     const now = Date.now();
-    if ((this.#cache.get(key)?.until ?? now) < now && this.#cache.get(key)?.found) await this.#confirmation.get();
-    let cached = this.#cache.get(key);
-    if (!cached || cached.until < now) cached = await (this.#lookups.get(key) ?? this.#lookUp(key, digest));
-    cached.usedAt = now;
-    return cached.found && !isOver(cached.found) ? cached.found : undefined;
+    if ((this.#cache.get(key)?.until ?? now) < now) await this.#confirmation.get();
+    const cached = this.#cache.get(key);
+    if (cached) cached.usedAt = now;
+    const found = cached && cached.until >= now ? cached.found : await (this.#lookups.get(key) ?? this.#lookUp(key, digest));
+    return found && !isOver(found) ? found : undefined;
   }
 }
 

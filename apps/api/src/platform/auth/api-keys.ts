@@ -7,6 +7,7 @@ import { isApiKeySecret } from './api-key-secret.ts';
 import { hasExpired, type Credential, type CredentialRef } from './credential.ts';
 import { digestOf } from './digest.ts';
 import { LiveObjects } from './live-objects.ts';
+import { StrangerLookups } from './stranger-lookups.ts';
 import type { Authenticated } from './user.ts';
 
 /** How exact the time of last use is, which keeps a busy key from being written at every request. */
@@ -29,6 +30,7 @@ export class ApiKeys {
     @Inject(Database) private readonly database: Database,
     @Inject(PostgresStore) private readonly store: PostgresStore,
     @Inject(LiveObjects) private readonly objects: LiveObjects,
+    @Inject(StrangerLookups) private readonly strangers: StrangerLookups,
   ) {}
 
   /** Who shows this key; undefined when there is none such, or no longer. */
@@ -66,7 +68,7 @@ export class ApiKeys {
   }
 
   async #locate(digest: string): Promise<Location | undefined> {
-    const location = await this.database.apiKeyDigest.findUnique({ where: { digest } });
+    const location = await this.strangers.find(digest, async () => (await this.database.apiKeyDigest.findUnique({ where: { digest } })) ?? undefined);
     if (!location) return undefined;
     if (this.#locations.size >= MAX_CACHED) this.#locations.clear();
     this.#locations.set(digest, location);

@@ -16,6 +16,7 @@ import { ServiceAccountTokens } from './service-account-tokens.ts';
 import { SessionCookies } from './session-cookies.ts';
 import { SessionsController } from './sessions.controller.ts';
 import { SigningKeys } from './signing-keys.ts';
+import { StrangerLookups } from './stranger-lookups.ts';
 import { Tickets } from './tickets.ts';
 import { UPGRADE_GATE } from './upgrade-gate.ts';
 
@@ -23,7 +24,7 @@ import { UPGRADE_GATE } from './upgrade-gate.ts';
 @Module({
   controllers: [SessionsController, NodeCredentialsController, OpenIdController],
   providers: [
-    LiveObjects, AccessTokens, ApiKeys, SigningKeys, DataPlaneTokens, ServiceAccountTokens, OpenIdProvider, OpenIdTokens, Credentials,
+    LiveObjects, StrangerLookups, AccessTokens, ApiKeys, SigningKeys, DataPlaneTokens, ServiceAccountTokens, OpenIdProvider, OpenIdTokens, Credentials,
     PolicyCopy, Authorizer, Tickets, SessionCookies, OpenConnections, RequestGate, { provide: UPGRADE_GATE, useExisting: RequestGate },
   ],
   exports: [PolicyCopy, Authorizer, Credentials, ServiceAccountTokens, SigningKeys, DataPlaneTokens, Tickets, OpenConnections, RequestGate, UPGRADE_GATE],

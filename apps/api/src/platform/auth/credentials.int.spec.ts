@@ -121,6 +121,16 @@ describe('tokens of service accounts', () => {
     expect((await api.request('POST', '/apis/authentication.k8s.io/v1/tokenreviews', {})).status).toBe(400);
   });
 
+  it('are not confused with API keys, whose scope nobody else would honour: TokenReview vouches for none', async () => {
+    const created = await api.request('POST', '/apis/corral.dev/v1/namespaces/default/apikeys', {
+      apiVersion: 'corral.dev/v1', kind: 'APIKey', metadata: { name: 'reviewed' }, spec: { scope: { verbs: ['get'], resources: ['configmaps'] } },
+    });
+    const { token = '' } = created.body.status as unknown as { token?: string };
+    expect(await statusAs(token)).not.toBe(401);
+    const review = await api.request('POST', '/apis/authentication.k8s.io/v1/tokenreviews', { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token } });
+    expect(review.body.status).toEqual({ authenticated: false, error: expect.stringContaining('API key') });
+  });
+
   it('are not issued to an account that is not there', async () => {
     expect((await api.request('POST', `${ACCOUNTS}/nobody/token`, {})).status).toBe(404);
   });

@@ -5,3 +5,6 @@ export const digestOf = (secret: string): Uint8Array<ArrayBuffer> => new Uint8Ar
 
 /** 256 random bits, safe in URLs, headers and subprotocols. */
 export const randomSecret = (): string => randomBytes(32).toString('base64url');
+
+/** Whether it could be one of those. */
+export const isRandomSecret = (text: string): boolean => /^[\w-]{43}$/.test(text);

@@ -2,7 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Database } from '../database/database.ts';
 import { Prisma } from '../database/generated/client.ts';
 import { Credential } from './credential.ts';
-import { digestOf, randomSecret } from './digest.ts';
+import { digestOf, isRandomSecret, randomSecret } from './digest.ts';
+import { StrangerLookups } from './stranger-lookups.ts';
 import type { Identity, User } from './user.ts';
 
 export const SIGN_IN_LIFETIME_MS = 15 * 60_000;
@@ -20,7 +21,10 @@ export interface RedeemedTicket {
 /** Codes that work once and not for long: sign-in links, and WebSocket tickets for browsers, which cannot set headers. */
 @Injectable()
 export class Tickets {
-  constructor(@Inject(Database) private readonly database: Database) {}
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(StrangerLookups) private readonly strangers: StrangerLookups,
+  ) {}
 
   async issue(purpose: TicketPurpose, { name, groups, credential }: User, lifetimeMs: number): Promise<{ readonly code: string; readonly expiresAt: Date }> {
     const now = Date.now();
@@ -33,8 +37,9 @@ export class Tickets {
 
   /** Whose ticket it was; of several who redeem one at the same time, one gets an answer. */
   async redeem(code: string, fits: (purpose: string) => boolean): Promise<RedeemedTicket | undefined> {
+    if (!isRandomSecret(code)) return undefined;
     const digest = digestOf(code);
-    const ticket = await this.database.ticket.findUnique({ where: { digest } });
+    const ticket = await this.strangers.find(Buffer.from(digest).toString('base64'), async () => (await this.database.ticket.findUnique({ where: { digest } })) ?? undefined);
     if (!ticket || !fits(ticket.purpose)) return undefined;
     const { count } = await this.database.ticket.deleteMany({ where: { digest } });
     if (count !== 1 || ticket.expiresAt.getTime() <= Date.now()) return undefined;
