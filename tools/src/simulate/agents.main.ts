@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { exchangeNodeToken, HttpObjectClient } from '@corral/client';
 import { Problem } from '@corral/contracts';
 import { FakeAgent } from './fake-agent.ts';
+import { KeepAliveConnection } from './keep-alive-connection.ts';
 import { nodeName } from './names.ts';
 
 const [baseUrl = '', first = '0', count = '0', machinesMax = '0'] = process.argv.slice(2);
@@ -27,7 +28,7 @@ await Promise.all(
   Array.from({ length: REGISTRATIONS_AT_ONCE }, async () => {
     for (let name = names[next++]; name !== undefined; name = names[next++]) {
       const token = await exchangeNodeToken({ baseUrl, token: bootstrapToken, nodeName: name });
-      const client = new HttpObjectClient({ baseUrl, token, deadlineMs: 60_000 });
+      const client = new HttpObjectClient(new KeepAliveConnection({ baseUrl, token, deadlineMs: 60_000 }));
       const agent = new FakeAgent({ client, name, machinesMax: Number(machinesMax), onFailure });
       while (!(await agent.register().then(() => true, (error: unknown) => onFailure(error)))) await delay(500);
       running.push(agent.run(abort.signal, registered / names.length));

@@ -11,6 +11,7 @@ import {
   withCondition,
   type KindDefinition,
   type Lease,
+  type Node,
   type ObjectClient,
   type VirtualMachine,
 } from '@corral/contracts';
@@ -19,7 +20,7 @@ import { Controller, Informer, pause, systemTimers, type ReconcileResult } from 
 /** As apps/worker does it. */
 const LEASE_RENEW_MS = 10_000;
 const LEASE_SECONDS = 40;
-const RESYNC_MS = 5 * 60_000;
+const RESYNC_MS = 10 * 60_000;
 const STATUS_MS = 60_000;
 const CONCURRENCY = 8;
 const BUILD = 'simulated';
@@ -37,6 +38,7 @@ export interface FakeAgentOptions {
 export class FakeAgent {
   readonly #options: FakeAgentOptions;
   #lease: Lease | undefined;
+  #node: Node | undefined;
 
   constructor(options: FakeAgentOptions) {
     this.#options = options;
@@ -68,7 +70,8 @@ export class FakeAgent {
       await this.#renew().catch(onFailure);
       if (systemTimers.now() - reportedAt >= STATUS_MS) {
         reportedAt = systemTimers.now();
-        await this.#report().catch(onFailure);
+        // Somebody else wrote, such as taints: it is read again.
+        await this.#report().catch((error: unknown) => (error instanceof Problem && error.code === 'object.conflict' ? this.#report() : Promise.reject(error))).catch(onFailure);
       }
       await pause(systemTimers, LEASE_RENEW_MS, signal);
     }
@@ -83,15 +86,16 @@ export class FakeAgent {
     await this.#renew();
   }
 
-  /** The node's status with its heartbeat, as kubelet's every minute. */
+  /** The node's status with its heartbeat, every minute, over what it wrote last. */
   async #report(): Promise<void> {
     const { client, name, machinesMax } = this.#options;
-    const node = await client.get(nodes, undefined, name);
+    const node = this.#node ?? (await client.get(nodes, undefined, name));
+    this.#node = undefined;
     if (!node) return;
     const now = new Date();
     const resources = { cpu: '8', memory: '1Ti', 'corral.dev/machines': String(machinesMax) };
     const conditions = withCondition(node.status?.conditions, { type: 'Ready', status: 'True', reason: 'AgentReady', message: 'The node agent is ready' }, now);
-    await client.replaceStatus(nodes, {
+    this.#node = await client.replaceStatus(nodes, {
       ...node,
       status: {
         ...node.status,

@@ -13,6 +13,8 @@ const ROOT = resolve(import.meta.dirname, '../../..');
 const USAGE = `npm run simulate -- [options]
   --nodes N[,N…]     fake nodes; several numbers are several runs (125,250,500,1000)
   --machines N       machines for every node (20)
+  --bulk N           so many of them are created at once, and bound when all are there (5000)
+  --ramp N           of the others, at most so many are on their way to Running (400)
   --steadySeconds N  how long rest is measured (60)
   --samples N        machines created one after another for latencies (50)
   --output FILE      where the JSON goes (benchmarks/results/<date>-simulation.json)
@@ -24,6 +26,8 @@ const { values: options } = parseArgs({
     help: { type: 'boolean', short: 'h', default: false },
     nodes: { type: 'string', default: '125,250,500,1000' },
     machines: { type: 'string', default: '20' },
+    bulk: { type: 'string', default: '5000' },
+    ramp: { type: 'string', default: '400' },
     steadySeconds: { type: 'string', default: '60' },
     samples: { type: 'string', default: '50' },
     output: { type: 'string' },
@@ -36,26 +40,29 @@ if (options.help) {
   process.exit(0);
 }
 
-const runs: SimulationResult[] = [];
+const runs: (SimulationResult & { readonly loadAverage: { readonly before: number[]; readonly after: number[] } })[] = [];
 const date = new Date().toISOString().slice(0, 10);
-const machine = { cpu: os.cpus()[0]?.model ?? 'unknown', cores: os.cpus().length, memoryGiB: Math.round(os.totalmem() / 1024 ** 3), node: process.version, load: os.loadavg() };
+const machine = { cpu: os.cpus()[0]?.model ?? 'unknown', cores: os.cpus().length, memoryGiB: Math.round(os.totalmem() / 1024 ** 3), node: process.version };
 for (const text of options.nodes.split(',')) {
   const nodes = Number(text);
   const say = (line: string): void => console.log(`  ${new Date().toISOString().slice(11, 19)} ${line}`);
   console.log(`${nodes} nodes, ${nodes * Number(options.machines)} machines`);
+  const loadBefore = os.loadavg();
   const result = await simulate({
     root: ROOT,
     environment: process.env,
     nodes,
     machines: nodes * Number(options.machines),
     agentsPerProcess: 500,
+    bulk: Number(options.bulk),
+    ramp: Number(options.ramp),
     steadySeconds: Number(options.steadySeconds),
     samples: Number(options.samples),
     nodeArguments: options.nodeArguments.split(' ').filter((flag) => flag !== ''),
     say,
   });
   console.log(JSON.stringify(result, undefined, 1));
-  runs.push(result);
+  runs.push({ ...result, loadAverage: { before: loadBefore, after: os.loadavg() } });
   // After each run: whoever has no more time keeps what there is.
   write(options.output ?? `benchmarks/results/${date}-simulation.json`, `${JSON.stringify({ date, machine, runs }, undefined, 2)}\n`);
   if (runs.length > 1 || options.chart !== undefined) write(options.chart ?? 'docs/scale.svg', chartOf(runs));

@@ -27,6 +27,10 @@ export interface SimulationOptions {
   readonly machines: number;
   readonly agentsPerProcess: number;
   readonly steadySeconds: number;
+  /** So many machines are created at once, and bound when all are there; the rest while everything runs. */
+  readonly bulk: number;
+  /** Of the rest, at most so many are on their way to Running at a time. */
+  readonly ramp: number;
   /** Machines created one after another once everything rests, for the latency people see. */
   readonly samples: number;
   /** Flags of Node for the processes of the control plane, e.g. --cpu-prof. */
@@ -44,13 +48,17 @@ export interface Rest {
 export interface SimulationResult {
   readonly nodes: number;
   readonly machines: number;
+  /** How many of them were created and bound in bulk: what the next four figures are of. */
+  readonly bulk: number;
   readonly createsPerSecond: number;
   readonly bindingsPerSecond: number;
   /** CPU time of all processes of the control plane and PostgreSQL together: what does not depend on who else uses the machine. */
   readonly cpuMsPerCreate: number;
   readonly cpuMsPerBinding: number;
-  /** From the scheduler's start until the last machine was said to run. */
+  /** From the scheduler's start until the last machine of the bulk was said to run. */
   readonly allReadySeconds: number;
+  /** Machines that came to run in a second afterwards, when they were created at the pace at which they do; undefined without any. */
+  readonly rampPerSecond: number | undefined;
   readonly createToBoundMs: Quantiles;
   readonly createToReadyMs: Quantiles;
   /** With the API in one process, controllers and scheduler in another. */
@@ -64,8 +72,11 @@ export interface SimulationResult {
 const NAMESPACE = 'simulation';
 const IMAGE = 'simulated';
 const CREATES_AT_ONCE = 32;
-const SETTLE_MS = 20_000;
+/** Until what was compiled, collected and connected anew after the start is. */
+const SETTLE_MS = 45_000;
 const DEADLINE_MS = 60_000;
+const PACE_MS = 5;
+const TELL_MS = 15_000;
 
 const AgentMessage = z.union([
   z.object({ type: z.literal('Registered'), count: z.number() }),
@@ -92,13 +103,14 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     const { resourceVersion } = await client.list(virtualMachines, { namespace: NAMESPACE });
     const followed = ledger.follow(client, NAMESPACE, resourceVersion, watching.signal);
 
-    say(`creating ${options.machines} machines`);
+    const bulk = Math.min(options.machines, options.bulk);
+    say(`creating ${bulk} machines`);
     const creatingFrom = performance.now();
     const creatingCpu = cpuMsOf(api.pid) + cpuMsOf(stack.postgresPid);
-    await createMachines(client, ledger, { first: 0, count: options.machines, atOnce: CREATES_AT_ONCE });
-    const createsPerSecond = options.machines / seconds(performance.now() - creatingFrom);
-    const cpuMsPerCreate = (cpuMsOf(api.pid) + cpuMsOf(stack.postgresPid) - creatingCpu) / options.machines;
-    await ledger.reached('seen', options.machines);
+    await createMachines(client, ledger, { first: 0, count: bulk, atOnce: CREATES_AT_ONCE, pending: Infinity });
+    const createsPerSecond = bulk / seconds(performance.now() - creatingFrom);
+    const cpuMsPerCreate = (cpuMsOf(api.pid) + cpuMsOf(stack.postgresPid) - creatingCpu) / bulk;
+    await ledger.reached('seen', bulk);
 
     say(`${createsPerSecond.toFixed(0)} creates/s; binding`);
     const controllers = await stack.start('controllers', { roles: 'controllers,scheduler', nodeArguments });
@@ -106,13 +118,14 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     await ledger.reached('bound', 1);
     const everything = (): number => cpuMsOf(api.pid) + cpuMsOf(controllers.pid) + cpuMsOf(stack.postgresPid);
     const bindingCpu = everything();
-    await ledger.reached('bound', options.machines);
+    await ledger.reached('bound', bulk);
     // Agents begin to report machines meanwhile, so this is more than binding alone.
-    const cpuMsPerBinding = (everything() - bindingCpu) / options.machines;
-    const bindingsPerSecond = options.machines / seconds(ledger.lastBoundAt - (ledger.firstBoundAt ?? bindingFrom));
+    const cpuMsPerBinding = (everything() - bindingCpu) / bulk;
+    const bindingsPerSecond = bulk / seconds(ledger.lastBoundAt - (ledger.firstBoundAt ?? bindingFrom));
     say(`${bindingsPerSecond.toFixed(0)} bindings/s; waiting until all run`);
-    await ledger.reached('ready', options.machines);
+    await ledger.reached('ready', bulk);
     const allReadySeconds = seconds(performance.now() - bindingFrom);
+    const rampPerSecond = await rampUp(options, client, ledger, bulk);
 
     const split = await measureRest(options, stack, { api, controllers });
     say('one process with every role');
@@ -123,7 +136,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     say(`creating ${options.samples} machines one after another`);
     const before = ledger.count('ready');
     for (let index = 0; index < options.samples; index += 1) {
-      await createMachines(client, ledger, { first: options.machines + index, count: 1, atOnce: 1 });
+      await createMachines(client, ledger, { first: options.machines + index, count: 1, atOnce: 1, pending: Infinity });
       await ledger.reached('ready', before + index + 1);
     }
     watching.abort();
@@ -131,11 +144,13 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     return {
       nodes: options.nodes,
       machines: options.machines,
+      bulk,
       createsPerSecond: Math.round(createsPerSecond),
       bindingsPerSecond: Math.round(bindingsPerSecond),
       cpuMsPerCreate: hundredths(cpuMsPerCreate),
       cpuMsPerBinding: hundredths(cpuMsPerBinding),
       allReadySeconds: tenths(allReadySeconds),
+      rampPerSecond: rampPerSecond === undefined ? undefined : Math.round(rampPerSecond),
       createToBoundMs: ledger.quantiles('bound', options.samples),
       createToReadyMs: ledger.quantiles('ready', options.samples),
       split,
@@ -194,15 +209,32 @@ async function startAgents({ root, environment, nodes: count, machines, agentsPe
   return children;
 }
 
+/** The rest of the machines, created at the pace at which they come to run; how many did in a second. */
+async function rampUp({ machines, ramp, say }: SimulationOptions, client: HttpObjectClient, ledger: Ledger, bulk: number): Promise<number | undefined> {
+  const count = machines - bulk;
+  if (count === 0) return undefined;
+  say(`creating ${count} more, at most ${ramp} on their way`);
+  const from = performance.now();
+  const told = setInterval(() => say(`${ledger.count('ready')} run`), TELL_MS);
+  await createMachines(client, ledger, { first: bulk, count, atOnce: CREATES_AT_ONCE, pending: ramp });
+  await ledger.reached('ready', machines).finally(() => clearInterval(told));
+  return count / seconds(performance.now() - from);
+}
+
+/** `pending`: how many may be created and not run yet, of all. */
 async function createMachines(
   client: HttpObjectClient,
   ledger: Ledger,
-  { first, count, atOnce }: { readonly first: number; readonly count: number; readonly atOnce: number },
+  { first, count, atOnce, pending }: { readonly first: number; readonly count: number; readonly atOnce: number; readonly pending: number },
 ): Promise<void> {
   let next = first;
   await Promise.all(
     Array.from({ length: atOnce }, async () => {
       while (next < first + count) {
+        if (next - ledger.count('ready') >= pending) {
+          await delay(PACE_MS);
+          continue;
+        }
         const name = machineName(next++);
         ledger.created(name);
         await client.create(virtualMachines, { metadata: { name, namespace: NAMESPACE }, spec: { source: { image: IMAGE }, memory: '64Mi' } as VirtualMachineSpec });

@@ -9,6 +9,7 @@ import { HttpObjectClient } from '@corral/client';
 import { startObjectStore, startPostgres, startRedis } from '@corral/embedded';
 import getPort from 'get-port';
 import { z } from 'zod';
+import { KeepAliveConnection } from './keep-alive-connection.ts';
 
 export interface StackProcess {
   readonly name: string;
@@ -47,7 +48,7 @@ export async function startStack(root: string, { PATH }: NodeJS.ProcessEnv): Pro
     adminToken,
     nodeToken,
     postgresPid: Number(readFileSync(join(home, 'postgres/data/postmaster.pid'), 'utf8').split('\n')[0]),
-    client: ({ url }) => new HttpObjectClient({ baseUrl: url, token: adminToken, deadlineMs: 120_000 }),
+    client: ({ url }) => new HttpObjectClient(new KeepAliveConnection({ baseUrl: url, token: adminToken, deadlineMs: 120_000 })),
     complaints() {
       const counts: Record<string, number> = {};
       for (const { name } of processes) {

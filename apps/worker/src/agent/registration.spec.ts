@@ -1,17 +1,26 @@
 import { type Clock } from '@corral/base';
-import { findCondition, type Node, type NodeStatus, type ObjectClient, withCondition } from '@corral/contracts';
+import { findCondition, type Node, type NodeStatus, type ObjectClient, Problem, withCondition } from '@corral/contracts';
 import { Registration } from './registration.ts';
 
-/** An API that holds one Node, and counts what is written to it. */
+/** An API that holds one Node, and counts what is read of it and written to it. */
 class OneNode {
   node: Node | undefined;
+  reads = 0;
   writes = 0;
+  #version = 0;
 
   readonly client = {
-    get: async () => this.node,
+    get: async () => {
+      this.reads += 1;
+      return this.node;
+    },
     create: async (_kind: unknown, node: Node) => this.#keep({ ...node, metadata: { ...node.metadata, labels: node.metadata.labels ?? {} } }),
     replace: async (_kind: unknown, node: Node) => this.#keep(node),
-    replaceStatus: async (_kind: unknown, node: Node) => this.#keep(node),
+    replaceStatus: async (_kind: unknown, node: Node) => {
+      if (!this.node) throw new Problem('object.not-found', 'gone');
+      if (node.metadata.resourceVersion !== this.node.metadata.resourceVersion) throw new Problem('object.conflict', 'changed');
+      return this.#keep(node);
+    },
   } as unknown as ObjectClient;
 
   get status(): NodeStatus | undefined {
@@ -23,9 +32,18 @@ class OneNode {
     return `${ready?.status} ${ready?.reason}`;
   }
 
+  /** As somebody else does it. */
+  change(change: (node: Node) => Node): void {
+    if (this.node) this.#put(change(this.node));
+  }
+
   #keep(node: Node): Node {
     this.writes += 1;
-    return (this.node = node);
+    return this.#put(node);
+  }
+
+  #put(node: Node): Node {
+    return (this.node = { ...node, metadata: { ...node.metadata, resourceVersion: String((this.#version += 1)) } });
   }
 }
 
@@ -39,7 +57,7 @@ beforeEach(async () => {
   const clock: Clock = { now: () => new Date(nowMs) };
   registration = sharedBy(1, clock);
   await registration.register();
-  api.writes = 0;
+  [api.reads, api.writes] = [0, 0];
 });
 
 const sharedBy = (workersOnHost: number, clock: Clock): Registration =>
@@ -74,9 +92,18 @@ describe('The Node of a node agent', () => {
     expect(api.writes).toBe(1);
   });
 
-  it('is Ready again at the next renewal after the API had taken it for lost', async () => {
+  it('is not read before it is written to, unless somebody else changed it', async () => {
+    await renewals(12);
+    expect([api.reads, api.writes]).toEqual([0, 2]);
+    api.change((node) => ({ ...node, spec: { unschedulable: true } }));
+    await renewals(6);
+    expect([api.reads, api.writes, api.node?.spec?.unschedulable]).toEqual([1, 3, true]);
+  });
+
+  it('is Ready again at the first renewal after a silence for which the API had taken it for lost', async () => {
     const lost = { type: 'Ready', status: 'Unknown', reason: 'NodeStatusUnknown' } as const;
-    if (api.node) api.node = { ...api.node, status: { ...api.status, conditions: withCondition(api.status?.conditions, lost, new Date(nowMs)) } };
+    nowMs += 41_000;
+    api.change((node) => ({ ...node, status: { ...node.status, conditions: withCondition(node.status?.conditions, lost, new Date(nowMs)) } }));
     await renewals(1);
     expect([api.ready, api.writes]).toEqual(['True AgentReady', 1]);
   });
@@ -96,15 +123,15 @@ describe('The Node of a node agent', () => {
     expect([api.status?.corral?.images, api.writes]).toEqual([['linux-minimal'], 1]);
   });
 
-  it('is made again when somebody deleted it, but not while the agent leaves', async () => {
+  it('is made again within a minute when somebody deleted it, but not while the agent leaves', async () => {
     api.node = undefined;
-    await renewals(1);
+    await renewals(6);
     expect(api.ready).toBe('True AgentReady');
     await registration.leave();
     await renewals(2);
     expect(api.ready).toBe('False AgentStopping');
     api.node = undefined;
-    await renewals(1);
+    await renewals(7);
     expect(api.node).toBeUndefined();
   });
 });

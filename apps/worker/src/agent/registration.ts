@@ -9,6 +9,7 @@ import {
   nodes,
   type NodeStatus,
   type ObjectClient,
+  Problem,
   toKubeTime,
   withCondition,
 } from '@corral/contracts';
@@ -37,6 +38,8 @@ const CORRAL_VERSION = 'v0.1.0';
 /** As many as Kubernetes's nodes tell of images. Source: nodeStatusMaxImages. */
 const MAX_TOLD_SNAPSHOTS = 50;
 const HEARTBEAT_PERIOD_MS = 60_000;
+/** Whoever was silent for longer than two renewals may have been taken for lost. */
+const AWAY_MS = 25_000;
 
 /** This node as the API sees it: created when missing, its status kept true. */
 export class Registration {
@@ -45,6 +48,9 @@ export class Registration {
   #isEmptying = false;
   #told = '';
   #toldAt = 0;
+  #reportedAt = 0;
+  /** The Node as it was after our last write: what is written over, so that a thousand nodes do not read before they write. */
+  #known: Node | undefined;
 
   constructor(options: RegistrationOptions) {
     this.#options = options;
@@ -83,8 +89,8 @@ export class Registration {
   }
 
   /**
-   * Writes the status when something changed, when its heartbeat is old, or when somebody else has changed what it says of
-   * Ready: the API, when it had not heard of the node for a while.
+   * Writes the status when something changed or when its heartbeat is old; and after a silence when the API has taken the
+   * node for lost. That somebody deleted the Node, or changed it, is found out by the next write.
    */
   async report(): Promise<void> {
     const { client, nodeName, clock, machines, images, snapshots } = this.#options;
@@ -93,15 +99,30 @@ export class Registration {
     const held = [...(await snapshots(MAX_TOLD_SNAPSHOTS))].sort();
     const fingerprint = `${ready.status} ${machines()} ${images().join()} ${held.join()} ${this.#isEmptying}`;
     const now = clock.now();
-    const node = await client.get(nodes, undefined, nodeName);
+    const isNews = fingerprint !== this.#told || now.getTime() - this.#toldAt >= HEARTBEAT_PERIOD_MS;
+    const wasAway = now.getTime() - this.#reportedAt > AWAY_MS;
+    const mine = wasAway ? undefined : this.#known;
+    this.#reportedAt = now.getTime();
+    if (mine && !isNews) return;
+
+    this.#known = undefined;
+    const node = mine ?? (await client.get(nodes, undefined, nodeName));
     // Somebody deleted it; a node that lives is there.
     if (!node) return this.#isLeaving ? undefined : this.register();
     const told = findCondition(node.status?.conditions, 'Ready');
-    const isTold = fingerprint === this.#told && told?.status === ready.status && told.reason === ready.reason;
-    if (isTold && now.getTime() - this.#toldAt < HEARTBEAT_PERIOD_MS) return;
-    await client.replaceStatus(nodes, { ...node, status: await this.#statusOf(node, ready, held, now) });
-    this.#told = fingerprint;
-    this.#toldAt = now.getTime();
+    if (isNews || told?.status !== ready.status || told.reason !== ready.reason) {
+      const status = await this.#statusOf(node, ready, held, now);
+      const written = await client.replaceStatus(nodes, { ...node, status }).catch((error: unknown) => {
+        if (mine && error instanceof Problem && (error.code === 'object.conflict' || error.code === 'object.not-found')) return undefined;
+        throw error;
+      });
+      if (!written) return this.report();
+      this.#known = written;
+      this.#told = fingerprint;
+      this.#toldAt = now.getTime();
+    } else {
+      this.#known = node;
+    }
   }
 
   async #statusOf(node: Node, ready: ConditionUpdate, held: string[], now: Date): Promise<NodeStatus> {

@@ -32,8 +32,11 @@ interface SeenLease {
 export class NodeReconciler implements Reconciler {
   readonly name = 'nodes';
   readonly triggers: readonly Trigger[] = [
-    on(nodes),
-    on(leases, ({ namespace, name }) => (namespace === NODE_LEASE_NAMESPACE ? [{ namespace: '', name }] : [])),
+    on(nodes, (key, node) => {
+      if (!node) this.#leases.delete(key.name);
+      return [key];
+    }),
+    on(leases, ({ namespace, name }) => (namespace === NODE_LEASE_NAMESPACE && this.#hear(name) ? [{ namespace: '', name }] : [])),
     on(virtualMachines, (_key, vm) => (vm?.spec?.nodeName === undefined ? [] : [{ namespace: '', name: vm.spec.nodeName }])),
   ];
   readonly #leases = new Map<string, SeenLease>();
@@ -92,6 +95,13 @@ export class NodeReconciler implements Reconciler {
         return { name, isMissing: now - at >= graceMs / 2, hasLeft: hasLeft(status) };
       }),
     );
+  }
+
+  /** Takes note of a renewal; whether it calls for a look. Of a node that was heard of in time it only puts the next one off. */
+  #hear(name: string): boolean {
+    const before = this.#leases.get(name);
+    const seen = this.#see(name);
+    return !before?.isRenewed || before.graceMs !== seen.graceMs || this.timers.now() - before.at >= before.graceMs;
   }
 
   #see(name: string): SeenLease {
