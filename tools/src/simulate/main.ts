@@ -63,6 +63,7 @@ for (const text of options.nodes.split(',')) {
   });
   console.log(JSON.stringify(result, undefined, 1));
   runs.push({ ...result, loadAverage: { before: loadBefore, after: os.loadavg() } });
+  runs.sort((a, b) => a.nodes - b.nodes);
   // After each run: whoever has no more time keeps what there is.
   write(options.output ?? `benchmarks/results/${date}-simulation.json`, `${JSON.stringify({ date, machine, runs }, undefined, 2)}\n`);
   if (runs.length > 1 || options.chart !== undefined) write(options.chart ?? 'docs/scale.svg', chartOf(runs));
