@@ -49,7 +49,7 @@ export function stepsOf(root: string): readonly Step[] {
       name: 'integration',
       title: 'Integration tests',
       args: jest('integration', '2'),
-      timeoutMs: 12 * MINUTE_MS,
+      timeoutMs: 45 * MINUTE_MS,
       counts: 'Jest',
     },
     // They share one stack, and their guests this machine's two cores.
@@ -57,7 +57,7 @@ export function stepsOf(root: string): readonly Step[] {
       name: 'e2e',
       title: 'End-to-end tests',
       args: jest('e2e', '1'),
-      timeoutMs: 15 * MINUTE_MS,
+      timeoutMs: 25 * MINUTE_MS,
       counts: 'Jest',
     },
   ];

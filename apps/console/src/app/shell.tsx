@@ -189,7 +189,7 @@ function NamespaceSwitcher({ compact = false }: { readonly compact?: boolean }):
     <div
       className={classNames(
         'relative flex items-center gap-2 rounded-control border border-line2 bg-panel focus-within:outline-2 focus-within:outline-offset-2 focus-within:outline-accent',
-        compact ? 'h-9 px-2.5' : 'h-9 px-2 max-wide:justify-center',
+        compact ? 'h-9 min-w-0 px-2.5' : 'h-9 px-2 max-wide:justify-center',
       )}
     >
       {!compact && (

@@ -22,8 +22,8 @@ export function Trouble({ title, detail, code, onRetry, children }: TroubleProps
       <CircleAlert aria-hidden size={16} className="mt-0.5 shrink-0 text-bad" />
       <div className="min-w-0 flex-1">
         <p className="font-strong">{title}</p>
-        {detail && <p className="mt-0.5 text-ink2">{detail}</p>}
-        {code && <p className="mt-1.5 font-mono text-11 text-ink3 select-all">{code}</p>}
+        {detail && <p className="mt-0.5 text-ink2 wrap-anywhere">{detail}</p>}
+        {code && <p className="mt-1.5 font-mono text-11 text-ink3 select-all wrap-anywhere">{code}</p>}
         {children}
       </div>
       {onRetry && (
