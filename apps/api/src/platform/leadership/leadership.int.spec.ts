@@ -37,6 +37,13 @@ describe('leadership', () => {
     return { leadership, log, leads: () => leadership.isLeading('work') };
   }
 
+  async function cutSessions(): Promise<void> {
+    const admin = new pg.Client({ connectionString: postgres.url });
+    await admin.connect();
+    await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'corral-leadership'`);
+    await admin.end();
+  }
+
   it('goes to one of those who want it, and to the next when that one stops, after its work has ended', async () => {
     const first = aCandidate();
     await until(first.leads, { ...SOON, what: 'the first leads' });
@@ -50,10 +57,7 @@ describe('leadership', () => {
   it('ends at once with the connection, and is sought again', async () => {
     const only = aCandidate();
     await until(only.leads, { ...SOON, what: 'it leads' });
-    const admin = new pg.Client({ connectionString: postgres.url });
-    await admin.connect();
-    await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'corral-leadership'`);
-    await admin.end();
+    await cutSessions();
     await until(() => only.log.includes('ends'), { ...SOON, what: 'its work ended' });
     await until(() => only.log.length === 3 && only.leads(), { ...SOON, what: 'it leads again' });
   });
@@ -69,6 +73,48 @@ describe('leadership', () => {
     leadership.start();
     await until(() => begun === 2, { ...SOON, what: 'the second beginning' });
     expect(leadership.isLeading('fragile')).toBe(true);
+  });
+
+  it('is kept by work that ignores its signal only for that work, which never runs twice here', async () => {
+    const failures: unknown[] = [];
+    const leadership = new Leadership({ databaseUrl: postgres.url, heartbeatMs: 50, sessionTimeoutMs: 2_000, settleTimeoutMs: 100, onFailure: (error) => failures.push(error) });
+    candidates.push(leadership);
+    const begun = { deaf: 0, good: 0 };
+    let letGo = (): void => undefined;
+    const heard = new Promise<void>((resolve) => (letGo = resolve));
+    leadership.whileLeading('deaf', async () => {
+      begun.deaf += 1;
+      await heard;
+    });
+    leadership.whileLeading('good', async (signal) => {
+      begun.good += 1;
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    });
+    leadership.start();
+    await until(() => begun.deaf === 1 && begun.good === 1, { ...SOON, what: 'it leads' });
+    await cutSessions();
+    try {
+      await until(() => begun.good === 2, { ...SOON, what: 'it leads what has ended' });
+      expect([begun.deaf, leadership.isLeading('deaf'), leadership.isLeading('good')]).toEqual([1, false, true]);
+      expect(failures.map(String)).toContainEqual(expect.stringContaining('deaf did not end within 100 ms'));
+    } finally {
+      letGo();
+    }
+    await until(() => leadership.isLeading('deaf'), { ...SOON, what: 'it leads what ended late' });
+  });
+
+  it('is handed over at a stop that work ignores', async () => {
+    const leadership = new Leadership({ databaseUrl: postgres.url, heartbeatMs: 50, settleTimeoutMs: 100 });
+    let hasBegun = false;
+    leadership.whileLeading('work', () => {
+      hasBegun = true;
+      return new Promise(() => undefined);
+    });
+    leadership.start();
+    await until(() => hasBegun, { ...SOON, what: 'it leads' });
+    const next = aCandidate();
+    await leadership.stop();
+    await until(next.leads, { ...SOON, what: 'the next leads' });
   });
 
   describe('among processes', () => {

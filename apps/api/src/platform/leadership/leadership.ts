@@ -5,6 +5,8 @@ import { z } from 'zod';
 /** First half of the advisory locks' keys, so that they are nobody else's; the second is the name's hash. */
 const LOCK_CLASS = 4_853_242;
 const RETRY_MS = 1_000;
+/** What is led passes its signal on to all it waits for. */
+const SETTLE_TIMEOUT_MS = 15_000;
 /** A server that does not answer is not waited for. */
 const END_MS = 2_000;
 
@@ -15,6 +17,8 @@ export interface LeadershipOptions {
   readonly heartbeatMs?: number;
   /** PostgreSQL ends the session of a process that says nothing for this long, so that another may lead. */
   readonly sessionTimeoutMs?: number;
+  /** Work that has not ended this long after its signal is not waited for. */
+  readonly settleTimeoutMs?: number;
   onFailure?(error: unknown): void;
   onChange?(name: string, isLeading: boolean): void;
 }
@@ -149,10 +153,23 @@ export class Leadership {
     for (const { abort } of this.#offices.values()) abort?.abort();
   }
 
-  /** Everything that was led has ended, and may be led anew. */
+  /**
+   * What was led has ended, and may be led anew. Work that ignores its signal keeps nothing else from being led: it is
+   * left to other processes, and to this one once it has ended after all, so that it never runs twice here.
+   */
   async #settled(): Promise<void> {
-    await Promise.all([...this.#offices.values()].map(({ ended }) => ended));
-    for (const [name, office] of this.#offices) this.#offices.set(name, { ...office, abort: undefined });
+    const ending = new Map([...this.#offices].filter(([, { abort }]) => abort));
+    const ends = [...ending].map(async ([name, office]) => {
+      await office.ended;
+      ending.delete(name);
+      if (this.#offices.get(name) === office) this.#offices.set(name, { ...office, abort: undefined });
+    });
+    const timeoutMs = this.#options.settleTimeoutMs ?? SETTLE_TIMEOUT_MS;
+    const waiting = new AbortController();
+    await Promise.race([Promise.all(ends), pause(this.#timers, timeoutMs, waiting.signal)]);
+    waiting.abort();
+    if (ending.size === 0) return;
+    this.#options.onFailure?.(new Error(`${[...ending.keys()].join(', ')} did not end within ${timeoutMs} ms; not led here again before that`));
   }
 
   /** No answer for this long counts as a lost session: well before PostgreSQL gives it to another. */
