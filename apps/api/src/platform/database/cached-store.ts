@@ -148,8 +148,17 @@ export class CachedStore implements Store {
       if (known?.state === 'Loading') known.changes.push(change);
       else if (known?.state === 'Loaded') {
         known.cache.apply(change);
-        if (this.#weight() > this.maxWeight) this.#giveUp(change.resource);
+        this.#makeRoom();
       }
+    }
+  }
+
+  /** The heaviest goes, whichever grew last: what is small and read often stays. */
+  #makeRoom(): void {
+    while (this.#weight() > this.maxWeight) {
+      const [first, ...others] = this.contents();
+      if (!first) return;
+      this.#giveUp(others.reduce((heaviest, other) => (other.weight > heaviest.weight ? other : heaviest), first).resource);
     }
   }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { candidateForCreate, Selection, type Write } from '@corral/api-machinery';
-import { leases, namespaces, Problem, type KindDefinition, type KubeObject, type WatchEvent } from '@corral/contracts';
+import { leases, namespaces, Problem, qualifiedResource, type KindDefinition, type KubeObject, type WatchEvent } from '@corral/contracts';
 import { startPostgres, type EmbeddedPostgres } from '@corral/embedded';
 import { until } from '@corral/testing';
 import fc from 'fast-check';
@@ -174,6 +174,27 @@ describe('writes in batches', () => {
       const marked = versionOf(written.find(({ kind }) => kind === 'Namespace'));
       expect(written.filter(({ kind, metadata }) => kind === 'Lease' && Number(metadata.resourceVersion) > marked)).toEqual([]);
     }
+  });
+});
+
+describe('a full memory', () => {
+  it('gives up the heaviest kind, not the one that happens to change', async () => {
+    const { store, cached } = processes[0] as Process;
+    const namespace = await newNamespace();
+    const heavy = await store.create(LEASES, lease(namespace, 'heavy', 'x'.repeat(100_000)));
+    const kinds = [LEASES, namespaces as KindDefinition];
+    for (const kind of kinds) await cached.list(kind, {});
+    const weight = cached.contents().filter(({ resource }) => kinds.some((kind) => qualifiedResource(kind) === resource)).reduce((sum, kind) => sum + kind.weight, 0);
+    const small = await startProcess(weight + 2_000);
+    for (const kind of kinds) await small.cached.list(kind, {});
+    const kept = () => small.cached.contents().map(({ resource }) => resource);
+    expect(kept()).toHaveLength(2);
+    for (let created = 0; created < 50 && kept().length === 2; created += 1) {
+      await newNamespace();
+      await small.cached.get(namespaces as KindDefinition, undefined, namespace);
+    }
+    expect(kept()).toEqual([qualifiedResource(namespaces)]);
+    await store.remove(LEASES, heavy, heavy);
   });
 });
 
