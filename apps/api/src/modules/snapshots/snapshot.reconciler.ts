@@ -51,9 +51,9 @@ export class SnapshotReconciler implements Reconciler {
   async reconcile({ namespace, name }: ObjectKey, signal: AbortSignal): Promise<ReconcileResult> {
     const snapshot = this.informers.of(virtualMachineSnapshots).get(namespace, name);
     if (!snapshot) return DONE;
-    // Read anew: a copy a moment old may still call the machine Starting, and this verdict is final.
+    // Both read anew: a copy a moment old may still call the machine Starting, or its node lost, and these verdicts are final.
     const vm = await this.objects.get(virtualMachines, namespace, snapshot.spec?.virtualMachine ?? '');
-    const node = this.informers.of(nodes).get(undefined, snapshot.spec?.nodeName ?? '');
+    const node = snapshot.spec?.nodeName === undefined ? undefined : await this.objects.get(nodes, undefined, snapshot.spec.nodeName);
     const awaitedBy = snapshot.metadata.deletionTimestamp === undefined ? undefined : await this.#awaiting(snapshot);
     return this.#perform(snapshot, planSnapshot({ snapshot, vm, node, awaitedBy, now: systemClock.now() }), signal);
   }
