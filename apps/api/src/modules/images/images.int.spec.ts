@@ -11,15 +11,20 @@ import {
   type Condition,
   type KindDefinition,
   type KubeObject,
+  type ObjectClient,
   type VirtualMachineImage,
   type VirtualMachineImageSpec,
 } from '@corral/contracts';
 import { ObjectStore } from '@corral/object-store';
+import type { Leadership } from '../../platform/leadership/leadership.ts';
+import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
 import { blank, BOOT_CODE, BOOT_SIGNATURE, bzImage, cpio } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
 import { FileServer } from '../../../test/file-server.ts';
 import { anImage, aVm, edit, upload } from '../../../test/wishes.ts';
+import { ArtifactStore } from '../artifacts/artifact.store.ts';
+import { SnapshotData } from '../snapshots/snapshot-data.ts';
 import { ARTIFACT_AGE_MS, StorageSweep } from '../snapshots/storage.sweep.ts';
 
 const sha256Of = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
@@ -243,6 +248,26 @@ describe('images', () => {
     expect(await present()).toEqual([true, true]);
     await sweep.sweep(laterOn);
     expect(await present()).toEqual([false, false]);
+  });
+
+  it('made of an old artifact while the sweep is at work keep it', async () => {
+    const kernels = await Promise.all(['swept first', 'swept second'].map((seed) => upload(stack, bzImage({ seed }))));
+    const artifacts = stack.app.get(ArtifactStore);
+    const deleted: string[] = [];
+    const slow = {
+      all: (signal?: AbortSignal) => artifacts.all(signal),
+      delete: async (sha256: string, signal?: AbortSignal): Promise<void> => {
+        await artifacts.delete(sha256, signal);
+        const other = kernels.find((kernel) => kernel.sha256 !== sha256);
+        // Whichever goes first, an image is made of the other one then.
+        if (other && kernels.some((kernel) => kernel.sha256 === sha256) && !(await get('in-between'))) await create('in-between', { kernel: { url: other.url } });
+        deleted.push(sha256);
+      },
+    };
+    const sweep = new StorageSweep(stack.app.get<ObjectClient>(OBJECT_CLIENT), store, stack.app.get(SnapshotData), slow as unknown as ArtifactStore, { whileLeading: () => undefined } as unknown as Leadership);
+    await sweep.sweep(new Date(Date.now() + ARTIFACT_AGE_MS + 60_000));
+    expect(kernels.filter(({ sha256 }) => deleted.includes(sha256))).toHaveLength(1);
+    await ready('in-between');
   });
 
   describe('with the guest agent', () => {

@@ -50,10 +50,19 @@ export class StorageSweep {
   async #sweepArtifacts(now: Date, signal?: AbortSignal): Promise<number> {
     const old: string[] = [];
     for await (const { sha256, modifiedAt } of this.artifacts.all(signal)) if (now.getTime() - modifiedAt.getTime() > ARTIFACT_AGE_MS) old.push(sha256);
-    const named = namedArtifacts(await artifactUsers(this.objects));
-    const orphans = old.filter((sha256) => !named.has(sha256));
-    for (const sha256 of orphans) await this.artifacts.delete(sha256, signal);
-    return orphans.length;
+    const named = await this.#namedArtifacts();
+    let removed = 0;
+    for (const sha256 of old.filter((sha256) => !named.has(sha256))) {
+      // Once more: an image of it may have been made while others were deleted, and it is not young for that.
+      if ((await this.#namedArtifacts()).has(sha256)) continue;
+      await this.artifacts.delete(sha256, signal);
+      removed += 1;
+    }
+    return removed;
+  }
+
+  async #namedArtifacts(): Promise<ReadonlySet<string>> {
+    return namedArtifacts(await artifactUsers(this.objects));
   }
 
   async #sweepStaging(now: Date, signal?: AbortSignal): Promise<number> {
