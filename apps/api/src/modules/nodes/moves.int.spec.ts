@@ -39,4 +39,15 @@ describe('an eviction', () => {
     expect((await budget())?.disruptedPods).toBeUndefined();
     expect(findCondition((await stack.admin.get(virtualMachines, 'default', 'kept'))?.status?.conditions, 'Ready')?.status).toBe('True');
   });
+
+  it.each(['?dryRun=nonsense', '?dryRun=all'])('whose dry run is mistyped (%s) is refused, as deleting its Pod is, and moves nothing', async (query) => {
+    await registerNode(stack.agent, `other${query.length}`);
+    const pod = '/api/v1/namespaces/default/pods/kept';
+    const body = JSON.stringify({ apiVersion: 'v1', kind: 'DeleteOptions', dryRun: [query.slice(8)] });
+    const answers = [await stack.fetch(`${pod}${query}`, { method: 'DELETE' }), await stack.fetch(pod, { method: 'DELETE', headers: { 'content-type': 'application/json' }, body }), await evict('kept', query)];
+    for (const answer of answers) expect([answer.status, await answer.text()]).toEqual([422, expect.stringContaining('dryRun')]);
+    await stack.fetch(`${pod}?dryRun=All`, { method: 'DELETE' });
+    const vm = await stack.admin.get(virtualMachines, 'default', 'kept');
+    expect([vm?.status?.move, vm?.spec?.nodeName]).toEqual([undefined, 'only']);
+  });
 });

@@ -10,6 +10,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { queryValue, type RouteOptions } from '../../platform/http/http-server.ts';
 import { registerObjectRoutes, sendContent } from '../../platform/http/object-routes.ts';
 import { RequestMetrics } from '../../platform/telemetry/request-metrics.ts';
+import { readDryRun } from '../resources/write-request.ts';
 import { Moves, type MoveRequest } from '../nodes/moves.ts';
 import { Resources } from '../resources/resources.service.ts';
 import { streamWatch } from '../resources/watch-stream.ts';
@@ -112,7 +113,8 @@ export class PodRoutes implements OnModuleInit {
     const { preconditions, dryRun } = options;
     const uid = isRecord(preconditions) ? preconditions['uid'] : undefined;
     if (uid !== undefined && uid !== podOf(vm).metadata.uid) throw objectConflict(POD_KIND, vm.metadata.name, `Precondition failed: UID in precondition: ${String(uid)}, UID in object meta: ${podOf(vm).metadata.uid}`);
-    const isDryRun = queryOf(request)('dryRun') === 'All' || (Array.isArray(dryRun) && dryRun.includes('All'));
+    // Whoever mistypes a dry run did not mean to move anything.
+    const isDryRun = [queryOf(request)('dryRun'), ...(Array.isArray(dryRun) ? dryRun : [dryRun])].map((text) => readDryRun('DeleteOptions', text === undefined || text === null ? undefined : String(text))).includes(true);
     await this.moves.request(vm.metadata.namespace ?? '', vm.metadata.name, { ...how, isDryRun });
   }
 

@@ -3,6 +3,7 @@ import type { RequestAttributes } from '@corral/api-machinery';
 import type { Credential } from './credential.ts';
 import type { Credentials } from './credentials.ts';
 import type { LiveObjects } from './live-objects.ts';
+import { DEFAULT_TRAFFIC } from '../traffic/traffic-config.ts';
 import { OpenConnections } from './open-connections.ts';
 import type { User } from './user.ts';
 
@@ -14,7 +15,7 @@ beforeEach(() => jest.useFakeTimers());
 afterEach(() => jest.useRealTimers());
 
 /** Connections whose credentials hold or not as `isValid` says; `check` lets the time of one check go by. */
-function start(isValid: (id: string) => Promise<boolean>) {
+function start(isValid: (id: string) => Promise<boolean>, openConnections = 1_000) {
   const asked: string[] = [];
   const credentials = {
     isValid: ({ ref }: Credential) => {
@@ -23,7 +24,7 @@ function start(isValid: (id: string) => Promise<boolean>) {
       return isValid(id);
     },
   };
-  const connections = new OpenConnections(credentials as unknown as Credentials, { onChange: () => undefined } as unknown as LiveObjects);
+  const connections = new OpenConnections(credentials as unknown as Credentials, { onChange: () => undefined } as unknown as LiveObjects, { traffic: { ...DEFAULT_TRAFFIC, openConnections } });
   connections.onModuleInit();
   const ended: string[] = [];
   const open = (...ids: string[]) => ids.forEach((id) => connections.add(userOf(id), WATCH, () => ended.push(id)));
@@ -66,4 +67,34 @@ it('rights are looked at again when they changed, and not every second', async (
   await check();
   expect(ended).toEqual(['one']);
   stop();
+});
+
+describe('how many one may have open', () => {
+  const named = (name: string, ...groups: string[]): User => ({ name, groups, via: 'Token', credential: credentialOf(name) });
+
+  it('is bounded for each user, and for the service accounts of a namespace together; what ends makes room once', () => {
+    const { connections, stop } = start(() => Promise.resolve(true), 2);
+    const add = (user: User) => connections.add(user, WATCH, () => undefined);
+    const leave = add(named('ann'));
+    add(named('ann'));
+    expect(() => add(named('ann'))).toThrow(expect.objectContaining({ code: 'request.too-many', details: { retryAfterSeconds: 5 } }));
+    add(named('bob'));
+    leave();
+    leave();
+    add(named('ann'));
+    expect(() => add(named('ann'))).toThrow();
+    for (const robot of ['one', 'two']) add(named(`system:serviceaccount:crowd:${robot}`));
+    expect(() => add(named('system:serviceaccount:crowd:three'))).toThrow();
+    add(named('system:serviceaccount:quiet:three'));
+    stop();
+  });
+
+  it('is bounded for nobody in particular too, but not for administrators and nodes', () => {
+    const { connections, stop } = start(() => Promise.resolve(true), 1);
+    const nobody: User = { name: 'system:anonymous', groups: ['system:unauthenticated'], via: 'Nothing' };
+    connections.add(nobody, WATCH, () => undefined);
+    expect(() => connections.add(nobody, WATCH, () => undefined)).toThrow();
+    for (const user of [named('root', 'system:masters'), named('system:node:n', 'system:nodes')]) for (let time = 0; time < 5; time += 1) connections.add(user, WATCH, () => undefined);
+    stop();
+  });
 });

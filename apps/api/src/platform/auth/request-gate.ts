@@ -22,6 +22,8 @@ import { ANONYMOUS, AUTHENTICATED_GROUP, type Identity, type User } from './user
 const BEARER_SUBPROTOCOL = 'base64url.bearer.authorization.k8s.io.';
 /** RFC 6455, 7.4.1: policy violation. */
 const NOT_ALLOWED = 1008;
+/** Registered with IANA beside RFC 6455. */
+const TRY_AGAIN_LATER = 1013;
 const FAREWELL_MS = 500;
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS'];
 
@@ -89,12 +91,18 @@ export class RequestGate implements UpgradeGate {
       user = await this.#identifyUpgrade(request, url, carried);
       await this.traffic.pace(user, attributes);
       this.authorize(user, attributes);
+      this.connections.requireRoom(user);
       const admitted = user;
       return {
         user: admitted,
         subprotocols: offered.filter((name) => name !== carried),
         opened: (client) => {
-          client.once('close', this.connections.add(admitted, attributes, () => dismiss(client)));
+          try {
+            client.once('close', this.connections.add(admitted, attributes, () => dismiss(client)));
+          } catch {
+            // Others that were let in at the same time took what room there was.
+            client.close(TRY_AGAIN_LATER, 'too many connections are open');
+          }
         },
         answered: (code, reason) => this.audit.note({ ...seen, user: admitted, decision: 'Allowed', code, reason }),
       };

@@ -1,4 +1,5 @@
 import type { RequestAttributes } from '@corral/api-machinery';
+import { serviceAccountOf } from '@corral/contracts';
 import type { Credential } from './credential.ts';
 
 /** Who somebody is. Source: k8s.io/apiserver/pkg/authentication/user, Info. */
@@ -36,6 +37,12 @@ export const ADMIN_GROUP = 'system:masters';
 export const CONTROLLER: Identity = { name: 'system:corral-controllers', groups: [ADMIN_GROUP] };
 export const CONTROLLER_FIELD_MANAGER = 'corral-controllers';
 export const NODES_GROUP = 'system:nodes';
+
+/** Whose share of the server it is. Service accounts share their namespace's: whoever may make one could make a thousand. */
+export function tenantOf({ name }: Identity): string {
+  const namespace = serviceAccountOf(name)?.namespace;
+  return namespace === undefined ? `user ${name}` : `namespace ${namespace}`;
+}
 
 declare module 'fastify' {
   interface FastifyRequest {

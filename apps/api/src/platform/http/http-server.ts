@@ -130,9 +130,9 @@ export async function prepareHttp(app: NestFastifyApplication): Promise<void> {
     // Before it is decided what they may: refusals cost something too.
     await keepRate(traffic, request, reply);
     gate.authorize(request.user, attributes);
+    if (isLongRunning(attributes)) reply.raw.once('close', connections.add(request.user, attributes, () => endAnswer(reply.raw)));
     request.isAdmitted = true;
     if (!isStreamed(request)) requireBodyWithin(bodyMs, request, reply);
-    if (isLongRunning(attributes)) reply.raw.once('close', connections.add(request.user, attributes, () => endAnswer(reply.raw)));
   });
   // Seats are taken when the body is there, so that slow callers hold none, and given back when the answer is ready.
   fastify.addHook('preHandler', async (request, reply) => {

@@ -9,7 +9,7 @@ import { requireDeclaredGuard } from '../auth/route-guards.ts';
 import { GatewayServer, type GatewayOptions, type UpgradeRequest } from './gateway-server.ts';
 import { parseTarget } from './request-target.ts';
 import type { RouteCatalogue } from './route-catalogue.ts';
-import { problemOf, statusOf } from './status-reply.ts';
+import { problemOf, retryAfterSecondsOf, statusOf } from './status-reply.ts';
 
 const SWITCHING_PROTOCOLS = 101;
 
@@ -86,7 +86,8 @@ export class PathWebSocketAdapter extends AbstractWsAdapter {
 function refuse(request: IncomingMessage, socket: Duplex, error: unknown): void {
   const status = statusOf(error, request);
   const body = JSON.stringify(status);
+  const wait = retryAfterSecondsOf(status);
   socket.end(
-    `HTTP/1.1 ${status.code} ${status.reason ?? 'Error'}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${status.code} ${status.reason ?? 'Error'}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${wait === undefined ? '' : `Retry-After: ${wait}\r\n`}Connection: close\r\n\r\n${body}`,
   );
 }

@@ -37,6 +37,8 @@ export function statusOf(error: unknown, request: { readonly id?: unknown; reado
 const COME_BACK = [429, 503];
 const DEFAULT_RETRY_AFTER_S = 1;
 
+export const retryAfterSecondsOf = ({ details, code }: Status): number | undefined => details?.retryAfterSeconds ?? (COME_BACK.includes(code) ? DEFAULT_RETRY_AFTER_S : undefined);
+
 /** Answers with Kubernetes's Status. */
 export function sendStatus(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const status = statusOf(error, request);
@@ -45,7 +47,7 @@ export function sendStatus(error: unknown, request: FastifyRequest, reply: Fasti
     reply.raw.destroy();
     return;
   }
-  const retryAfterSeconds = status.details?.retryAfterSeconds ?? (COME_BACK.includes(status.code) ? DEFAULT_RETRY_AFTER_S : undefined);
+  const retryAfterSeconds = retryAfterSecondsOf(status);
   if (retryAfterSeconds !== undefined) void reply.header('retry-after', retryAfterSeconds);
   if (status.code === 401) void reply.header('www-authenticate', 'Bearer realm="corral"');
   void reply.code(status.code).type('application/json').send(JSON.stringify(status));

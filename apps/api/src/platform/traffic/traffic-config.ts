@@ -15,6 +15,8 @@ export const TRAFFIC_ENVIRONMENT = {
   CORRAL_REQUEST_QUEUE_LENGTH: number(200, 0, 100_000),
   /** How long a request waits for a seat before it is told to come back. */
   CORRAL_REQUEST_QUEUE_SECONDS: number(10, 0, 300),
+  /** Watches, waits and sockets each user may have open; 0: as many as they like. */
+  CORRAL_USER_OPEN_CONNECTIONS: number(1_000, 0, 1_000_000),
   /** How long the body of an object or command may take to arrive. Uploads have no such limit. */
   CORRAL_REQUEST_BODY_SECONDS: number(30, 0.1, 3_600),
 };
@@ -27,6 +29,7 @@ export const trafficOf = (env: z.output<typeof Environment>) => ({
   seats: env.CORRAL_REQUEST_SEATS,
   queueLength: env.CORRAL_REQUEST_QUEUE_LENGTH,
   queueMs: env.CORRAL_REQUEST_QUEUE_SECONDS * 1000,
+  openConnections: env.CORRAL_USER_OPEN_CONNECTIONS,
   bodyMs: env.CORRAL_REQUEST_BODY_SECONDS * 1000,
 });
 export type TrafficConfig = Readonly<ReturnType<typeof trafficOf>>;

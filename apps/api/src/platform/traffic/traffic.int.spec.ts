@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { until } from '@corral/testing';
 import WebSocket from 'ws';
 import { ADMIN_TOKEN, startApi, type ApiAnswer, type ApiFixture } from '../../testing/api-fixture.ts';
-import type { TrafficConfig } from './traffic-config.ts';
+import { DEFAULT_TRAFFIC, type TrafficConfig } from './traffic-config.ts';
 
 const LIST = '/api/v1/namespaces/default/secrets';
 const as = (user: string) => ({ 'impersonate-user': user });
@@ -24,7 +24,7 @@ const codes = (answers: readonly ApiAnswer[]): Set<number> => new Set(answers.ma
 describe('a rate per user', () => {
   let api: ApiFixture;
   beforeAll(async () => {
-    api = await startOpen({ perSecond: 4, burst: 3, seats: 24, queueLength: 200, queueMs: 10_000, bodyMs: 30_000 });
+    api = await startOpen({ perSecond: 4, burst: 3, seats: 24, queueLength: 200, queueMs: 10_000, bodyMs: 30_000, openConnections: 1_000 });
   }, 60_000);
   afterAll(() => api.stop());
 
@@ -86,10 +86,48 @@ describe('a rate per user', () => {
   });
 });
 
+describe('what one has open', () => {
+  let api: ApiFixture;
+  beforeAll(async () => {
+    api = await startOpen({ ...DEFAULT_TRAFFIC, openConnections: 2 });
+  }, 60_000);
+  afterAll(() => api.stop());
+  const headers = (user: string) => ({ authorization: `Bearer ${ADMIN_TOKEN}`, ...as(user) });
+  const watch = (user: string, signal: AbortSignal) => fetch(`${api.url}${LIST}?watch=true`, { headers: headers(user), signal });
+
+  it('is bounded over HTTP and WebSocket together: the next is told when to come back, and let in when one has ended', async () => {
+    const [first, others] = [new AbortController(), new AbortController()];
+    expect((await watch('watcher', first.signal)).status).toBe(200);
+    const socket = new WebSocket(`${api.url.replace('http', 'ws')}/live`, { headers: headers('watcher') });
+    await once(socket, 'open');
+    const refused = await watch('watcher', others.signal);
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '5']);
+    expect(await refused.json()).toMatchObject({ reason: 'TooManyRequests', message: expect.stringContaining('user watcher has 2') as unknown });
+    const dialled = new WebSocket(`${api.url.replace('http', 'ws')}/live`, { headers: headers('watcher') });
+    dialled.on('error', () => undefined);
+    const [, answer] = (await once(dialled, 'unexpected-response')) as [unknown, { statusCode: number; headers: Record<string, string> }];
+    expect([answer.statusCode, answer.headers['retry-after']]).toEqual([429, '5']);
+    dialled.terminate();
+
+    const error = new Promise<unknown>((resolve) => socket.on('message', (data: Buffer) => {
+      const message = JSON.parse(data.toString()) as { type: string; object?: { code: number } };
+      if (message.type === 'ERROR') resolve(message.object?.code);
+    }));
+    socket.send(JSON.stringify({ id: 1, type: 'watch', path: LIST }));
+    expect(await error).toBe(429);
+
+    expect((await watch('other', others.signal)).status).toBe(200);
+    first.abort();
+    await until(async () => (await watch('watcher', others.signal)).status === 200, { timeoutMs: 5_000, what: 'room for another' });
+    others.abort();
+    socket.terminate();
+  });
+});
+
 describe('seats', () => {
   let api: ApiFixture;
   beforeAll(async () => {
-    api = await startOpen({ perSecond: 0, burst: 1, seats: 1, queueLength: 3, queueMs: 10_000, bodyMs: 30_000 });
+    api = await startOpen({ perSecond: 0, burst: 1, seats: 1, queueLength: 3, queueMs: 10_000, bodyMs: 30_000, openConnections: 1_000 });
   }, 60_000);
   afterAll(() => api.stop());
 

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { RequestAttributes } from '@corral/api-machinery';
-import { Problem, serviceAccountOf } from '@corral/contracts';
+import { Problem } from '@corral/contracts';
 import { FairQueue, TokenBucket, type Allowance } from '@corral/quota';
 import { Counter, Gauge } from 'prom-client';
-import { ADMIN_GROUP, NODES_GROUP, type User } from '../auth/user.ts';
+import { ADMIN_GROUP, NODES_GROUP, tenantOf, type User } from '../auth/user.ts';
 import { API_CONFIG, type ApiConfig } from '../config/api-config.ts';
 import { RequestMetrics } from '../telemetry/request-metrics.ts';
 
@@ -116,12 +116,6 @@ function laneOf({ groups, via }: User, attributes: RequestAttributes): Lane {
   if (groups.includes(NODES_GROUP)) return 'Nodes';
   // Nobody: health checks, signing in and the console's files.
   return via === 'Nothing' && !attributes.isResource ? 'Exempt' : 'Tenants';
-}
-
-/** Whose share it is. Service accounts share their namespace's: whoever may make one could make a thousand. */
-function tenantOf({ name }: User): string {
-  const namespace = serviceAccountOf(name)?.namespace;
-  return namespace === undefined ? `user ${name}` : `namespace ${namespace}`;
 }
 
 /** A watch, a wait, or a guest's data: it takes as long as it takes. */
