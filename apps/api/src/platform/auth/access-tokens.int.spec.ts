@@ -4,6 +4,8 @@ import { Database } from '../database/database.ts';
 import { Sql } from '../database/sql.ts';
 import { AccessTokens } from './access-tokens.ts';
 import { randomSecret } from './digest.ts';
+import { RequestGate } from './request-gate.ts';
+import { Tickets } from './tickets.ts';
 
 let api: ApiFixture;
 let tokens: AccessTokens;
@@ -77,4 +79,14 @@ it('made-up tokens cost few questions at a time, what could be no token costs no
   } finally {
     Object.assign(database.accessToken, { findUnique: fetch });
   }
+});
+
+it('what is got while acting for somebody else says so for good: a sign-in link, and the session begun with it', async () => {
+  const acting = { 'impersonate-user': 'ann', 'impersonate-group': 'system:masters' };
+  const { url } = (await api.request('POST', '/auth/sign-in-links', undefined, acting)).body;
+  const signedIn = await fetch(url, { redirect: 'manual' });
+  const cookie = signedIn.headers.getSetCookie()[0]?.split(';')[0] ?? '';
+  expect(await api.app.get(RequestGate).identify('GET', { cookie })).toMatchObject({ name: 'ann', via: 'Session', impersonatedBy: { name: 'system:admin' } });
+  const { ticket } = (await api.request('POST', '/auth/tickets', undefined, acting)).body;
+  expect((await api.app.get(Tickets).redeem(ticket, () => true))?.credential).toMatchObject({ impersonatedBy: { name: 'system:admin' } });
 });

@@ -28,6 +28,8 @@ export const Credential = z.object({
   expiresAt: z.string().optional(),
   /** What it may be used for at most, whatever its holder may do. */
   scope: CredentialScope.optional(),
+  /** Who showed it, when it was got while acting for somebody else: whatever is done with it is theirs too. */
+  impersonatedBy: z.object({ name: z.string(), groups: z.array(z.string()) }).optional(),
 });
 export type Credential = z.output<typeof Credential>;
 

@@ -132,7 +132,7 @@ export class RequestGate implements UpgradeGate {
     const session = sessionOf(headers);
     // A session that has ended is no credential: sign-in must still be reachable with its cookie around.
     const found = session === undefined ? undefined : await this.credentials.session(session);
-    return found ? identified(found.identity, found.credential, 'Session') : ANONYMOUS;
+    return found ? identified(found.identity, found.credential, 'Session', found.parent) : ANONYMOUS;
   }
 
   async #redeem(ticket: string, path: string): Promise<User> {
@@ -147,7 +147,14 @@ export class RequestGate implements UpgradeGate {
 
 const unauthenticated = (): Problem => new Problem('request.unauthenticated', 'Unauthorized');
 
-const identified = (identity: Identity, credential: Credential, via: User['via']): User => ({ ...identity, groups: [...new Set([...identity.groups, AUTHENTICATED_GROUP])], credential, via });
+/** `gotWith`: the credential that this one was got with. */
+const identified = (identity: Identity, credential: Credential, via: User['via'], gotWith: Credential = credential): User => ({
+  ...identity,
+  groups: [...new Set([...identity.groups, AUTHENTICATED_GROUP])],
+  credential,
+  via,
+  ...(gotWith.impersonatedBy ? { impersonatedBy: gotWith.impersonatedBy } : {}),
+});
 
 function dismiss(client: WebSocket): void {
   client.close(NOT_ALLOWED, 'the credential or the right this was opened with has ended');

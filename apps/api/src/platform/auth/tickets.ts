@@ -26,8 +26,9 @@ export class Tickets {
     @Inject(StrangerLookups) private readonly strangers: StrangerLookups,
   ) {}
 
-  async issue(purpose: TicketPurpose, { name, groups, credential }: User, lifetimeMs: number): Promise<{ readonly code: string; readonly expiresAt: Date }> {
+  async issue(purpose: TicketPurpose, { name, groups, credential: shown, impersonatedBy }: User, lifetimeMs: number): Promise<{ readonly code: string; readonly expiresAt: Date }> {
     const now = Date.now();
+    const credential = shown && impersonatedBy ? { ...shown, impersonatedBy: { name: impersonatedBy.name, groups: [...impersonatedBy.groups] } } : shown;
     await this.database.ticket.deleteMany({ where: { expiresAt: { lt: new Date(now) } } });
     const code = randomSecret();
     const expiresAt = new Date(now + lifetimeMs);
