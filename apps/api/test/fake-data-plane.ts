@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { DATA_PLANE_TOKEN_TYPE, dataPlaneAudience, DataPlaneClaims, dataPlanePath, Problem, SIGNING_KEYS_PATH, toStatus, type DataPlaneOperation } from '@corral/contracts';
-import { createRemoteJWKSet, jwtVerify } from 'jose';
+import { createRemoteJWKSet, jwtVerify, type JWTVerifyGetKey } from 'jose';
 import { WebSocketServer, type WebSocket } from 'ws';
 
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse, url: URL) => unknown;
@@ -17,7 +17,7 @@ export class FakeDataPlane {
   readonly nodeName = 'worker-1';
   uid = '';
   incarnation = 1;
-  #keys: ReturnType<typeof createRemoteJWKSet> = () => Promise.reject(new Error('not started'));
+  #keys: JWTVerifyGetKey = () => Promise.reject(new Error('not started'));
   readonly #wss = new WebSocketServer({ noServer: true, handleProtocols: (offered) => [...offered][0] ?? false });
   readonly #server = createServer((request, response) => {
     this.#serve(request, response).catch((error: unknown) => refuse(response, error));

@@ -76,7 +76,7 @@ async function goesOnFromItsSnapshot(before: VirtualMachine, lost: HerdWorker): 
 }
 
 /** Asks a worker itself, as a gateway would that has not heard of anything. */
-async function execDirectly({ name, dataPlaneUrl }: HerdWorker, vm: VirtualMachine): Promise<number> {
+async function execDirectly({ name, dataPlaneUrl }: Pick<HerdWorker, 'name' | 'dataPlaneUrl'>, vm: VirtualMachine): Promise<number> {
   const { uid } = vm.metadata;
   const incarnation = vm.status?.incarnation ?? 0;
   const token = await corral.signToken(name, { uid, incarnation, operation: 'exec' });
@@ -160,7 +160,7 @@ describe('When a worker is cut off', () => {
     lost.cutOff();
     await goesOnFromItsSnapshot(vm, lost);
     expect(lost.vmProcesses()).toContain(lost.processOf(vm.metadata.uid, incarnation));
-    expect(await execDirectly(lost.localDataPlaneUrl, vm)).toBe(409);
+    expect(await execDirectly({ name: lost.name, dataPlaneUrl: lost.localDataPlaneUrl }, vm)).toBe(409);
 
     lost.reconnect();
     await until(async () => !lost.vmProcesses().includes(lost.processOf(vm.metadata.uid, incarnation) ?? -1), { timeoutMs: 60_000, what: 'the process of the lost life is killed' });

@@ -5,7 +5,7 @@ import { jest } from '@jest/globals';
 import { Module } from '@nestjs/common';
 import { WebSocketGateway, type OnGatewayConnection } from '@nestjs/websockets';
 import WebSocket from 'ws';
-import { digestOf } from '../../platform/auth/digest.ts';
+import { digestOf, randomSecret } from '../../platform/auth/digest.ts';
 import { Database } from '../../platform/database/database.ts';
 import type { GatewayOptions } from '../../platform/http/gateway-server.ts';
 import { ADMIN_TOKEN, startApi, type ApiAnswer, type ApiFixture } from '../../testing/api-fixture.ts';
@@ -230,7 +230,7 @@ describe('who gives rights away', () => {
 });
 
 describe('impersonation', () => {
-  const token = 'a-token-of-the-support-team';
+  const token = randomSecret();
   const support = (headers: Record<string, string>, path = VMS) => api.request('GET', path, undefined, { authorization: `Bearer ${token}`, ...headers });
 
   beforeAll(async () => {

@@ -42,10 +42,11 @@ it('whether a hundred tokens in use still hold is one question', async () => {
     if ('name' in statement && statement.name === 'corral-tokens-gone') asked.together += 1;
     return ask(statement);
   };
-  database.accessToken.findUnique = ((where: Parameters<typeof fetch>[0]) => {
+  const counted: typeof fetch = (where) => {
     asked.alone += 1;
     return fetch(where);
-  }) as typeof fetch;
+  };
+  database.accessToken.findUnique = counted;
   const found = await Promise.all(ids.map((id) => tokens.findById(id)));
   Object.assign(sql, { query: ask });
   Object.assign(database.accessToken, { findUnique: fetch });
