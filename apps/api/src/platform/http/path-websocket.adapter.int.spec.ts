@@ -13,7 +13,7 @@ import type { GatewayOptions, GatewayServer, UpgradeRequest } from './gateway-se
 const disconnected: string[] = [];
 
 /** Admits rooms, all but the closed ones, and tells its clients where they are. */
-@WebSocketGateway<GatewayOptions>({ path: '/live/rooms/:room/seats/:seat', maxMessageBytes: 16 })
+@WebSocketGateway<GatewayOptions>({ path: '/apis/rooms.test/v1/namespaces/:room/seats/:seat', maxMessageBytes: 16 })
 class RoomGateway implements OnGatewayInit<GatewayServer<string>>, OnGatewayConnection<WebSocket>, OnGatewayDisconnect<WebSocket> {
   afterInit(server: GatewayServer<string>): void {
     server.admitWith(async ({ params }) => {
@@ -60,25 +60,25 @@ async function refusal(path: string): Promise<{ code: number | undefined; status
 }
 
 it('gives a gateway the names of its path, the query and what was admitted before the handshake', async () => {
-  const client = connect('/live/rooms/a%20b/seats/7?as=guest');
+  const client = connect('/apis/rooms.test/v1/namespaces/a%20b/seats/7?as=guest');
   expect(await firstMessage(client)).toBe('admitted to a b, seat 7, guest');
   client.close();
   await until(() => disconnected.length === 1, { timeoutMs: 5_000, what: 'the gateway to hear of it' });
 });
 
 it.each([
-  ['an admission that says no', '/live/rooms/closed/seats/1', 409, 'the room is closed'],
-  ['a bug, without what it was', '/live/rooms/broken/seats/1', 500, 'Internal error; the server log has the cause'],
-  ['a path that is longer', '/live/rooms/a/seats/1/more', 404, 'the server could not find the requested resource'],
-  ['a name that is empty', '/live/rooms//seats/1', 404, 'the server could not find the requested resource'],
-  ['an encoded slash', '/live/rooms/a%2fb/seats/1', 400, 'the request target holds an encoded slash, a backslash or a control character'],
-  ['broken percent-encoding', '/live/rooms/%zz/seats/1', 400, 'the request target is not valid percent-encoding'],
+  ['an admission that says no', '/apis/rooms.test/v1/namespaces/closed/seats/1', 409, 'the room is closed'],
+  ['a bug, without what it was', '/apis/rooms.test/v1/namespaces/broken/seats/1', 500, 'Internal error; the server log has the cause'],
+  ['a path that is longer', '/apis/rooms.test/v1/namespaces/a/seats/1/more', 404, 'the server could not find the requested resource'],
+  ['a name that is empty', '/apis/rooms.test/v1/namespaces//seats/1', 404, 'the server could not find the requested resource'],
+  ['an encoded slash', '/apis/rooms.test/v1/namespaces/a%2fb/seats/1', 400, 'the request target holds an encoded slash, a backslash or a control character'],
+  ['broken percent-encoding', '/apis/rooms.test/v1/namespaces/%zz/seats/1', 400, 'the request target is not valid percent-encoding'],
 ])('answers %s over HTTP', async (_what, path, code, message) => {
   expect(await refusal(path)).toEqual({ code, status: expect.objectContaining({ kind: 'Status', message }) });
 });
 
 it('cuts off a client whose message is longer than the gateway takes', async () => {
-  const client = connect('/live/rooms/a/seats/1');
+  const client = connect('/apis/rooms.test/v1/namespaces/a/seats/1');
   await firstMessage(client);
   client.send('0123456789abcdef');
   expect(await firstMessage(client)).toBe('0123456789abcdef');
@@ -88,14 +88,14 @@ it('cuts off a client whose message is longer than the gateway takes', async () 
 });
 
 it('tells every client that the server stops, and waits for none that does not listen', async () => {
-  const polite = connect('/live/rooms/a/seats/1');
+  const polite = connect('/apis/rooms.test/v1/namespaces/a/seats/1');
   await firstMessage(polite);
   const closed = once(polite, 'close') as Promise<[number, Buffer]>;
 
   const { port } = new URL(api.url);
   const deaf = connectSocket(Number(port), '127.0.0.1');
   deaf.write(
-    `GET /live/rooms/a/seats/2 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${ADMIN_TOKEN}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+    `GET /apis/rooms.test/v1/namespaces/a/seats/2 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${ADMIN_TOKEN}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
       'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
   );
   await once(deaf, 'data');
