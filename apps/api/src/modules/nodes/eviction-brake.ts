@@ -27,17 +27,22 @@ export function evictionMode(nodes: readonly NodePulse[]): EvictionMode {
 
 /** Lets one node pass at once and then so many a minute. The clock is the caller's, and never goes back. */
 export class EvictionRate {
-  readonly #perMinute: number;
+  readonly #intervalMs: number;
   #nextAt = -Infinity;
 
   constructor(perMinute: number) {
-    this.#perMinute = perMinute;
+    this.#intervalMs = 60_000 / perMinute;
   }
 
   /** 0 when a node may pass now, which is counted; else how long to wait before asking again. */
   take(now: number): number {
     if (now < this.#nextAt) return this.#nextAt - now;
-    this.#nextAt = now + 60_000 / this.#perMinute;
+    this.#nextAt = now + this.#intervalMs;
     return 0;
+  }
+
+  /** The node that was let pass at `takenAt` did not, after all. */
+  giveBack(takenAt: number): void {
+    if (this.#nextAt === takenAt + this.#intervalMs) this.#nextAt = takenAt;
   }
 }

@@ -35,4 +35,22 @@ describe('eviction from a lost node', () => {
     await expect(reconciler.reconcile({ namespace: '', name: 'gone' })).rejects.toMatchObject({ code: 'object.conflict' });
     expect(left).toEqual(['first', 'second']);
   });
+
+  it('is not remembered once the node is gone and holds nobody', async () => {
+    const bound = new Map([['gone', [aVm('left')]]]);
+    const informers = { of: () => ({ index: () => (name: string) => bound.get(name) ?? [], get: () => undefined, list: () => [] }) };
+    let now = 0;
+    const reconciler = new EvictionReconciler(
+      {} as never, informers as never, {} as never, {} as never, {} as never, {} as never, { evictAfterMs: 5_000 }, { add: () => undefined } as never, { now: () => now },
+    );
+    const look = (name: string) => reconciler.reconcile({ namespace: '', name });
+    await expect(look('gone')).resolves.toEqual({ type: 'RequeueAfter', delayMs: 5_000 });
+    bound.delete('gone');
+    await look('another');
+    now = 10_000;
+    for (const name of ['gone', 'another']) {
+      bound.set(name, [aVm('late')]);
+      await expect(look(name)).resolves.toEqual({ type: 'RequeueAfter', delayMs: 5_000 });
+    }
+  });
 });

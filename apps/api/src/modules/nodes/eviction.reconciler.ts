@@ -51,6 +51,7 @@ export class EvictionReconciler implements Reconciler {
     const node = this.informers.of(nodes).get(undefined, name);
     const taints = reasonsToLeave(node);
     const seen = this.#see(name, taints);
+    if (!node) this.#forgetGone();
     const bound = taints.length === 0 ? [] : this.#boundTo(name);
     if (bound.length === 0) return DONE;
 
@@ -72,6 +73,13 @@ export class EvictionReconciler implements Reconciler {
     if (seen.size === 0) this.#seen.delete(name);
     else this.#seen.set(name, seen);
     return seen;
+  }
+
+  /** Nodes that are gone and hold nobody need not be remembered, and no look at them may come again. */
+  #forgetGone(): void {
+    for (const name of this.#seen.keys()) {
+      if (!this.informers.of(nodes).get(undefined, name) && this.#boundTo(name).length === 0) this.#seen.delete(name);
+    }
   }
 
   /** A machine being deleted waits for nothing: all that keeps it is a node that will not answer. */

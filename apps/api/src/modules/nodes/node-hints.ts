@@ -38,7 +38,7 @@ export class NodeHints implements BeforeApplicationShutdown {
       retryStrategy: (attempt) => Math.min(5_000, 100 * 2 ** Math.min(attempt, 6)),
     });
     this.#redis.on('error', (error) => this.#complain(error));
-    this.#follow(informers, virtualMachines);
+    this.#follow(informers, virtualMachines, ({ status }) => status?.move?.requestedAt);
     this.#follow(informers, virtualMachineSnapshots);
     informers.of(nodes).onChange(({ name }, node) => {
       if (!node) void this.#drop(name);
@@ -50,7 +50,11 @@ export class NodeHints implements BeforeApplicationShutdown {
     this.#redis.disconnect();
   }
 
-  #follow<Spec extends { readonly nodeName?: string | undefined }, Status>(informers: Informers, kind: KindDefinition<Spec, Status>): void {
+  #follow<Spec extends { readonly nodeName?: string | undefined }, Status>(
+    informers: Informers,
+    kind: KindDefinition<Spec, Status>,
+    askedOf: (object: KubeObject<Spec, Status>) => string | undefined = () => undefined,
+  ): void {
     informers.of(kind).onChange(({ namespace, name }, object) => {
       const text = `${kind.plural}.${namespace}.${name}`;
       const nodeName = object?.spec?.nodeName;
@@ -58,7 +62,7 @@ export class NodeHints implements BeforeApplicationShutdown {
         this.#told.delete(text);
         return;
       }
-      const wish = wishOf(object);
+      const wish = `${wishOf(object)}/${askedOf(object) ?? ''}`;
       if (this.#told.get(text) === wish) return;
       this.#told.set(text, wish);
       this.#hint(nodeName, text, { resource: kind.plural, namespace, name });
@@ -98,7 +102,7 @@ export class NodeHints implements BeforeApplicationShutdown {
   }
 }
 
-/** Changes when what is wished of the object does; its status is the node's own business. */
+/** Changes when what is wished of the object does; its status is the node's own business, but for what others ask there. */
 function wishOf({ metadata }: KubeObject): string {
   return `${metadata.uid}/${metadata.generation}/${metadata.deletionTimestamp ?? ''}`;
 }

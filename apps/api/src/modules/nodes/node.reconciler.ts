@@ -1,6 +1,6 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
 import { systemClock } from '@corral/base';
-import { findCondition, leases, NODE_LEASE_NAMESPACE, nodes, virtualMachines, type Lease, type Node, type ObjectClient, type ObjectKey, type VirtualMachine } from '@corral/contracts';
+import { findCondition, leases, NODE_LEASE_NAMESPACE, nodes, Problem, virtualMachines, type Lease, type Node, type ObjectClient, type ObjectKey, type VirtualMachine } from '@corral/contracts';
 import { EventRecorder, systemTimers, type ReconcileResult, type Timers } from '@corral/reconcile';
 import { API_CONFIG, type ApiConfig } from '../../platform/config/api-config.ts';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
@@ -70,21 +70,29 @@ export class NodeReconciler implements Reconciler {
       return after(lease.graceMs - ageMs);
     }
     const silent = await this.#reportSilent(node);
-    const { health, recheckMs } = this.#mayEvict(silent);
-    await this.#keepTaints(silent, health);
+    const { health, recheckMs, takenAt } = this.#mayEvict(silent);
+    try {
+      await this.#keepTaints(silent, health);
+    } catch (error) {
+      // Only what was refused has surely let nobody pass.
+      if (takenAt !== undefined && error instanceof Problem && error.code !== 'dependency.unavailable') this.#rate.giveBack(takenAt);
+      throw error;
+    }
     await this.#reportMachinesLost(name);
     return after(recheckMs);
   }
 
   /** One node passes at a time, and none while most are missing. A node that has passed is held back again when that changes. */
-  #mayEvict(node: Node): { readonly health: NodeHealth; readonly recheckMs: number } {
+  #mayEvict(node: Node): { readonly health: NodeHealth; readonly recheckMs: number; readonly takenAt?: number } {
     const mode = this.#mode();
     this.metrics.evictionsStopped.set(mode === 'Stopped' ? 1 : 0);
     const recheckMs = Math.min(SILENT_RECHECK_MS, this.#see(node.metadata.name).graceMs);
     if (mode === 'Stopped') return { health: 'Unreachable', recheckMs };
     const hasPassed = node.spec?.taints?.some(({ key, effect }) => key === UNREACHABLE_TAINT && effect === 'NoExecute');
-    const waitMs = hasPassed ? 0 : this.#rate.take(this.timers.now());
-    return waitMs === 0 ? { health: 'Evicting', recheckMs } : { health: 'Unreachable', recheckMs: Math.min(recheckMs, waitMs) };
+    if (hasPassed) return { health: 'Evicting', recheckMs };
+    const now = this.timers.now();
+    const waitMs = this.#rate.take(now);
+    return waitMs === 0 ? { health: 'Evicting', recheckMs, takenAt: now } : { health: 'Unreachable', recheckMs: Math.min(recheckMs, waitMs) };
   }
 
   #mode(): EvictionMode {
@@ -145,13 +153,19 @@ export class NodeReconciler implements Reconciler {
   }
 
   async #reportMachinesLost(nodeName: string): Promise<void> {
-    const machines = this.informers.of(virtualMachines);
+    const failures: unknown[] = [];
     for (const vm of this.#boundTo(nodeName)) {
-      const status = lostMachineStatus(vm.status, nodeName, systemClock.now());
-      if (!status) continue;
-      const written = await this.objects.replaceStatus(virtualMachines, { ...vm, status });
-      machines.observe(written);
-      this.events.record(written, 'Warning', 'NodeLost', `Node ${nodeName} does not answer.`);
+      // One that was just written by somebody else keeps no other from being reported; it is tried again after a back-off.
+      await this.#reportMachineLost(vm, nodeName).catch((error: unknown) => failures.push(error));
     }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async #reportMachineLost(vm: VirtualMachine, nodeName: string): Promise<void> {
+    const status = lostMachineStatus(vm.status, nodeName, systemClock.now());
+    if (!status) return;
+    const written = await this.objects.replaceStatus(virtualMachines, { ...vm, status });
+    this.informers.of(virtualMachines).observe(written);
+    this.events.record(written, 'Warning', 'NodeLost', `Node ${nodeName} does not answer.`);
   }
 }

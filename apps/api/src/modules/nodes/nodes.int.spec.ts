@@ -72,6 +72,20 @@ describe('nodes', () => {
       });
     });
 
+    it('tell a node of a move that is asked of it', async () => {
+      await collecting(async (heard) => {
+        const hints = (): number => heard.filter((hint) => hint === 'virtualmachines/default/moved').length;
+        await bound('moved', 'Running');
+        await eventually(async () => hints() === 1, 'the binding');
+        await eventually(async () => {
+          const vm = await stack.agent.get(virtualMachines, 'default', 'moved');
+          const move = { reason: 'Evicted', from: 'worker-1', incarnation: 1, requestedAt: toKubeMicroTime(new Date()) } as const;
+          return vm && stack.admin.replaceStatus(virtualMachines, { ...vm, status: { ...vm.status, move } });
+        }, 'the move is asked for');
+        await eventually(async () => hints() === 2, 'the move');
+      });
+    });
+
     it('make a node look again that was just looking', async () => {
       const connection = new Redis(stack.redis.url, { maxRetriesPerRequest: null });
       let looks = 0;

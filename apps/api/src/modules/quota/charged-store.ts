@@ -4,6 +4,7 @@ import { MEASURED_RESOURCES, Problem, qualifiedResource, resourceQuotas, type Ki
 import { charge, useOf, type Step } from '@corral/quota';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CachedStore } from '../../platform/database/cached-store.ts';
+import { requireFit } from '../../platform/database/write-batches.ts';
 import { recount } from './recount.ts';
 import { LimitRangeIndex, QuotaIndex } from './quota-index.ts';
 
@@ -70,8 +71,9 @@ export class ChargedStore implements Store {
     return this.#writeOne({ type: 'Remove', kind, current, final });
   }
 
-  /** Refuses what a write would be refused for by a quota, and writes nothing. */
+  /** Refuses what a write would be refused for by a quota or for its size, and writes nothing. */
   async check(write: Write): Promise<void> {
+    requireFit(write);
     const step = stepOf(write);
     const quotas = await this.index.refresh(namespaceOf(step));
     charge(quotas, step);

@@ -100,6 +100,13 @@ describe('create', () => {
     expect((await api.request('GET', `${MACHINES}/${wish.metadata.name}`)).status).toBe(404);
   });
 
+  it('refuses in a dry run what would be too large to store', async () => {
+    const wish = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'huge' }, spec: { holderIdentity: 'x'.repeat(2 * 1024 * 1024) } };
+    const path = '/apis/coordination.k8s.io/v1/namespaces/default/leases';
+    const answers = [await api.request('POST', `${path}?dryRun=All`, wish), await api.request('POST', path, wish)];
+    expect(answers.map(({ status, body }) => [status, body.message])).toEqual(answers.map(() => [413, expect.stringContaining('"huge" would be too large')]));
+  });
+
   it('reads YAML and writes it when asked to', async () => {
     const yaml = 'apiVersion: corral.dev/v1\nkind: VirtualMachine\nmetadata: {name: from-yaml}\nspec:\n  source: {image: linux-minimal}\n  nodeSelector:\n';
     const answer = await api.request('POST', MACHINES, yaml, { 'content-type': 'application/yaml', accept: 'application/yaml' });

@@ -236,8 +236,8 @@ export class ChangeFeed implements OnModuleInit, BeforeApplicationShutdown {
         changes = await this.store.changesAfter(this.#position, BATCH);
       } catch (error) {
         if (!(error instanceof Problem && error.code === 'version.expired')) throw error;
-        // The log was compacted past us: nobody here can be told what they missed.
-        const current = await this.store.currentVersion();
+        // The log was compacted past us: nobody here can be told what they missed. What was written here meanwhile has been told.
+        const current = Math.max(await this.store.currentVersion(), this.#position);
         for (const subscription of this.#all()) subscription.end(versionExpired(this.#position, current));
         this.#recent = new RecentChanges(current);
         this.#moveTo(current, () => {

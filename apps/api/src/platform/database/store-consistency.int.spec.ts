@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { candidateForCreate, Selection, type Write } from '@corral/api-machinery';
+import { candidateForCreate, Selection, versionExpired, type Change, type Write } from '@corral/api-machinery';
 import { leases, namespaces, Problem, qualifiedResource, type KindDefinition, type KubeObject, type WatchEvent } from '@corral/contracts';
 import { startPostgres, type EmbeddedPostgres } from '@corral/embedded';
 import { until } from '@corral/testing';
@@ -361,7 +361,52 @@ describe('several processes on one database', () => {
   }, 60_000);
 });
 
+/** Of which the log was once compacted past its reader, who learns late how far. */
+class LateStore extends PostgresStore {
+  isExpired = false;
+  answer: Promise<void> = Promise.resolve();
+
+  override async changesAfter(version: number, limit: number): Promise<readonly Change[]> {
+    if (!this.isExpired) return super.changesAfter(version, limit);
+    this.isExpired = false;
+    throw versionExpired(version, version + 1);
+  }
+
+  override async currentVersion(): Promise<number> {
+    const version = await super.currentVersion();
+    await this.answer;
+    return version;
+  }
+}
+
 describe('the change feed', () => {
+  it('never goes back, whatever is written while it learns how much it missed', async () => {
+    const config = { databaseUrl: postgres.url } as ApiConfig;
+    const sql = new Sql(config);
+    const store = new LateStore(sql);
+    const feed = new ChangeFeed(store, config, new HealthChecks());
+    await feed.onModuleInit();
+    try {
+      const namespace = await newNamespace();
+      await feed.reached(await store.currentVersion());
+      const positions: number[] = [];
+      feed.follow({ changed: () => undefined, missed: () => positions.push(feed.position) });
+      let answer = (): void => undefined;
+      store.answer = new Promise((resolve) => (answer = resolve));
+      store.isExpired = true;
+      const reached = feed.reached(feed.position + 1);
+      await until(() => !store.isExpired, { timeoutMs: 10_000, what: 'the feed reads' });
+      const created = await store.create(LEASES, lease(namespace, 'meanwhile'));
+      await reached;
+      answer();
+      await until(() => positions.length === 1, { timeoutMs: 10_000, what: 'the feed begins anew' });
+      expect(positions).toEqual([versionOf(created)]);
+    } finally {
+      await feed.beforeApplicationShutdown();
+      await sql.onApplicationShutdown();
+    }
+  });
+
   it('tells watchers of a change that a copy in memory could not take in, and has the copy made anew', async () => {
     const { store, feed, cached, watches } = await startProcess();
     const namespace = await newNamespace();

@@ -303,6 +303,11 @@ function outcomeAfter(change: Change, write: Write): Outcome | undefined {
   return change.object.metadata.resourceVersion === write.current.metadata.resourceVersion ? undefined : 'Stale';
 }
 
+/** Refuses what would be refused for its size. */
+export function requireFit(write: Write): void {
+  if (isTooLarge(write, storedText(resultOf(write)))) throw objectTooLarge(write);
+}
+
 /** What is too large already, from before there was a limit, may still become smaller, and go. */
 function isTooLarge(write: Write, document: string): boolean {
   if (write.type === 'Remove' || Buffer.byteLength(document) <= MAX_OBJECT_BYTES) return false;
