@@ -159,9 +159,13 @@ export const leases: KindDefinition<LeaseSpec, never> = {
   body: z.strictObject({ spec: LeaseSpec.default({}) }),
   columns: [{ name: 'Holder', type: 'string', description: 'Who holds it.', value: (lease) => lease.spec?.holderIdentity ?? '' }],
   selectableFields: {},
-  isRenewal: ({ metadata, spec }, previous) =>
-    metadata.deletionTimestamp === undefined && spec?.holderIdentity !== undefined && spec.holderIdentity === previous.spec?.holderIdentity && spec.leaseDurationSeconds === previous.spec.leaseDurationSeconds,
+  isRenewal: (lease, previous) =>
+    lease.spec?.holderIdentity !== undefined && lease.spec.renewTime !== previous.spec?.renewTime && withoutRenewal(lease) === withoutRenewal(previous),
 };
+
+/** What a Lease says beside when it was renewed, as one text. */
+const withoutRenewal = ({ metadata: { labels, annotations, finalizers, ownerReferences, deletionTimestamp }, spec }: Lease): string =>
+  JSON.stringify([labels, annotations, finalizers, ownerReferences, deletionTimestamp, { ...spec, renewTime: undefined }]);
 
 /** How long ago, as kubectl writes it: `5s`, `3m`, `2h`, `4d`. Source: k8s.io/apimachinery/pkg/util/duration, HumanDuration. */
 export function ageText(timestamp: string, now: Date): string {

@@ -26,13 +26,13 @@ function start(serverMs = 1) {
   const submit = (kind: KindDefinition, current: KubeObject, next: KubeObject): void => {
     void batches.submit([{ type: 'Update', kind, current, next }]).then(() => done.push(current.metadata.name));
   };
-  const renew = (name: string, holder = 'me'): void => submit(LEASES, lease(name, 'me'), lease(name, holder));
+  const renew = (name: string, holder = 'me'): void => submit(LEASES, lease(name, 'me'), lease(name, holder, 'now'));
   return { batches, sizes, done, submit, renew };
 }
 
 const objectOf = (kind: KindDefinition, name: string, rest: object): KubeObject =>
   ({ apiVersion: 'v1', kind: kind.kind, metadata: { name, uid: `uid of ${name}`, resourceVersion: '1', ...(kind.scope === 'Namespaced' ? { namespace: 'kube-node-lease' } : {}) }, ...rest }) as unknown as KubeObject;
-const lease = (name: string, holderIdentity: string): KubeObject => objectOf(LEASES, name, { spec: { holderIdentity, renewTime: `${performance.now()}` } });
+const lease = (name: string, holderIdentity: string, renewTime = 'before'): KubeObject => objectOf(LEASES, name, { spec: { holderIdentity, renewTime } });
 const node = (name: string, lastHeartbeatTime: string, status = 'True'): KubeObject =>
   objectOf(NODES, name, { spec: {}, status: { conditions: [{ type: 'Ready', status, lastHeartbeatTime, lastTransitionTime: 'then', reason: 'Any', message: '' }] } });
 
