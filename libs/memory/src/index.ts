@@ -4,3 +4,4 @@ export { encodePack, PackReader, PIECE_BYTES, type PackSource, type Piece, type 
 export { expandSnapshot, openSnapshot, VERIFIED_FILE, writeSnapshot, type OpenedSnapshot, type PagePlace, type SnapshotContent, type WrittenSnapshot } from './snapshot.directory.ts';
 export { HostMemory, MappingFailed, type MemoryCapability, type MemoryMode } from './host/host-memory.ts';
 export { SnapshotError, type SnapshotErrorReason } from './snapshot.error.ts';
+export { SealedMemory, SealingFailed, type SealedMemoryPlace } from './host/sealed-memory.ts';
