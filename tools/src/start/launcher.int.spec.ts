@@ -11,9 +11,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { tmpdir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { HttpObjectClient } from '@corral/client';
+import { findCondition, nodes, parseBytes, virtualMachines } from '@corral/contracts';
 import { guestImages, until } from '@corral/testing';
 import getPort from 'get-port';
 
@@ -30,8 +32,8 @@ interface Launcher {
   output(): string;
 }
 
-function start(environment: NodeJS.ProcessEnv): Launcher {
-  const child = spawn(process.execPath, LAUNCHER, {
+function start(environment: NodeJS.ProcessEnv, ...options: string[]): Launcher {
+  const child = spawn(process.execPath, [...LAUNCHER, ...options], {
     cwd: ROOT,
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -141,17 +143,26 @@ describe('npm start', () => {
     await until(() => processesOf(home).length === 0, { timeoutMs: 20_000, what: 'everything is gone' });
   }, 60_000);
 
-  it('comes back after kill -9 with its objects, and stops everything at Ctrl-C', async () => {
-    launcher = start(environment);
+  it('comes back after kill -9 with its objects, with as many workers as it is asked for, and stops everything at Ctrl-C', async () => {
+    launcher = start(environment, '--workers', '3');
     await ready(launcher, 120_000);
-    const token = readFileSync(join(home, 'admin-token'), 'utf8');
-    const url = `http://127.0.0.1:${environment['CORRAL_PORT']}/apis/corral.dev/v1/namespaces/default/virtualmachines/demo`;
-    expect((await fetch(url, { headers: { authorization: `Bearer ${token}` } })).status).toBe(200);
+    const client = new HttpObjectClient({ baseUrl: `http://127.0.0.1:${environment['CORRAL_PORT']}`, token: readFileSync(join(home, 'admin-token'), 'utf8') });
+    expect(await client.get(virtualMachines, 'default', 'demo')).toBeDefined();
+    const { items } = await client.list(nodes);
+    expect(items.map(({ metadata, status }) => [metadata.name, findCondition(status?.conditions, 'Ready')?.status])).toEqual([
+      ['worker-1', 'True'],
+      ['worker-2', 'True'],
+      ['worker-3', 'True'],
+    ]);
+    // They share one machine: together they promise no more memory than it has.
+    const memory = items.map(({ status }) => parseBytes(status?.capacity?.['memory'] ?? '') ?? Number.NaN);
+    expect(memory.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThanOrEqual(totalmem());
 
     launcher.child.kill('SIGINT');
     const [exitCode] = (await once(launcher.child, 'close')) as [number];
     expect(exitCode).toBe(0);
-    expect(launcher.output()).toMatch(/Worker worker-1 +stopped[\s\S]*API +stopped[\s\S]*PostgreSQL +stopped/);
+    for (const worker of ['worker-1', 'worker-2', 'worker-3'])
+      expect(launcher.output()).toMatch(new RegExp(`Worker ${worker} +stopped[\\s\\S]*API +stopped[\\s\\S]*PostgreSQL +stopped`));
     expect(processesOf(home)).toEqual([]);
   }, 240_000);
 });

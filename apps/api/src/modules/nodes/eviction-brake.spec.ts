@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { evictionMode, EvictionRate, type NodePulse } from './eviction-brake.ts';
+import { EvictionBrake, evictionMode, EvictionRate, type NodePulse } from './eviction-brake.ts';
 
 const nodes = (missing: number, healthy: number, left = 0): NodePulse[] =>
   [...Array<string>(missing).fill('missing'), ...Array<string>(healthy).fill('healthy'), ...Array<string>(left).fill('left')].map((state, index) => ({
@@ -36,6 +36,38 @@ describe('evictionMode', () => {
         if (mode === 'Limited') expect(evictionMode(nodes(missing, healthy + 1, left))).toBe('Limited');
         // Who said goodbye does not count.
         expect(evictionMode(nodes(missing, healthy, left + 1))).toBe(mode);
+      }),
+    );
+  });
+});
+
+describe('EvictionBrake', () => {
+  it('when it is released, gives whoever is still silent a whole term to come back, each its own', () => {
+    const brake = new EvictionBrake();
+    expect(brake.waitMs(40_000, 0)).toBe(0);
+    brake.observe(nodes(3, 0), 100_000);
+    expect(brake.isOn).toBe(true);
+    // The first one is back.
+    expect(brake.observe(nodes(2, 1), 200_000)).toBe('Limited');
+    expect(brake.isOn).toBe(false);
+    expect([brake.waitMs(40_000, 200_000), brake.waitMs(6_000, 200_000), brake.waitMs(40_000, 230_000), brake.waitMs(40_000, 240_000)]).toEqual([40_000, 6_000, 10_000, 0]);
+    // Only a release counts, however often it is asked.
+    brake.observe(nodes(1, 2), 250_000);
+    expect(brake.waitMs(40_000, 250_000)).toBe(0);
+  });
+
+  it('whenever and however nodes come and go, lets none pass within a term of the last time most were missing', () => {
+    const moment = fc.record({ afterMs: fc.integer({ min: 0, max: 20_000 }), missing: fc.integer({ min: 0, max: 6 }), healthy: fc.integer({ min: 0, max: 6 }) });
+    fc.assert(
+      fc.property(fc.array(moment, { maxLength: 40 }), fc.integer({ min: 1_000, max: 40_000 }), (moments, graceMs) => {
+        const brake = new EvictionBrake();
+        let now = 0;
+        let stoppedAt = -Infinity;
+        for (const { afterMs, missing, healthy } of moments) {
+          now += afterMs;
+          if (brake.observe(nodes(missing, healthy), now) === 'Stopped') stoppedAt = now;
+          else if (brake.waitMs(graceMs, now) === 0) expect(now - stoppedAt).toBeGreaterThanOrEqual(graceMs);
+        }
       }),
     );
   });

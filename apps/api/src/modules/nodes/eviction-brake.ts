@@ -25,6 +25,33 @@ export function evictionMode(nodes: readonly NodePulse[]): EvictionMode {
   return missing > FEW && missing / expected.length >= UNHEALTHY_SHARE ? 'Stopped' : 'Limited';
 }
 
+/**
+ * The mode over time. Nodes that vanished together come back one after the other, and the first of them releases the brake: so
+ * whoever is silent then has a whole term again in which to come back. The clock is the caller's, and never goes back.
+ * Source: Kubernetes, which renews every node's probe time when a zone leaves full disruption.
+ */
+export class EvictionBrake {
+  #isOn = false;
+  #releasedAt = -Infinity;
+
+  get isOn(): boolean {
+    return this.#isOn;
+  }
+
+  observe(nodes: readonly NodePulse[], now: number): EvictionMode {
+    const mode = evictionMode(nodes);
+    const wasOn = this.#isOn;
+    this.#isOn = mode === 'Stopped';
+    if (wasOn && !this.#isOn) this.#releasedAt = now;
+    return mode;
+  }
+
+  /** How long a silent node, whose term is `graceMs`, may not pass yet because the brake was just released; 0 when it may. */
+  waitMs(graceMs: number, now: number): number {
+    return Math.max(0, this.#releasedAt + graceMs - now);
+  }
+}
+
 /** Lets one node pass at once and then so many a minute. The clock is the caller's, and never goes back. */
 export class EvictionRate {
   readonly #intervalMs: number;

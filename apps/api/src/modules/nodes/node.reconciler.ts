@@ -6,7 +6,7 @@ import { API_CONFIG, type ApiConfig } from '../../platform/config/api-config.ts'
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { Informers } from '../controllers/informers.ts';
 import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
-import { evictionMode, EvictionRate, type EvictionMode } from './eviction-brake.ts';
+import { EvictionBrake, EvictionRate, type EvictionMode } from './eviction-brake.ts';
 import { graceMsOf } from '../../platform/auth/node-lease.ts';
 import { hasLeft, lostMachineStatus, returnedNodeStatus, silentNodeStatus } from './node-health.ts';
 import { NodeMetrics } from './node-metrics.ts';
@@ -42,6 +42,7 @@ export class NodeReconciler implements Reconciler {
   readonly #leases = new Map<string, SeenLease>();
   readonly #boundTo: (nodeName: string) => readonly VirtualMachine[];
   readonly #rate: EvictionRate;
+  readonly #brake = new EvictionBrake();
 
   constructor(
     @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
@@ -66,6 +67,8 @@ export class NodeReconciler implements Reconciler {
     const lease = this.#see(name);
     const ageMs = this.timers.now() - lease.at;
     if (ageMs < lease.graceMs) {
+      // Whoever comes back may release it for the others; with nobody silent left there would be no other look.
+      if (this.#brake.isOn) this.#observeMode();
       if (lease.isRenewed) await this.#keepTaints(await this.#reportReturned(node));
       return after(lease.graceMs - ageMs);
     }
@@ -84,25 +87,26 @@ export class NodeReconciler implements Reconciler {
 
   /** One node passes at a time, and none while most are missing. A node that has passed is held back again when that changes. */
   #mayEvict(node: Node): { readonly health: NodeHealth; readonly recheckMs: number; readonly takenAt?: number } {
-    const mode = this.#mode();
-    this.metrics.evictionsStopped.set(mode === 'Stopped' ? 1 : 0);
-    const recheckMs = Math.min(SILENT_RECHECK_MS, this.#see(node.metadata.name).graceMs);
+    const mode = this.#observeMode();
+    const { graceMs } = this.#see(node.metadata.name);
+    const recheckMs = Math.min(SILENT_RECHECK_MS, graceMs);
     if (mode === 'Stopped') return { health: 'Unreachable', recheckMs };
     const hasPassed = node.spec?.taints?.some(({ key, effect }) => key === UNREACHABLE_TAINT && effect === 'NoExecute');
     if (hasPassed) return { health: 'Evicting', recheckMs };
     const now = this.timers.now();
-    const waitMs = this.#rate.take(now);
+    const waitMs = this.#brake.waitMs(graceMs, now) || this.#rate.take(now);
     return waitMs === 0 ? { health: 'Evicting', recheckMs, takenAt: now } : { health: 'Unreachable', recheckMs: Math.min(recheckMs, waitMs) };
   }
 
-  #mode(): EvictionMode {
+  #observeMode(): EvictionMode {
     const now = this.timers.now();
-    return evictionMode(
-      this.informers.of(nodes).list().map(({ metadata: { name }, status }) => {
-        const { at, graceMs } = this.#see(name);
-        return { name, isMissing: now - at >= graceMs / 2, hasLeft: hasLeft(status) };
-      }),
-    );
+    const pulses = this.informers.of(nodes).list().map(({ metadata: { name }, status }) => {
+      const { at, graceMs } = this.#see(name);
+      return { name, isMissing: now - at >= graceMs / 2, hasLeft: hasLeft(status) };
+    });
+    const mode = this.#brake.observe(pulses, now);
+    this.metrics.evictionsStopped.set(mode === 'Stopped' ? 1 : 0);
+    return mode;
   }
 
   /** Takes note of a renewal; whether it calls for a look. Of a node that was heard of in time it only puts the next one off. */
