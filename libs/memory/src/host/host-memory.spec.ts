@@ -2,7 +2,9 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PIECE_BYTES } from '../pack.ts';
-import { HostMemory, MappingFailed } from './host-memory.ts';
+import { HostMemory } from './host-memory.ts';
+import { loadLibc, type Libc } from './libc.ts';
+import { MappingFailed } from './mapping-failed.ts';
 
 const PAGES = 16;
 const WASM_PAGE_BYTES = 65_536;
@@ -95,16 +97,46 @@ const guest = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: BYTES 
   expect(memory?.dropZeroPages(place.subarray(PIECE_BYTES + 1, 3 * PIECE_BYTES))).toBe(PIECE_BYTES);
 });
 
+const cannot = (what: string) => (): never => {
+  throw new Error(what);
+};
+
 it('a host that cannot map is said so, with the reason, and machines are copied', () => {
-  const probed = HostMemory.probe(() => {
-    throw new Error('no C library here');
-  });
-  expect(probed).toEqual({ memory: undefined, capability: { mode: 'Copy', reason: 'no C library here' } });
+  expect(HostMemory.probe({ load: cannot('no C library here') })).toEqual({ memory: undefined, capability: { mode: 'Copy', reason: 'no C library here' } });
 });
 
 it('a host that maps something else than it was asked to is not trusted', () => {
-  const probed = HostMemory.probe(() => ({ mmap: (address) => address, madvise: () => 0, mallocTrim: () => 0, addressOf: () => PIECE_BYTES, errno: () => 0 }));
-  expect(probed.capability).toEqual({ mode: 'Copy', reason: 'a mapped page does not show its file' });
+  const load = (): Libc => ({ ...loadLibc(), mmap: (address) => address });
+  expect(HostMemory.probe({ load }).capability).toEqual({ mode: 'Copy', reason: 'a mapped page does not show its file' });
 });
 
-it('this host’s mode is one that is known', () => expect(['MapOnly', 'Copy']).toContain(capability.mode));
+(memory ? describe : describe.skip)('a host that maps but does not track', () => {
+  it('says so where it has no userfaultfd, and still maps', () => {
+    const load = (): Libc => ({ ...loadLibc(), syscall: () => -1, ioctl: () => -1 });
+    const probed = HostMemory.probe({ load });
+    expect(probed.capability.mode).toBe('MapOnly');
+    expect(probed.capability.reason).toMatch(/userfaultfd/);
+    expect(probed.memory).toBeDefined();
+  });
+
+  it('is not trusted to track when it forgets what was written to', () => {
+    const libc = loadLibc();
+    const isScan = (request: number): boolean => (request & 0xff) === 16;
+    const load = (): Libc => ({
+      ...libc,
+      ioctl: (fd, request, argument) => {
+        const answer = libc.ioctl(fd, request, argument);
+        return isScan(request) ? 0 : answer;
+      },
+    });
+    if (capability.mode !== 'Full') return;
+    expect(HostMemory.probe({ load }).capability).toEqual({ mode: 'MapOnly', reason: 'the kernel does not tell which pages were written to' });
+  });
+});
+
+it('uses no better mode than it is told to', () => {
+  expect(HostMemory.probe({ atBest: 'Copy' })).toEqual({ memory: undefined, capability: { mode: 'Copy', reason: 'configured' } });
+  if (memory) expect(HostMemory.probe({ atBest: 'MapOnly' }).capability).toEqual({ mode: 'MapOnly', reason: 'configured' });
+});
+
+it('says no reason exactly in the best mode', () => expect(capability.reason === '').toBe(capability.mode === 'Full'));

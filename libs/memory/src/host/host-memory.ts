@@ -1,16 +1,23 @@
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PIECE_BYTES } from '../pack.ts';
-import { FAILED, loadLibc, MADV_DONTNEED, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, type Libc } from './libc.ts';
+import { PAGE_BYTES } from '../machine-pages.ts';
+import { FAILED, loadLibc, MADV_DONTNEED, MADV_NOHUGEPAGE, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, type Libc } from './libc.ts';
+import { MappingFailed } from './mapping-failed.ts';
+import { MemoryBlock } from './memory-block.ts';
+import { PageCategory, PageScan } from './page-scan.ts';
+import { UserFault, UserFaultFeature, UserFaultMode } from './userfault.ts';
 
-const ZERO_PAGE = Buffer.alloc(PIECE_BYTES);
+const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
+const TRACKING = UserFaultFeature.WriteProtect | UserFaultFeature.WriteProtectUnpopulated | UserFaultFeature.WriteProtectAsync;
 
 /**
- * How guest RAM can be held here. MapOnly: on the host's own virtual memory, shared between machines until they write to
- * it. Copy: each machine's own bytes.
+ * How guest RAM can be held here, from the best. Full: on the host's own virtual memory, shared between machines until they
+ * write to it, and the host says which pages they wrote to. MapOnly: shared as well, but what was written to is found by
+ * comparing. Copy: each machine's own bytes.
  */
-export type MemoryMode = 'MapOnly' | 'Copy';
+export const MEMORY_MODES = ['Full', 'MapOnly', 'Copy'] as const;
+export type MemoryMode = (typeof MEMORY_MODES)[number];
 
 /** What this host can do with memory, found out by trying. */
 export interface MemoryCapability {
@@ -19,47 +26,71 @@ export interface MemoryCapability {
   readonly reason: string;
 }
 
-/** A mapping that the host refused. */
-export class MappingFailed extends Error {
-  override readonly name = 'MappingFailed';
+export interface ProbedMemory {
+  /** Undefined in mode Copy: machines are copied. */
+  readonly memory: HostMemory | undefined;
+  readonly capability: MemoryCapability;
+}
+
+export interface ProbeOptions {
+  /** Use no better mode than this, whatever the host can do. */
+  readonly atBest?: MemoryMode;
+  readonly load?: () => Libc;
 }
 
 /** The host's virtual memory, as far as machines need it. */
 export class HostMemory {
-  readonly #libc: Libc;
+  readonly libc: Libc;
 
   private constructor(libc: Libc) {
-    this.#libc = libc;
+    this.libc = libc;
   }
 
-  /** Undefined, with the reason, where machines must be copied. The probe maps one page and looks at it. */
-  static probe(load: () => Libc = loadLibc): { readonly memory: HostMemory | undefined; readonly capability: MemoryCapability } {
+  /** What the host can do, found out by doing it to a page of WebAssembly memory, which is what guests live in. */
+  static probe({ atBest = 'Full', load = loadLibc }: ProbeOptions = {}): ProbedMemory {
+    if (atBest === 'Copy') return { memory: undefined, capability: { mode: 'Copy', reason: 'configured' } };
     try {
       const memory = new HostMemory(load());
-      memory.#tryOut();
-      return { memory, capability: { mode: 'MapOnly', reason: '' } };
+      memory.#tryMapping();
+      return { memory, capability: atBest === 'MapOnly' ? { mode: 'MapOnly', reason: 'configured' } : memory.#bestMode() };
     } catch (error) {
-      return { memory: undefined, capability: { mode: 'Copy', reason: error instanceof Error ? error.message : String(error) } };
+      return { memory: undefined, capability: { mode: 'Copy', reason: messageOf(error) } };
     }
   }
 
   /**
    * Puts a file's content in the place of some memory, copy-on-write: reads see the file, writes stay here, and pages that
-   * are only read are shared with everyone who maps the same file. The file must be as long as the place, and must never
-   * change or shrink: readers would see it, or die. Throws MappingFailed. Source: mmap(2), MAP_PRIVATE and MAP_FIXED.
+   * are only read are shared with everyone who maps the same file. The file must reach as far as the place, from `offset` on, and must
+   * never change or shrink: readers would see it, or die. What was registered with a userfaultfd has to be registered again.
+   * Throws MappingFailed. Source: mmap(2), MAP_PRIVATE and MAP_FIXED.
    */
-  mapPrivate(place: Uint8Array, fd: number): void {
-    const address = this.#libc.addressOf(place);
-    if (address % PIECE_BYTES !== 0 || place.byteLength % PIECE_BYTES !== 0) throw new MappingFailed('the memory does not begin and end at a page');
+  mapPrivate(place: Uint8Array, fd: number, offset = 0): void {
+    this.mapPrivateAt(this.libc.addressOf(place), place.byteLength, fd, offset);
+  }
+
+  /** `mapPrivate` for memory that is known by its address. */
+  mapPrivateAt(address: number, byteLength: number, fd: number, offset = 0): void {
+    if (address % PAGE_BYTES !== 0 || byteLength % PAGE_BYTES !== 0) throw new MappingFailed('the memory does not begin and end at a page');
     const flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
-    const mapped = Number(this.#libc.mmap(address, place.byteLength, PROT_READ | PROT_WRITE, flags, fd, 0));
-    if (mapped === FAILED) throw new MappingFailed(`mmap failed with errno ${this.#libc.errno()}`);
+    const mapped = Number(this.libc.mmap(address, byteLength, PROT_READ | PROT_WRITE, flags, fd, offset));
+    if (mapped === FAILED) throw new MappingFailed(`mmap failed with errno ${this.libc.errno()}`);
     if (mapped !== address) throw new MappingFailed('mmap put the memory elsewhere');
+  }
+
+  /** Has the kernel keep small pages in a range, so that what changed is known page by page. Source: madvise(2). */
+  keepSmallPages(address: number, byteLength: number): void {
+    // A kernel without huge pages refuses, and has small ones anyway.
+    this.libc.madvise(address, byteLength, MADV_NOHUGEPAGE);
+  }
+
+  /** A userfaultfd for dirty tracking: writes are noted by the kernel, and nobody waits. Throws MappingFailed. */
+  openTracking(): UserFault {
+    return UserFault.open(this.libc, TRACKING);
   }
 
   /** Gives memory that malloc holds back for later to the host. Source: malloc_trim(3). */
   trimHeap(): void {
-    this.#libc.mallocTrim(0);
+    this.libc.mallocTrim(0);
   }
 
   /**
@@ -67,37 +98,99 @@ export class HostMemory {
    * page that was given back reads as zero again. Source: madvise(2), MADV_DONTNEED.
    */
   dropZeroPages(place: Uint8Array): number {
-    const start = this.#libc.addressOf(place);
-    const first = (PIECE_BYTES - (start % PIECE_BYTES)) % PIECE_BYTES;
+    const start = this.libc.addressOf(place);
+    const first = (PAGE_BYTES - (start % PAGE_BYTES)) % PAGE_BYTES;
     let dropped = 0;
-    for (let at = first; at + PIECE_BYTES <= place.byteLength; ) {
+    for (let at = first; at + PAGE_BYTES <= place.byteLength; ) {
       let end = at;
-      while (end + PIECE_BYTES <= place.byteLength && ZERO_PAGE.compare(place, end, end + PIECE_BYTES) === 0) end += PIECE_BYTES;
+      while (end + PAGE_BYTES <= place.byteLength && ZERO_PAGE.compare(place, end, end + PAGE_BYTES) === 0) end += PAGE_BYTES;
       if (end > at) {
-        if (Number(this.#libc.madvise(start + at, end - at, MADV_DONTNEED)) === FAILED) throw new MappingFailed(`madvise failed with errno ${this.#libc.errno()}`);
+        if (Number(this.libc.madvise(start + at, end - at, MADV_DONTNEED)) === FAILED) throw new MappingFailed(`madvise failed with errno ${this.libc.errno()}`);
         dropped += end - at;
       }
-      at = Math.max(end, at + PIECE_BYTES);
+      at = Math.max(end, at + PAGE_BYTES);
     }
     return dropped;
   }
 
-  /** WebAssembly memory is what guests live in, so that is what is tried. */
-  #tryOut(): void {
-    const folder = mkdtempSync(join(tmpdir(), 'corral-memory-'));
+  #bestMode(): MemoryCapability {
     try {
-      const path = join(folder, 'page');
-      writeFileSync(path, Buffer.alloc(PIECE_BYTES, 0x5a));
-      const fd = openSync(path, 'r');
+      this.#tryTracking();
+      return { mode: 'Full', reason: '' };
+    } catch (error) {
+      return { mode: 'MapOnly', reason: messageOf(error) };
+    }
+  }
+
+  #tryMapping(): void {
+    withMappedPage(this, (page) => {
+      if (!page.every((byte) => byte === 0x5a)) throw new MappingFailed('a mapped page does not show its file');
+    });
+  }
+
+  /** Of two pages one is written to: the kernel must say which, once, over a private mapping and over anonymous memory. */
+  #tryTracking(): void {
+    withMappedPage(this, (page) => this.#tryTrackingOf(this.libc.addressOf(page), PAGE_BYTES));
+    const block = MemoryBlock.anonymous(this.libc, 2 * PAGE_BYTES);
+    try {
+      this.#tryTrackingOf(block.address, block.byteLength);
+    } finally {
+      block.free();
+    }
+  }
+
+  #tryTrackingOf(address: number, length: number): void {
+    const tracking = this.openTracking();
+    try {
+      tracking.register(address, length, UserFaultMode.WriteProtect);
+      tracking.writeProtect(address, length, true);
+      const scan = new PageScan(this.libc);
       try {
-        const page = new Uint8Array(new WebAssembly.Memory({ initial: 1 }).buffer, 0, PIECE_BYTES);
-        this.mapPrivate(page, fd);
-        if (!page.every((byte) => byte === 0x5a)) throw new MappingFailed('a mapped page does not show its file');
+        const written = (): number[] => {
+          const found: number[] = [];
+          scan.scan(address, address + length, WRITTEN_PRIVATELY, (start, end) => found.push(start - address, end - address));
+          return found;
+        };
+        const before = written();
+        new Uint8Array(this.libc.view(address, PAGE_BYTES))[1] = 1;
+        const [after, again] = [written(), written()];
+        if (before.length > 0 || after.join() !== `0,${PAGE_BYTES}` || again.length > 0) throw new MappingFailed('the kernel does not tell which pages were written to');
       } finally {
-        closeSync(fd);
+        scan.close();
       }
     } finally {
-      rmSync(folder, { recursive: true, force: true });
+      tracking.close();
     }
   }
 }
+
+/**
+ * Pages that hold something of this process's own and were written to since they were protected, which they are again when it
+ * answers. One the host has swapped out is found too; pages of the file and the zero page never.
+ */
+export const WRITTEN_PRIVATELY = {
+  all: PageCategory.Written,
+  none: PageCategory.File | PageCategory.Zero,
+  any: PageCategory.Present | PageCategory.Swapped,
+  protect: true,
+} as const;
+
+function withMappedPage(memory: HostMemory, use: (page: Uint8Array) => void): void {
+  const folder = mkdtempSync(join(tmpdir(), 'corral-memory-'));
+  try {
+    const path = join(folder, 'page');
+    writeFileSync(path, Buffer.alloc(PAGE_BYTES, 0x5a));
+    const fd = openSync(path, 'r');
+    try {
+      const page = new Uint8Array(new WebAssembly.Memory({ initial: 1 }).buffer, 0, PAGE_BYTES);
+      memory.mapPrivate(page, fd);
+      use(page);
+    } finally {
+      closeSync(fd);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
