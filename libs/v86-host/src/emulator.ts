@@ -4,6 +4,7 @@ import { AgentPort } from './agent-port.ts';
 import { OverlayDisk } from './disk.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { napWhenIdle } from './idle.ts';
+import { shareEmptyPorts } from './io-ports.ts';
 import { jitWhenBusy } from './jit.ts';
 import { Keyboard } from './keyboard.ts';
 import { Pointer } from './pointer.ts';
@@ -112,6 +113,7 @@ export class Emulator {
     screen.attach(cpu);
     napWhenIdle(emulator.v86);
     jitWhenBusy(cpu);
+    shareEmptyPorts(cpu.io);
     emulator.add_listener('cpu-event-halt', () => events.onHalt());
     const control = cpu.io.ports[PM1A_CONTROL_PORT];
     if (config.acpi && control) {

@@ -37,8 +37,22 @@ interface VirtioConsole {
   SendName(port: number, name: string): void;
 }
 
-interface PortEntry {
+/** What one I/O port does. The functions are called on the device. */
+export interface IoPort {
+  read8: (port: number) => number;
+  read16: (port: number) => number;
+  read32: (port: number) => number;
+  write8: (value: number) => void;
   write16: (value: number) => void;
+  write32: (value: number) => void;
+  device: unknown;
+}
+
+export interface IoPorts {
+  readonly ports: IoPort[];
+  create_empty_entry(): IoPort;
+  register_read(port: number, device: unknown, ...handlers: ((port: number) => number)[]): void;
+  register_write(port: number, device: unknown, ...handlers: ((value: number) => void)[]): void;
 }
 
 interface Vga {
@@ -58,7 +72,7 @@ export interface V86Cpu {
   readonly mem8: Uint8Array;
   readonly memory_size: Int32Array;
   readonly current_tsc: Uint32Array;
-  readonly io: { readonly ports: readonly PortEntry[] };
+  readonly io: IoPorts;
   readonly devices: {
     readonly pit: { timer(now: number, noIrq: boolean): number; readonly counter_enabled: ArrayLike<number> };
     readonly rtc: {
