@@ -321,11 +321,11 @@ export class ObjectStore {
     }
   }
 
-  /** Every object whose key begins with `prefix`, in order of keys. */
-  async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectInfo> {
+  /** Every object whose key begins with `prefix`, in order of keys; with `after`, only those whose keys come later. */
+  async *list(prefix: string, signal?: AbortSignal, after?: string): AsyncGenerator<ObjectInfo> {
     let token: string | undefined;
     do {
-      const command = new ListObjectsV2Command({ Bucket: this.bucket, Prefix: prefix, ContinuationToken: token });
+      const command = new ListObjectsV2Command({ Bucket: this.bucket, Prefix: prefix, ContinuationToken: token, StartAfter: after });
       const page = await this.#send(
         `List of ${prefix}`,
         (abortSignal) => this.#client.send(command, { abortSignal }),
@@ -352,28 +352,24 @@ export class ObjectStore {
     if (!prefix.endsWith('/') || prefix === '/') throw new TypeError(`A prefix to delete must be a folder: ${prefix}`);
     let deleted = 0;
     let batch: string[] = [];
-    const flush = async (): Promise<void> => {
-      if (batch.length === 0) return;
-      const command = new DeleteObjectsCommand({
-        Bucket: this.bucket,
-        Delete: { Objects: batch.map((Key) => ({ Key })), Quiet: true },
-      });
-      const { Errors = [] } = await this.#send(
-        `Removal of ${prefix}`,
-        (abortSignal) => this.#client.send(command, { abortSignal }),
-        signal,
-      );
-      if (Errors.length > 0)
-        throw new ObjectStoreFailure('Unreachable', `Removal of ${prefix}: ${Errors.length} objects remain`);
-      deleted += batch.length;
-      batch = [];
-    };
     for await (const { key } of this.list(prefix, signal)) {
       batch.push(key);
-      if (batch.length === DELETE_AT_ONCE) await flush();
+      if (batch.length < DELETE_AT_ONCE) continue;
+      await this.deleteAll(batch, signal);
+      deleted += batch.length;
+      batch = [];
     }
-    await flush();
-    return deleted;
+    await this.deleteAll(batch, signal);
+    return deleted + batch.length;
+  }
+
+  /** Deletes up to a thousand objects in one request. */
+  async deleteAll(keys: readonly string[], signal?: AbortSignal): Promise<void> {
+    if (keys.length === 0) return;
+    const operation = `Removal of ${keys.length} objects`;
+    const command = new DeleteObjectsCommand({ Bucket: this.bucket, Delete: { Objects: keys.map((Key) => ({ Key })), Quiet: true } });
+    const { Errors = [] } = await this.#send(operation, (abortSignal) => this.#client.send(command, { abortSignal }), signal);
+    if (Errors.length > 0) throw new ObjectStoreFailure('Unreachable', `${operation}: ${Errors.length} remain`);
   }
 
   close(): void {

@@ -1074,6 +1074,11 @@ export type components = {
                     readonly incarnation: number;
                     readonly finishedAt: string;
                 };
+                readonly lineage?: {
+                    readonly snapshot?: string;
+                    readonly digest: string;
+                    readonly layers: readonly string[];
+                };
                 readonly move?: {
                     /** @enum {string} */
                     readonly reason: "Evicted" | "Drained" | "Tainted" | "NodeStopping" | "Preempted";
@@ -1130,6 +1135,7 @@ export type components = {
                     readonly observedGeneration?: number;
                 }[];
                 readonly parent?: string;
+                readonly layers?: readonly string[];
                 readonly virtualMachineUid?: string;
                 readonly incarnation?: number;
                 readonly digest?: string;

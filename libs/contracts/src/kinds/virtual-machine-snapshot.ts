@@ -4,6 +4,7 @@ import { Condition, findCondition, type KubeObject } from '../metadata.ts';
 import { describeBytes } from '../quantity.ts';
 import { DnsName } from './fields.ts';
 import { ImageParts } from './image-parts.ts';
+import { LayerKeys } from './layers.ts';
 
 export const VirtualMachineSnapshotSpec = z.strictObject({
   virtualMachine: DnsName.describe('The machine, in this namespace, to take a snapshot of.'),
@@ -14,8 +15,10 @@ export type VirtualMachineSnapshotSpec = z.output<typeof VirtualMachineSnapshotS
 export const VirtualMachineSnapshotStatus = z.object({
   observedGeneration: z.number().int().optional(),
   conditions: z.array(Condition).optional(),
-  /** Snapshot this one is a delta of; empty when it stands alone. */
+  /** Snapshot of this namespace that this one is a delta of; empty when it stands alone, or on a golden snapshot. */
   parent: z.string().optional(),
+  /** Object keys of all packs it needs, its own and inherited ones, base first: none of them is deleted while it is there. Named before the first byte is sent. */
+  layers: LayerKeys.optional(),
   virtualMachineUid: z.string().optional(),
   incarnation: z.number().int().optional(),
   /** SHA-256 of the manifest: names every byte of the snapshot. */
@@ -68,12 +71,14 @@ export const virtualMachineSnapshots: KindDefinition<VirtualMachineSnapshotSpec,
     { name: 'Ready', type: 'string', description: 'True once every byte is verified in S3.', value: (snapshot) => findCondition(snapshot.status?.conditions, 'Ready')?.status ?? 'Unknown' },
     { name: 'Reason', type: 'string', description: 'Why it is Ready or not.', value: (snapshot) => findCondition(snapshot.status?.conditions, 'Ready')?.reason ?? '' },
     { name: 'Size', type: 'string', description: 'Bytes it added to S3.', value: (snapshot) => (snapshot.status?.sizeBytes === undefined ? '' : describeBytes(snapshot.status.sizeBytes)) },
+    { name: 'Parent', type: 'string', description: 'The snapshot it is a delta of.', priority: 1, value: (snapshot) => snapshot.status?.parent ?? '' },
     { name: 'Pause', type: 'string', description: 'How long the machine stood still.', priority: 1, value: (snapshot) => (snapshot.status?.pauseMilliseconds === undefined ? '' : `${Math.round(snapshot.status.pauseMilliseconds)}ms`) },
   ],
   indexedFields: ['spec.nodeName'],
   selectableFields: {
     'spec.virtualMachine': (snapshot) => snapshot.spec?.virtualMachine ?? '',
     'spec.nodeName': (snapshot) => snapshot.spec?.nodeName ?? '',
+    'status.parent': (snapshot) => snapshot.status?.parent ?? '',
   },
   validate(snapshot, previous) {
     if (previous && previous.spec?.virtualMachine !== snapshot.spec?.virtualMachine) {

@@ -5,6 +5,7 @@ import type { FieldProblem } from '../problems.ts';
 import { MIB, parseBytes } from '../quantity.ts';
 import { BytesQuantity, DnsName, labelProblems } from './fields.ts';
 import { ImageParts } from './image-parts.ts';
+import { LayerKeys } from './layers.ts';
 import { isSchedulerName, PLACEMENT_FIELDS, placementProblems, SCHEDULER_NAMES } from './placement.ts';
 
 /** v86 clamps more than this silently; so Corral refuses it. */
@@ -76,6 +77,17 @@ export const VmContinuation = z.object({
 });
 export type VmContinuation = z.output<typeof VmContinuation>;
 
+/** What the machine's next snapshot would be a delta of: what it was restored from, or its last snapshot since. */
+export const VmLineage = z.object({
+  /** Name of the snapshot, where it is one of this namespace. */
+  snapshot: z.string().optional(),
+  /** SHA-256 of its manifest. */
+  digest: z.string(),
+  /** Its layers: none of them is deleted while the machine is there. */
+  layers: LayerKeys,
+});
+export type VmLineage = z.output<typeof VmLineage>;
+
 export const VirtualMachineStatus = z.object({
   phase: z.enum(VM_PHASES).optional(),
   nodeName: z.string().optional(),
@@ -102,6 +114,7 @@ export const VirtualMachineStatus = z.object({
   /** While backing off: when the next start is due. */
   nextStartTime: z.string().optional(),
   lastTermination: VmTermination.optional(),
+  lineage: VmLineage.optional(),
   move: VmMove.optional(),
   continueFrom: VmContinuation.optional(),
 });

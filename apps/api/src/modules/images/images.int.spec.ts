@@ -25,6 +25,7 @@ import { FileServer } from '../../../test/file-server.ts';
 import { anImage, aVm, edit, upload } from '../../../test/wishes.ts';
 import { ArtifactStore } from '../artifacts/artifact.store.ts';
 import { SnapshotData } from '../snapshots/snapshot-data.ts';
+import { PackSweep } from '../snapshots/pack.sweep.ts';
 import { ARTIFACT_AGE_MS, StorageSweep } from '../snapshots/storage.sweep.ts';
 
 const sha256Of = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
@@ -264,7 +265,7 @@ describe('images', () => {
         deleted.push(sha256);
       },
     };
-    const sweep = new StorageSweep(stack.app.get<ObjectClient>(OBJECT_CLIENT), store, stack.app.get(SnapshotData), slow as unknown as ArtifactStore, { whileLeading: () => undefined } as unknown as Leadership);
+    const sweep = new StorageSweep(stack.app.get<ObjectClient>(OBJECT_CLIENT), store, stack.app.get(SnapshotData), slow as unknown as ArtifactStore, stack.app.get(PackSweep), { whileLeading: () => undefined } as unknown as Leadership);
     await sweep.sweep(new Date(Date.now() + ARTIFACT_AGE_MS + 60_000));
     expect(kernels.filter(({ sha256 }) => deleted.includes(sha256))).toHaveLength(1);
     await ready('in-between');

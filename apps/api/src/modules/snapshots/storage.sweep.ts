@@ -7,6 +7,7 @@ import { Leadership } from '../../platform/leadership/leadership.ts';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { artifactUsers, namedArtifacts } from '../artifacts/artifact-references.ts';
 import { ArtifactStore, STAGING_PREFIX } from '../artifacts/artifact.store.ts';
+import { PackSweep } from './pack.sweep.ts';
 import { SnapshotData } from './snapshot-data.ts';
 
 /** Younger bytes may belong to an upload that is under way, or to an object whose creation we have not seen. */
@@ -27,14 +28,15 @@ export class StorageSweep {
     @Inject(ObjectStore) private readonly store: ObjectStore,
     @Inject(SnapshotData) private readonly data: SnapshotData,
     @Inject(ArtifactStore) private readonly artifacts: ArtifactStore,
+    @Inject(PackSweep) private readonly packs: Pick<PackSweep, 'begin' | 'sweep'>,
     @Inject(Leadership) leadership: Leadership,
   ) {
     leadership.whileLeading('storage-sweep', (signal) => this.#run(signal));
   }
 
-  /** Says how many snapshot folders, artifacts and staged uploads it removed. */
+  /** Says how many snapshot folders, packs, artifacts and staged uploads it removed. */
   async sweep(now: Date, signal?: AbortSignal): Promise<number> {
-    return (await this.#sweepSnapshots(now, signal)) + (await this.#sweepArtifacts(now, signal)) + (await this.#sweepStaging(now, signal));
+    return (await this.#sweepSnapshots(now, signal)) + (await this.packs.sweep(now, signal)) + (await this.#sweepArtifacts(now, signal)) + (await this.#sweepStaging(now, signal));
   }
 
   async #sweepSnapshots(now: Date, signal?: AbortSignal): Promise<number> {
@@ -76,12 +78,13 @@ export class StorageSweep {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
+    this.packs.begin();
     for (;;) {
       await pause(systemTimers, SWEEP_MS, signal);
       if (signal.aborted) return;
       try {
         const removed = await this.sweep(systemClock.now(), signal);
-        if (removed > 0) this.#logger.log(`Removed ${removed} folders, artifacts and uploads that no object names`);
+        if (removed > 0) this.#logger.log(`Removed ${removed} folders, packs, artifacts and uploads that no object names`);
       } catch (error) {
         if (!signal.aborted) this.#logger.warn({ err: error }, 'Orphaned bytes were not removed; trying again later');
       }
