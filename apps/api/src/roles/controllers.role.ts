@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { AccessControllersModule } from '../modules/access/access.module.ts';
 import { AdmissionRulesModule } from '../modules/admission/admission-rules.module.ts';
 import { AuditRetentionModule } from '../modules/audit/audit-events.module.ts';
+import { CheckpointsModule } from '../modules/checkpoints/checkpoints.module.ts';
 import { ControllersModule } from '../modules/controllers/controllers.module.ts';
 import { EventsModule } from '../modules/events/events.module.ts';
 import { ImagesModule } from '../modules/images/images.module.ts';
@@ -26,6 +27,7 @@ import { SnapshotsModule } from '../modules/snapshots/snapshots.module.ts';
     QuotasModule,
     ImagesModule,
     SnapshotsModule,
+    CheckpointsModule,
     EventsModule,
   ],
 })

@@ -890,6 +890,20 @@ export type components = {
                  * @enum {string}
                  */
                 readonly bootPolicy?: "Golden" | "Cold";
+                /** @description When checkpoints are taken: snapshots the machine is restarted from when its node is lost. At least one of everySeconds and onIdle must be set. */
+                readonly checkpointPolicy?: {
+                    /** @description Take one so many seconds after the one before, at least 10; none while the machine rests and its last one still holds. */
+                    readonly everySeconds?: number;
+                    /** @description Take one whenever the machine has come to rest after it was used. */
+                    readonly onIdle?: boolean;
+                    /**
+                     * @description How many to keep, from 1 to 100; older ones are deleted.
+                     * @default 5
+                     */
+                    readonly keepLast?: number;
+                    /** @description Delete those older than this. The one that the machine would be restarted from stays, whatever its age. */
+                    readonly keepForSeconds?: number;
+                };
                 /**
                  * @description Labels a node must carry.
                  * @default {}
@@ -1093,6 +1107,7 @@ export type components = {
                     readonly snapshot: string;
                     readonly incarnation: number;
                 };
+                readonly idleSince?: string;
             };
         };
         /** @description A list of VirtualMachine. */

@@ -3,6 +3,7 @@ import type { KindDefinition } from '../kind.ts';
 import { Condition, findCondition, type KubeObject } from '../metadata.ts';
 import type { FieldProblem } from '../problems.ts';
 import { MIB, parseBytes } from '../quantity.ts';
+import { CheckpointPolicy, checkpointPolicyProblems } from './checkpoint-policy.ts';
 import { BytesQuantity, DnsName, labelProblems } from './fields.ts';
 import { ImageParts } from './image-parts.ts';
 import { LayerKeys } from './layers.ts';
@@ -29,6 +30,7 @@ export const VirtualMachineSpec = z.strictObject({
     .enum(['Golden', 'Cold'])
     .default('Golden')
     .describe('Golden resumes the image’s golden snapshot where one fits; Cold always boots from the BIOS.'),
+  checkpointPolicy: CheckpointPolicy.optional(),
   ...PLACEMENT_FIELDS,
   nodeName: z.string().optional().describe('The node it is bound to. Written by the scheduler.'),
 });
@@ -117,6 +119,8 @@ export const VirtualMachineStatus = z.object({
   lineage: VmLineage.optional(),
   move: VmMove.optional(),
   continueFrom: VmContinuation.optional(),
+  /** Since when nobody used it and its guest rested; absent while it is used, and where nothing depends on it. */
+  idleSince: z.string().optional(),
 });
 export type VirtualMachineStatus = z.output<typeof VirtualMachineStatus>;
 export type VirtualMachine = KubeObject<VirtualMachineSpec, VirtualMachineStatus>;
@@ -178,6 +182,7 @@ export const virtualMachines: KindDefinition<VirtualMachineSpec, VirtualMachineS
     if (residentMemory !== undefined && residentMemory !== previous?.spec?.residentMemory && (parseBytes(residentMemory) ?? 0) < MIN_MEMORY_MIB * MIB) {
       problems.push({ field: 'spec.residentMemory', reason: 'FieldValueInvalid', message: `must be at least ${MIN_MEMORY_MIB}Mi` });
     }
+    problems.push(...checkpointPolicyProblems(vm.spec?.checkpointPolicy, 'spec.checkpointPolicy'));
     if (JSON.stringify(placementOf(previous)) !== JSON.stringify(placementOf(vm))) problems.push(...placementProblems(placementOf(vm)));
     // Absent is not changed: the server fills in what a manifest leaves to it, again.
     if (previous) {
