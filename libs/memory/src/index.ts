@@ -9,6 +9,8 @@ export { MemoryBlock } from './host/memory-block.ts';
 export { loadLibc, type Libc } from './host/libc.ts';
 export { PageCategory, PageScan, type PageQuery } from './host/page-scan.ts';
 export { PlaceFlag, UserFault, UserFaultFeature, UserFaultMode, type PageFault } from './host/userfault.ts';
+export { GuestRam, type FollowedWrites } from './guest-ram.ts';
+export { PageCopy } from './page-copy.ts';
 export { machinePages, PAGE_BYTES, ramPages, SCREEN_PAGES } from './machine-pages.ts';
 export { PageSet, type PageRun } from './page-set.ts';
 export { SnapshotError, type SnapshotErrorReason } from './snapshot.error.ts';

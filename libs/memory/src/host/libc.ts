@@ -18,6 +18,8 @@ export interface Libc {
   syscall(number: number, argument: number): number;
   /** Source: read(2). */
   read(fd: number, address: number, length: number): number;
+  /** Source: lseek(2). */
+  seek(fd: number, offset: number, whence: number): number;
   /** Source: poll(2). */
   poll(address: number, count: number, timeoutMs: number): number;
   /** Source: memcpy(3), between addresses: no view of anybody's memory is handed out, none can be detached. */
@@ -43,6 +45,8 @@ export const MAP_ANONYMOUS = 0x20;
 export const MAP_NORESERVE = 0x4000;
 export const MADV_DONTNEED = 4;
 export const MADV_NOHUGEPAGE = 15;
+export const SEEK_DATA = 3;
+export const SEEK_HOLE = 4;
 export const FAILED = -1;
 /** errno values that are told apart. Source: errno(3), x86-64. */
 export const EAGAIN = 11;
@@ -62,6 +66,7 @@ function load(): Libc {
   const library = koffi.load('libc.so.6');
   const addressOf = library.func('intptr_t memcpy(void *destination, void *source, size_t length)');
   const syscall = library.func('syscall', 'long', ['long', 'long']);
+  const seek = library.func('int64_t lseek(int fd, int64_t offset, int whence)');
   const read = library.func('int64_t read(int fd, intptr_t address, size_t length)');
   return {
     mmap: library.func('intptr_t mmap(intptr_t address, size_t length, int protection, int flags, int fd, int64_t offset)') as Libc['mmap'],
@@ -70,6 +75,7 @@ function load(): Libc {
     ioctl: library.func('int ioctl(int fd, uint64_t request, intptr_t argument)') as Libc['ioctl'],
     syscall: (number, argument) => Number(syscall(number, argument)),
     read: (fd, address, length) => Number(read(fd, address, length)),
+    seek: (fd, offset, whence) => Number(seek(fd, offset, whence)),
     poll: library.func('int poll(intptr_t descriptors, uint64_t count, int timeout)') as Libc['poll'],
     copy: library.func('intptr_t memcpy(intptr_t destination, intptr_t source, size_t length)') as unknown as Libc['copy'],
     compare: library.func('int memcmp(intptr_t one, intptr_t other, size_t length)') as Libc['compare'],

@@ -1,0 +1,294 @@
+import { BaseView } from './host/base-view.ts';
+import { type HostMemory, WRITTEN_PRIVATELY, type MemoryCapability, type ProbedMemory } from './host/host-memory.ts';
+import { MemoryBlock } from './host/memory-block.ts';
+import { PageScan } from './host/page-scan.ts';
+import { eachPrivatePage } from './host/private-pages.ts';
+import { UserFaultMode, type UserFault } from './host/userfault.ts';
+import { PAGE_BYTES } from './machine-pages.ts';
+import { PageSet, type PageRun } from './page-set.ts';
+
+/** Mappings are few on a host (vm.max_map_count, 65530): runs beyond this many are copied. */
+const MAPPED_RUNS = 1_024;
+const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
+
+/** Which pages were written to since somebody began to follow. Its `pages` are those of the latest `harvest`. */
+export interface FollowedWrites {
+  readonly pages: PageSet;
+  /** No longer counted. */
+  stop(): void;
+}
+
+interface Region {
+  readonly firstPage: number;
+  readonly pages: number;
+  /** Undefined where the host's memory cannot be reached: only views are used then. */
+  readonly address: number | undefined;
+}
+
+/**
+ * The pages of one machine, RAM first and screen memory behind it, in this process's memory: where they come from, what is in
+ * them, and which of them changed.
+ *
+ * `views` gives the regions in the order of their pages, anew at each call: a WebAssembly memory that grows detaches old views, while
+ * its pages stay where they are. Views are used at once and never handed to the file system or a socket.
+ *
+ * Modes: Full knows what was written to, by asking the kernel (`harvest`); MapOnly finds what differs from the base; Copy knows
+ * only what is not zero. A machine may have a lower mode than its host.
+ */
+export class GuestRam {
+  /** Exclusive bound of the page numbers. */
+  readonly pages: number;
+  readonly #views: () => readonly Uint8Array[];
+  readonly #regions: readonly Region[];
+  readonly #host: HostMemory | undefined;
+  readonly #followers = new Set<PageSet>();
+  #capability: MemoryCapability;
+  #base: BaseView | undefined;
+  #tracking: { readonly fault: UserFault; readonly scan: PageScan } | undefined;
+  #disposed = false;
+
+  constructor(views: () => readonly Uint8Array[], { memory, capability }: ProbedMemory) {
+    this.#views = views;
+    this.#host = memory;
+    this.#capability = capability;
+    let firstPage = 0;
+    this.#regions = views().map((view) => {
+      const region = { firstPage, pages: view.byteLength / PAGE_BYTES, address: memory?.libc.addressOf(view) };
+      firstPage += region.pages;
+      return region;
+    });
+    this.pages = firstPage;
+  }
+
+  get capability(): MemoryCapability {
+    return this.#capability;
+  }
+
+  /** The userfaultfd that notes writes, for whoever registers the same memory for more; undefined where writes are not noted. */
+  get userFault(): UserFault | undefined {
+    return this.#tracking?.fault;
+  }
+
+  /** Whether pages come from a base that was mapped. */
+  get hasBase(): boolean {
+    return this.#base !== undefined;
+  }
+
+  /** Where the machine's pages lie, for whoever works with addresses. Empty in mode Copy. */
+  get ranges(): readonly { readonly firstPage: number; readonly pages: number; readonly address: number }[] {
+    return this.#regions.flatMap(({ address, ...region }) => (address === undefined ? [] : [{ ...region, address }]));
+  }
+
+  /** Makes a machine that never ran all zero, so that pages a snapshot does not mention are. */
+  clear(): void {
+    for (const view of this.#views()) view.fill(0);
+  }
+
+  /**
+   * Maps a base image copy-on-write in place of all pages it has; page n lies at n pages into the file. The file must never change or
+   * shrink; its descriptor may be closed afterwards. Throws MappingFailed, also in mode Copy.
+   */
+  mapBase(fd: number, pages: number): void {
+    const host = this.#mapping();
+    this.#base?.close();
+    this.#base = new BaseView(host.libc, fd, pages);
+    for (const { firstPage, pages: count, address } of this.#regions) {
+      const mapped = Math.min(count, pages - firstPage);
+      if (address !== undefined && mapped > 0) host.mapPrivateAt(address, mapped * PAGE_BYTES, fd, firstPage * PAGE_BYTES);
+    }
+    this.#protect();
+  }
+
+  /**
+   * Puts a layer over what is there, copy-on-write: its i-th page lies at i pages into the file and is machine page `numbers[i]`, ascending. Long runs
+   * are mapped, and what would take too many mappings is copied. The same rules as for `mapBase`.
+   */
+  mapLayer(fd: number, numbers: Uint32Array): void {
+    const host = this.#mapping();
+    const runs = [...this.#layerRuns(numbers)];
+    const shortest = [...runs].sort((one, other) => other.count - one.count)[MAPPED_RUNS]?.count ?? 0;
+    const copied: LayerRun[] = [];
+    for (const run of runs) {
+      const address = this.#addressOf(run.start);
+      if (run.count > shortest) host.mapPrivateAt(address, run.count * PAGE_BYTES, fd, run.at * PAGE_BYTES);
+      else copied.push(run);
+    }
+    if (copied.length > 0) {
+      const layer = MemoryBlock.readOnly(host.libc, numbers.length * PAGE_BYTES, fd);
+      for (const { start, count, at } of copied) host.libc.copy(this.#addressOf(start), layer.address + at * PAGE_BYTES, count * PAGE_BYTES);
+      layer.free();
+    }
+    this.#protect();
+  }
+
+  /** Writes pages from a number on, whole pages. */
+  put(number: number, bytes: Uint8Array): void {
+    let from = 0;
+    const views = this.#views();
+    for (const { region, start, count } of this.#cut({ start: number, count: bytes.byteLength / PAGE_BYTES })) {
+      const at = (start - (this.#regions[region]?.firstPage ?? 0)) * PAGE_BYTES;
+      views[region]?.set(bytes.subarray(from, from + count * PAGE_BYTES), at);
+      from += count * PAGE_BYTES;
+    }
+  }
+
+  /** Copies a run of pages to a place outside of this memory. */
+  copyRun({ start, count }: PageRun, destination: Uint8Array): void {
+    let to = 0;
+    const views = this.#views();
+    for (const cut of this.#cut({ start, count })) {
+      const at = (cut.start - (this.#regions[cut.region]?.firstPage ?? 0)) * PAGE_BYTES;
+      const view = views[cut.region];
+      if (view) destination.set(view.subarray(at, at + cut.count * PAGE_BYTES), to);
+      to += cut.count * PAGE_BYTES;
+    }
+  }
+
+  /**
+   * Begins to note writes, from now on: mode Full. Where the host refuses, the machine stays in mode MapOnly and says why.
+   * Call while the guest stands still.
+   */
+  track(): void {
+    if (this.#tracking || this.#capability.mode !== 'Full' || !this.#host) return;
+    let fault: UserFault | undefined;
+    try {
+      fault = this.#host.openTracking();
+      this.#tracking = { fault, scan: new PageScan(this.#host.libc) };
+      this.#protect();
+    } catch (error) {
+      this.#tracking = undefined;
+      fault?.close();
+      this.#capability = { mode: 'MapOnly', reason: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  /** From now on, every page that `harvest` finds written to is added. */
+  follow(): FollowedWrites {
+    const pages = new PageSet(this.pages);
+    this.harvest();
+    this.#followers.add(pages);
+    return { pages, stop: () => this.#followers.delete(pages) };
+  }
+
+  /**
+   * Asks the kernel which pages were written to since it was asked last, and tells everybody who follows; answers how many. What is
+   * written to afterwards is found the next time. Whoever takes pages away (madvise) harvests first, in the same turn of the event loop: a page that is
+   * not there is not found. Does nothing where writes are not noted.
+   */
+  harvest(): number {
+    const tracking = this.#tracking;
+    if (!tracking) return 0;
+    let found = 0;
+    for (const { firstPage, pages, address } of this.#regions) {
+      if (address === undefined) continue;
+      tracking.scan.scan(address, address + pages * PAGE_BYTES, WRITTEN_PRIVATELY, (start, end) => {
+        const count = (end - start) / PAGE_BYTES;
+        for (const follower of this.#followers) follower.addRun(firstPage + (start - address) / PAGE_BYTES, count);
+        found += count;
+      });
+    }
+    return found;
+  }
+
+  /**
+   * Pages that may hold something else than the base: exact where it compares (MapOnly with a base), all that are not zero where there is
+   * no base to compare with.
+   */
+  differing(): PageSet {
+    const different = new PageSet(this.pages);
+    if (!this.#base) return this.#nonZero();
+    for (const { firstPage, pages, address } of this.#regions) {
+      if (address === undefined) continue;
+      eachPrivatePage(address, pages, (position) => {
+        if (!this.equalsBase(firstPage + position)) different.add(firstPage + position);
+      });
+    }
+    return different;
+  }
+
+  /** Whether a page is now what the base has. Never where there is no base. */
+  equalsBase(page: number): boolean {
+    return this.#base?.equals(page, this.#addressOf(page)) ?? false;
+  }
+
+  /** Whether a copy of a page, at an address, is what the base has. Never where there is no base. */
+  isBaseContent(page: number, address: number): boolean {
+    return this.#base?.equals(page, address) ?? false;
+  }
+
+  /**
+   * Ends the tracking and lets go of the base. Only when the machine will not run again: memory that was registered stays in
+   * place, and is given back with the process.
+   */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#tracking?.scan.close();
+    this.#tracking?.fault.close();
+    this.#tracking = undefined;
+    this.#base?.close();
+  }
+
+  #mapping(): HostMemory {
+    if (!this.#host) throw new Error(`the machine’s memory cannot be mapped: ${this.#capability.reason}`);
+    return this.#host;
+  }
+
+  /** A mapping that was put in place has none of what was registered before. */
+  #protect(): void {
+    const fault = this.#tracking?.fault;
+    if (!fault || !this.#host) return;
+    for (const { pages, address } of this.#regions) {
+      if (address === undefined) continue;
+      this.#host.keepSmallPages(address, pages * PAGE_BYTES);
+      fault.register(address, pages * PAGE_BYTES, UserFaultMode.WriteProtect);
+      fault.writeProtect(address, pages * PAGE_BYTES, true);
+    }
+  }
+
+  #nonZero(): PageSet {
+    const set = new PageSet(this.pages);
+    this.#views().forEach((view, position) => {
+      const { firstPage, pages } = this.#regions[position] ?? { firstPage: 0, pages: 0 };
+      for (let page = 0; page < pages; page += 1) {
+        // memcmp beats any loop in JavaScript.
+        if (ZERO_PAGE.compare(view, page * PAGE_BYTES, (page + 1) * PAGE_BYTES) !== 0) set.add(firstPage + page);
+      }
+    });
+    return set;
+  }
+
+  #addressOf(page: number): number {
+    const region = this.#regions.find(({ firstPage, pages }) => page >= firstPage && page < firstPage + pages);
+    if (region?.address === undefined) throw new RangeError(`the machine has no page ${page} with an address`);
+    return region.address + (page - region.firstPage) * PAGE_BYTES;
+  }
+
+  /** A run, cut where regions end. Throws RangeError where the machine has no such page. */
+  *#cut({ start, count }: PageRun): Generator<PageRun & { readonly region: number }> {
+    if (start < 0 || start + count > this.pages) throw new RangeError(`the machine has no page ${start + count - 1}`);
+    for (const [region, { firstPage, pages }] of this.#regions.entries()) {
+      const [from, to] = [Math.max(start, firstPage), Math.min(start + count, firstPage + pages)];
+      if (from < to) yield { region, start: from, count: to - from };
+    }
+  }
+
+  *#layerRuns(numbers: Uint32Array): Generator<LayerRun> {
+    for (let at = 0; at < numbers.length; ) {
+      const first = numbers[at] ?? 0;
+      let count = 1;
+      while (numbers[at + count] === first + count) count += 1;
+      let offset = at;
+      for (const cut of this.#cut({ start: first, count })) {
+        yield { start: cut.start, count: cut.count, at: offset };
+        offset += cut.count;
+      }
+      at += count;
+    }
+  }
+}
+
+interface LayerRun extends PageRun {
+  /** Position of the run's first page in the layer. */
+  readonly at: number;
+}

@@ -1,0 +1,59 @@
+import { PAGE_BYTES } from '../machine-pages.ts';
+import { PageSet } from '../page-set.ts';
+import { FAILED, SEEK_DATA, SEEK_HOLE, type Libc } from './libc.ts';
+import { MemoryBlock } from './memory-block.ts';
+
+/**
+ * A base image to compare pages with: page n lies at n pages into the file, and what lies beyond its end is zero. The mapping holds the
+ * file; its descriptor is not needed any more. Holes of the file are known, so comparing with one does not fill it.
+ */
+export class BaseView {
+  /** How many pages the file has. */
+  readonly pages: number;
+  readonly #libc: Libc;
+  readonly #file: MemoryBlock;
+  readonly #zeros: MemoryBlock;
+  /** Pages the file stores; every other one is zero. */
+  readonly #stored: PageSet;
+
+  /** Throws MappingFailed. */
+  constructor(libc: Libc, fd: number, pages: number) {
+    this.#libc = libc;
+    this.pages = pages;
+    this.#stored = storedPages(libc, fd, pages);
+    this.#file = MemoryBlock.readOnly(libc, pages * PAGE_BYTES, fd);
+    this.#zeros = MemoryBlock.anonymous(libc, PAGE_BYTES);
+  }
+
+  /** Whether a page's content at an address is what the base has. */
+  equals(page: number, address: number): boolean {
+    const isStored = page < this.pages && this.#stored.has(page);
+    return this.#libc.compare(address, isStored ? this.#file.address + page * PAGE_BYTES : this.#zeros.address, PAGE_BYTES) === 0;
+  }
+
+  close(): void {
+    this.#file.free();
+    this.#zeros.free();
+  }
+}
+
+function storedPages(libc: Libc, fd: number, pages: number): PageSet {
+  const stored = new PageSet(pages);
+  const size = pages * PAGE_BYTES;
+  for (let at = 0; at < size; ) {
+    const data = libc.seek(fd, at, SEEK_DATA);
+    // No more data; or a file system that does not know, where all of it counts.
+    if (data === FAILED) return at === 0 && libc.seek(fd, 0, SEEK_HOLE) === FAILED ? all(stored) : stored;
+    const hole = Math.min(libc.seek(fd, data, SEEK_HOLE), size);
+    const first = Math.floor(data / PAGE_BYTES);
+    if (first >= pages) return stored;
+    stored.addRun(first, Math.ceil(hole / PAGE_BYTES) - first);
+    at = hole;
+  }
+  return stored;
+}
+
+function all(set: PageSet): PageSet {
+  set.addRun(0, set.bound);
+  return set;
+}
