@@ -16,7 +16,7 @@ export class GuestMemory {
   readonly #cpu: V86Cpu;
 
   constructor(cpu: V86Cpu) {
-    this.#cpu = cpu; (globalThis as any).__cpu = cpu;
+    this.#cpu = cpu;
   }
 
   get sizeBytes(): number {
