@@ -10,6 +10,8 @@ import { UserFault, UserFaultFeature, UserFaultMode } from './userfault.ts';
 
 const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
 const TRACKING = UserFaultFeature.WriteProtect | UserFaultFeature.WriteProtectUnpopulated | UserFaultFeature.WriteProtectAsync;
+/** What the pager needs to also hear of pages that are not there. */
+const PAGING = UserFaultFeature.MinorShared | UserFaultFeature.WriteProtectShared;
 
 /**
  * How guest RAM can be held here, from the best. Full: on the host's own virtual memory, shared between machines until they
@@ -83,9 +85,16 @@ export class HostMemory {
     this.libc.madvise(address, byteLength, MADV_NOHUGEPAGE);
   }
 
-  /** A userfaultfd for dirty tracking: writes are noted by the kernel, and nobody waits. Throws MappingFailed. */
+  /**
+   * A userfaultfd for dirty tracking: writes are noted by the kernel, and nobody waits. Where the kernel has what paging needs as
+   * well, it is asked for now: that cannot be done later. Throws MappingFailed.
+   */
   openTracking(): UserFault {
-    return UserFault.open(this.libc, TRACKING);
+    try {
+      return UserFault.open(this.libc, TRACKING | PAGING);
+    } catch {
+      return UserFault.open(this.libc, TRACKING);
+    }
   }
 
   /** Gives memory that malloc holds back for later to the host. Source: malloc_trim(3). */

@@ -62,6 +62,9 @@ export interface PageFault {
   readonly isMinor: boolean;
 }
 
+/** Mode of UFFDIO_WRITEPROTECT. */
+const UNPROTECT_QUIETLY = 2;
+
 const EVENT_PAGE_FAULT = 0x12;
 const FLAG_WRITE = 1;
 const FLAG_PROTECTED = 2;
@@ -161,6 +164,11 @@ export class UserFault {
   /** Protects a range against writes, or ends the protection (and wakes who waits for that). Registered for WriteProtect. */
   writeProtect(start: number, length: number, protect: boolean): void {
     this.#call(IOCTL.writeProtect, [start, length, protect ? 1 : 0], 'userfaultfd: write-protecting failed');
+  }
+
+  /** Ends the protection, also of pages that are not there, and wakes nobody. */
+  unprotect(start: number, length: number): void {
+    this.#call(IOCTL.writeProtect, [start, length, UNPROTECT_QUIETLY], 'userfaultfd: ending write protection failed');
   }
 
   /** Lets go on who waits for pages of the range: after `PlaceFlag.DoNotWake`, and after EEXIST. */

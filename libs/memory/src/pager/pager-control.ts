@@ -9,8 +9,6 @@ const CELL = {
   packedLimitKib: 3,
   /** Pager: how many KiB are packed now. */
   packedKib: 4,
-  /** Pager: ends of its rounds, so that whoever watches sees it is alive. */
-  rounds: 5,
 } as const;
 
 /** Events the pager counts since it was started. */
