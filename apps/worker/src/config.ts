@@ -37,6 +37,8 @@ const Environment = z.object({
   /** Node agents that divide this host's memory among them. */
   CORRAL_WORKERS_ON_HOST: z.coerce.number().int().min(1).max(64).default(1),
   CORRAL_ARTIFACT_CACHE_MIB: z.coerce.number().int().min(1).default(20_480),
+  /** Memory for bases that nobody uses just now, together with those in use. */
+  CORRAL_BASE_MEMORY_MIB: z.coerce.number().int().min(0).default(2_048),
   CORRAL_SNAPSHOT_CACHE_MIB: z.coerce.number().int().min(1).default(10_240),
   CORRAL_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   CORRAL_EXIT_ON_STDIN_EOF: z.enum(['0', '1']).default('0'),
@@ -59,6 +61,7 @@ const AgentConfig = Environment.transform((env) => ({
   moveSeconds: env.CORRAL_MOVE_SECONDS,
   workersOnHost: env.CORRAL_WORKERS_ON_HOST,
   artifactCacheMiB: env.CORRAL_ARTIFACT_CACHE_MIB,
+  baseMemoryMiB: env.CORRAL_BASE_MEMORY_MIB,
   snapshotCacheMiB: env.CORRAL_SNAPSHOT_CACHE_MIB,
   logLevel: env.CORRAL_LOG_LEVEL,
   exitOnStdinEof: env.CORRAL_EXIT_ON_STDIN_EOF === '1',

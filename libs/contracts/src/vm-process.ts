@@ -31,7 +31,20 @@ export type StartFrom =
   /** From the BIOS; an existing disk overlay in the machine's folder is kept. */
   | { readonly type: 'Boot' }
   /** From a snapshot whose files lie in `directory`. Everything is verified before the guest runs, and before an existing disk overlay is replaced. */
-  | { readonly type: 'Snapshot'; readonly directory: string };
+  | { readonly type: 'Snapshot'; readonly directory: string; readonly base?: SnapshotBase };
+
+/** The pages that a snapshot begins with, held by the node agent for all machines from it. A machine that cannot map them reads them from its directory. */
+export interface SnapshotBase {
+  /** Of the pack they are from, which is the first of the snapshot’s memory. */
+  readonly sha256: string;
+  readonly ram: BaseRam;
+}
+
+export type BaseRam =
+  /** Memory of the node agent: `path` leads to it while the agent lives, `inode` says that it is still the one that was meant. */
+  | { readonly type: 'Sealed'; readonly path: string; readonly inode: number; readonly sizeBytes: number }
+  /** A file that nobody writes to, where the host has no such memory. */
+  | { readonly type: 'File'; readonly path: string; readonly sizeBytes: number };
 
 export type VmProcessInput =
   | { readonly type: 'Start'; readonly requestId: number; readonly config: MachineConfig; readonly from: StartFrom }

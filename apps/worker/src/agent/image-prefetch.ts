@@ -5,6 +5,8 @@ import {
   type VirtualMachineImageStatus,
 } from '@corral/contracts';
 import { type Informer, type ReconcileResult } from '@corral/reconcile';
+import { type BaseImages } from '../bases/base-images.ts';
+import { baseSourceOf } from '../bases/base-source.ts';
 import { type ArtifactCache } from '../machine/artifact-cache.ts';
 import { type SnapshotCache } from '../machine/snapshot-cache.ts';
 
@@ -12,6 +14,7 @@ export interface ImagePrefetchOptions {
   readonly images: Informer<VirtualMachineImageSpec, VirtualMachineImageStatus>;
   readonly artifacts: ArtifactCache;
   readonly snapshots: SnapshotCache;
+  readonly bases: Pick<BaseImages, 'prepare'>;
   readonly v86Build: string;
 }
 
@@ -30,7 +33,7 @@ export class ImagePrefetch {
   }
 
   async reconcile({ name }: ObjectKey): Promise<ReconcileResult> {
-    const { images, artifacts, snapshots } = this.#options;
+    const { images, artifacts, snapshots, bases } = this.#options;
     const image = images.get(undefined, name);
     const golden = this.#goldenOf(image);
     if (golden.length === 0) {
@@ -38,7 +41,7 @@ export class ImagePrefetch {
       return { type: 'Done' };
     }
     for (const artifact of Object.values(image?.status?.artifacts ?? {})) await artifacts.ensure(artifact);
-    for (const snapshot of golden) await snapshots.expand(snapshot);
+    for (const snapshot of golden) await bases.prepare(baseSourceOf(await snapshots.ensure(snapshot)));
     this.#ready.add(name);
     return { type: 'Done' };
   }

@@ -11,6 +11,7 @@ import { type WorkerConfig } from '../config.ts';
 import { AccessTokens } from '../data-plane/access-token.ts';
 import { PublicKeys } from '../data-plane/public-keys.ts';
 import { DataPlaneServer } from '../data-plane/server.ts';
+import { BaseImages } from '../bases/base-images.ts';
 import { ArtifactCache } from '../machine/artifact-cache.ts';
 import { Preparer } from '../machine/preparation.ts';
 import { ProcessPool } from '../machine/process-pool.ts';
@@ -106,7 +107,7 @@ export class NodeAgent {
       const message = `CORRAL_FIRMWARE_DIR: ${firmwareDirectory} does not hold a readable bios.bin and vgabios.bin`;
       throw new Error(message, { cause });
     });
-    const { artifacts, snapshotCache, spool, pool } = await this.#openHome(firmware);
+    const { artifacts, snapshotCache, bases, spool, pool } = await this.#openHome(firmware);
     const { machines, snapshots, images } = this.#watches;
     const [client, store, recorder, clock, log] = [this.#client, this.#store, this.#recorder, this.#clock, this.#log];
 
@@ -118,7 +119,8 @@ export class NodeAgent {
       log,
       v86Build: build,
       snapshots: snapshotCache,
-      preparer: new Preparer({ client, artifacts, snapshots: snapshotCache, v86Build: build }),
+      bases,
+      preparer: new Preparer({ client, artifacts, snapshots: snapshotCache, bases, v86Build: build }),
       onChange: (key) => machineController.enqueue(key),
       onReady: (from, startMilliseconds) => this.#metrics.observeStart(from, startMilliseconds),
       onNotice: (uid, { type, reason, message }) => {
@@ -154,7 +156,7 @@ export class NodeAgent {
     const snapshotController = this.#controller('snapshots', SNAPSHOT_CONCURRENCY, (key, signal) =>
       snapshotConvergence.reconcile(key, signal),
     );
-    const prefetch = new ImagePrefetch({ images, artifacts, snapshots: snapshotCache, v86Build: build });
+    const prefetch = new ImagePrefetch({ images, artifacts, snapshots: snapshotCache, bases, v86Build: build });
     const imageController = this.#controller('images', 1, (key) => prefetch.reconcile(key));
     machines.onChange((key) => machineController.enqueue(key));
     snapshots.onChange((key) => snapshotController.enqueue(key));
@@ -255,10 +257,11 @@ export class NodeAgent {
   async #openHome(firmware: MachineConfig['firmware']): Promise<{
     readonly artifacts: ArtifactCache;
     readonly snapshotCache: SnapshotCache;
+    readonly bases: BaseImages;
     readonly spool: Spool;
     readonly pool: ProcessPool;
   }> {
-    const { home, artifactCacheMiB, snapshotCacheMiB, poolSize } = this.#config;
+    const { home, artifactCacheMiB, snapshotCacheMiB, baseMemoryMiB, poolSize } = this.#config;
     const store = this.#store;
     const artifacts = new ArtifactCache({
       directory: join(home, 'artifacts'),
@@ -270,6 +273,12 @@ export class NodeAgent {
       store,
       maxBytes: snapshotCacheMiB * MIB,
     });
+    const bases = new BaseImages({
+      directory: join(home, 'bases'),
+      maxBytes: baseMemoryMiB * MIB,
+      log: this.#log,
+      now: () => performance.now(),
+    });
     const spool = new Spool(join(home, 'spool'));
     const pool = new ProcessPool({
       entryPath: VM_PROCESS_ENTRY,
@@ -278,9 +287,10 @@ export class NodeAgent {
       size: poolSize,
       log: this.#log,
     });
-    await Promise.all([artifacts.open(), snapshotCache.open(), spool.open(), pool.open()]);
+    await Promise.all([artifacts.open(), snapshotCache.open(), bases.open(), spool.open(), pool.open()]);
+    this.#disposer.add(() => bases.close());
     this.#disposer.add(() => pool.close());
-    return { artifacts, snapshotCache, spool, pool };
+    return { artifacts, snapshotCache, bases, spool, pool };
   }
 
   /** Resolves to the server, and the URL at which gateways reach it. */

@@ -145,10 +145,4 @@ describe('The cache of snapshots', () => {
     await snapshots.ensure(source);
     expect(downloadsOf(source.prefix)).toBe(6);
   });
-
-  it('computes once what a snapshot used again and again needs', async () => {
-    const source = await aSnapshot();
-    await Promise.all([snapshots.expand(source), snapshots.expand(source)]);
-    expect(await readdir(join(home, 'snapshots', source.digest))).toContain('expanded');
-  });
 });

@@ -82,6 +82,7 @@ async function aMachine(name: string, { suspended = false } = {}): Promise<Machi
     clock: systemClock,
     log: log(),
     snapshots: { discard: async (digest) => void discarded.push(digest) },
+    bases: { hold: async () => undefined },
     preparer: {
       prepare: async (_vm, origin, { suspendedPath }) => ({
         origin: name === 'unreadable-record' ? 'Source' : origin,

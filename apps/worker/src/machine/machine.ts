@@ -5,6 +5,7 @@ import {
   type ObjectKey,
   SNAPSHOT_DEADLINE_MS,
   type SnapshotTaken,
+  type StartFrom,
   type VirtualMachine,
   type VmProcessFailure,
   type VmProcessOutput,
@@ -23,7 +24,9 @@ import {
   STOP_MARGIN_MS,
   transition,
 } from '@corral/vm-lifecycle';
+import { SnapshotError } from '@corral/memory';
 import { type Logger } from 'pino';
+import { type BaseImages, type HeldBase } from '../bases/base-images.ts';
 import { machineConfigOf } from './machine-config.ts';
 import { imagePartsOf, type MachineFolder } from './machine-folder.ts';
 import { endNotice, type MachineNotice, notice, startNotice, warning } from './machine-notice.ts';
@@ -37,6 +40,7 @@ export interface MachineSurroundings {
   readonly pool: ProcessPool;
   readonly preparer: Pick<Preparer, 'prepare'>;
   readonly snapshots: Pick<SnapshotCache, 'discard'>;
+  readonly bases: Pick<BaseImages, 'hold'>;
   readonly firmware: MachineConfig['firmware'];
   readonly v86Build: string;
   readonly clock: Clock;
@@ -80,6 +84,8 @@ export class Machine {
   #preparationFailures = 0;
   #preparation: Preparation | undefined;
   #process: VmProcessHandle | undefined;
+  /** Held from before its process maps it until that has ended. */
+  #base: HeldBase | undefined;
   #endpoint: MachineEndpoint | undefined;
   #ended: ProcessExit['ended'];
   #failure: ProcessExit['failure'];
@@ -252,6 +258,7 @@ export class Machine {
     const isCurrent = (): boolean => this.#state.phase === 'Starting' && this.#state.run === run;
     try {
       await this.folder.writeRecord(preparation.record);
+      this.#base = preparation.base && (await this.#around.bases.hold(preparation.base));
       const process = await this.#around.pool.take();
       if (!isCurrent()) {
         process.kill();
@@ -272,7 +279,7 @@ export class Machine {
         onEvent: (event) => this.#hear(event),
         onExit: (exit) => void this.#onExit(process, config.socketPath, exit),
       });
-      await process.request({ type: 'Start', config, from: preparation.from }, START_DEADLINE_MS);
+      await process.request({ type: 'Start', config, from: withBase(preparation.from, this.#base) }, START_DEADLINE_MS);
       this.#endpoint = { incarnation: run.incarnation, socketPath: config.socketPath };
       if (this.suspended) {
         await this.discardSuspended();
@@ -287,7 +294,7 @@ export class Machine {
   }
 
   async #refuseStart(preparation: Preparation, error: unknown): Promise<void> {
-    const failure = error instanceof VmProcessRefusal ? { reason: error.reason, message: error.message } : undefined;
+    const failure = error instanceof VmProcessRefusal || error instanceof SnapshotError ? { reason: error.reason, message: error.message } : undefined;
     this.#log.error({ err: error, output: this.#process?.log.tail }, 'The machine did not start');
     if (failure) await this.#distrust(preparation, failure);
     this.#failure ??= failure ?? { reason: 'Internal', message: (error as Error).message };
@@ -352,6 +359,8 @@ export class Machine {
   }
 
   #exited(exit: { readonly exitCode?: number; readonly signal?: string }): void {
+    this.#base?.release();
+    this.#base = undefined;
     const before = this.#state;
     if (!isLive(before)) return;
     const now = this.#around.clock.now();
@@ -393,6 +402,9 @@ export class Machine {
     this.#around.onChange(this.key);
   }
 }
+
+const withBase = (from: StartFrom, held: HeldBase | undefined): StartFrom =>
+  from.type === 'Snapshot' && held ? { ...from, base: held.base } : from;
 
 const startMillisecondsOf = (state: MachineState): number | undefined =>
   'guest' in state ? state.guest.startMilliseconds : undefined;

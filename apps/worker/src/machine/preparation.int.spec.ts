@@ -45,6 +45,7 @@ function preparer(snapshot: object = {}): Preparer {
     client: clientWith(snapshot),
     artifacts: caches as never,
     snapshots: caches as never,
+    bases: { prepare: async () => undefined },
     v86Build: 'build',
   });
 }

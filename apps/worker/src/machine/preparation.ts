@@ -16,6 +16,8 @@ import {
 import { SnapshotError } from '@corral/memory';
 import { ObjectStoreFailure } from '@corral/object-store';
 import { type StartedFrom, type StartOrigin } from '@corral/vm-lifecycle';
+import { type BaseImages, type BaseSource } from '../bases/base-images.ts';
+import { baseSourceOf } from '../bases/base-source.ts';
 import { type ArtifactCache } from './artifact-cache.ts';
 import { type MachineFolder, type MachineRecord, RecordUnreadable } from './machine-folder.ts';
 import { storageReason } from './storage-reason.ts';
@@ -44,12 +46,15 @@ export interface Preparation {
   readonly artifactPaths: Readonly<Partial<Record<ArtifactRole, string>>>;
   readonly from: StartFrom;
   readonly startedFrom: StartedFrom;
+  /** The RAM it begins with, where other machines may share it. */
+  readonly base?: BaseSource;
 }
 
 export interface PreparerOptions {
   readonly client: ObjectClient;
   readonly artifacts: ArtifactCache;
   readonly snapshots: SnapshotCache;
+  readonly bases: Pick<BaseImages, 'prepare'>;
   readonly v86Build: string;
 }
 
@@ -128,6 +133,7 @@ export class Preparer {
       artifactPaths,
       from: { type: 'Snapshot', directory: cached.directory },
       startedFrom: { type: 'GoldenSnapshot', name, digest: wanted.digest },
+      base: baseSourceOf(cached),
     };
   }
 
@@ -142,7 +148,7 @@ export class Preparer {
   /** A golden snapshot only saves time: where its bytes are lost or damaged for good, machines boot. */
   async #goldenUnlessLost(golden: GoldenSnapshot): Promise<CachedSnapshot | undefined> {
     try {
-      return await this.#options.snapshots.ensure(golden);
+      return await this.#withBase(await this.#options.snapshots.ensure(golden));
     } catch (error) {
       const isLost = error instanceof ObjectStoreFailure && (error.reason === 'NotFound' || error.reason === 'Corrupt');
       if (isLost || error instanceof SnapshotError) return undefined;
@@ -188,17 +194,24 @@ export class Preparer {
     }
     // The image may have changed or gone since; the snapshot lies on what it was.
     const record = { image, imageDigest, memoryMiB, ...imageParts };
-    const [artifactPaths, { directory }] = await Promise.all([
+    const [artifactPaths, cached] = await Promise.all([
       this.#fetch(record),
-      snapshots.ensure({ digest, manifestKey }),
+      snapshots.ensure({ digest, manifestKey }).then((found) => this.#withBase(found)),
     ]);
     return {
       origin: 'Source',
       record,
       artifactPaths,
-      from: { type: 'Snapshot', directory },
+      from: { type: 'Snapshot', directory: cached.directory },
       startedFrom: { type: 'Snapshot', name, digest },
+      base: baseSourceOf(cached),
     };
+  }
+
+  /** Its pages are in memory before the machine gets a process. Throws SnapshotError. */
+  async #withBase(cached: CachedSnapshot): Promise<CachedSnapshot> {
+    await this.#options.bases.prepare(baseSourceOf(cached));
+    return cached;
   }
 
   async #fetch(record: MachineRecord): Promise<Partial<Record<ArtifactRole, string>>> {

@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
-import { decodeManifest, expandSnapshot, filesOf, MANIFEST_FILE, type SnapshotManifest, VERIFIED_FILE } from '@corral/memory';
+import { decodeManifest, filesOf, MANIFEST_FILE, type SnapshotManifest, VERIFIED_FILE } from '@corral/memory';
 import { type ObjectStore } from '@corral/object-store';
 import { prune, touch } from './cache-pruning.ts';
 import { SingleFlight } from './single-flight.ts';
@@ -25,7 +25,6 @@ const DOWNLOAD_DEADLINE_MS = 30 * 60_000;
 export class SnapshotCache {
   readonly #options: SnapshotCacheOptions;
   readonly #flights = new SingleFlight<CachedSnapshot>();
-  readonly #expansions = new SingleFlight<void>();
 
   constructor(options: SnapshotCacheOptions) {
     this.#options = options;
@@ -48,12 +47,6 @@ export class SnapshotCache {
       return { directory, manifest };
     }
     return this.#flights.do(source.digest, () => this.#fetch(source, directory));
-  }
-
-  /** The same, and ready to be used again and again: what must be computed for every restore is computed once. */
-  async expand(source: { readonly manifestKey: string; readonly digest: string }): Promise<void> {
-    const { directory } = await this.ensure(source);
-    await this.#expansions.do(source.digest, () => expandSnapshot(directory));
   }
 
   /** Digests of the snapshots here, the most recently used first; at most `limit`. */

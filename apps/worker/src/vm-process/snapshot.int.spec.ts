@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MachineConfig, SnapshotTaken } from '@corral/contracts';
-import { expandSnapshot, openSnapshot, PIECE_BYTES } from '@corral/memory';
+import { openSnapshot, PIECE_BYTES } from '@corral/memory';
 import { guestImages } from '@corral/testing';
 import { overlayPath } from '../disk-overlay.ts';
 import { eventually, ForkedVm } from './forked-vm.testing.ts';
@@ -105,31 +105,6 @@ it('continues in other processes where it was: processes, files, and none is the
   expect(Math.abs(Number((await first.exec('date +%s')).stdout) - Date.now() / 1000)).toBeLessThan(5);
   await Promise.all([first.dispose(), second.dispose()]);
 });
-
-it('is mapped, not copied, where it was expanded: machines share what they only read, and never what they write', async () => {
-  const expanded = await source.emptyFolder('expanded');
-  for (const { name } of taken.files) await writeFile(join(expanded, name), await readFile(join(folder, name)));
-  await expandSnapshot(expanded);
-  const image = await readFile(join(expanded, 'expanded', 'ram'));
-  const [left, right] = await Promise.all([restored({ uid: 'left' }, expanded), restored({ uid: 'right' }, expanded)]);
-  await left.exec('echo left > /tmp/kept');
-  expect((await left.exec('cat /tmp/kept')).stdout).toBe('left\n');
-  expect((await right.exec('cat /tmp/kept')).stdout).toBe('kept\n');
-  expect((await readFile(join(expanded, 'expanded', 'ram'))).equals(image)).toBe(true);
-  // Snapshots of a mapped machine hold what it reads as well as what it wrote.
-  const again = await right.emptyFolder('of-mapped');
-  expect(await right.send({ type: 'Snapshot', directory: again })).toMatchObject({ ok: true });
-  expect((await (await restored({ uid: 'again' }, again)).exec('cat /tmp/kept')).stdout).toBe('kept\n');
-  for (const { pid } of [left, right]) expect(await privateRamMiB(pid, 'expanded/ram')).toBeLessThan(16);
-  await Promise.all([left.dispose(), right.dispose()]);
-});
-
-/** What a process has of its own of a file it maps. Source: proc_pid_smaps(5). */
-async function privateRamMiB(pid: number, file: string): Promise<number> {
-  const mappings = (await readFile(`/proc/${pid}/smaps`, 'utf8')).split(/\n(?=[0-9a-f]+-[0-9a-f]+ )/).filter((text) => text.split('\n', 1)[0]?.endsWith(file));
-  expect(mappings).not.toHaveLength(0);
-  return mappings.reduce((sum, text) => sum + Number(/^Anonymous:\s+(\d+) kB/m.exec(text)?.[1] ?? 0), 0) / 1024;
-}
 
 it('shows on the serial line of a restored machine what was said there before, and goes on', async () => {
   const vm = await restored({ uid: 'talker' });

@@ -55,7 +55,7 @@ export class Vm {
   start(from: StartFrom): Promise<void> {
     return this.#inTurn(async () => {
       if (from.type === 'Boot') await this.#boot();
-      else await this.#restore(from.directory);
+      else await this.#restore(from);
     });
   }
 
@@ -134,7 +134,7 @@ export class Vm {
     this.#run();
   }
 
-  async #restore(directory: string): Promise<void> {
+  async #restore({ directory, base }: Extract<StartFrom, { type: 'Snapshot' }>): Promise<void> {
     const machineFolder = this.#config.directory;
     const snapshot = await openSnapshot(directory);
     try {
@@ -142,7 +142,7 @@ export class Vm {
       if (difference !== undefined) throw new SnapshotError('SnapshotIncompatible', difference);
       await clearRestoring(machineFolder);
       const [emulator, devices] = await Promise.all([this.#create(restoringPath(machineFolder), { boot: false }), snapshot.devices()]);
-      await restoreMemory(emulator, snapshot);
+      await restoreMemory(emulator, snapshot, base);
       for await (const run of snapshot.clusters()) emulator.disk?.writeClusters(run);
       const said = await snapshot.serial();
       await snapshot.verified;

@@ -105,6 +105,11 @@ describe('sealed memory', () => {
     rmSync(folder, { recursive: true });
   });
 
+  it('writes to nobody else’s file once it is closed', () => {
+    memory.close();
+    expect(() => memory.write(pages(1), 0)).toThrow(SealingFailed);
+  });
+
   it('refuses parts of pages, and what lies beyond its end', () => {
     expect(() => memory.write(new Uint8Array(100), 0)).toThrow(SealingFailed);
     expect(() => memory.write(pages(1), 100)).toThrow(SealingFailed);

@@ -125,6 +125,8 @@ export class SealedMemory {
    * memory left, and what was not written is zero then: who fills it gives it up.
    */
   write(bytes: Uint8Array, offset: number): void {
+    // Its number may be another file's by now.
+    if (this.#isClosed) throw new SealingFailed('the memory was closed');
     if (bytes.length % PIECE_BYTES !== 0 || offset % PIECE_BYTES !== 0) throw new SealingFailed('only whole pages are written');
     if (offset < 0 || offset + bytes.length > this.sizeBytes) throw new SealingFailed('what is written lies beyond the memory');
     for (let at = 0; at < bytes.length; ) {

@@ -1,0 +1,145 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { expandFrame, type PackFrame, type PackIndex, PIECE_BYTES, SnapshotError } from '@corral/memory';
+import { type BaseMemory, NoRoom } from './base-memory.ts';
+import { FrameQueue } from './frame-queue.ts';
+
+/** Where the bytes of a pack come from: a file of this node, or the object store. */
+export interface PackBytes {
+  readonly index: PackIndex;
+  /** Throws SnapshotError or ObjectStoreFailure. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+/** Reads under way at once. */
+const CONCURRENCY = 4;
+/** One read of what nobody waits for. */
+const MAX_BATCH_BYTES = 1024 * 1024;
+const ATTEMPTS = 3;
+const RETRY_AFTER_MS = 200;
+
+/**
+ * Fills the memory of a base from its pack, each frame verified before a byte of it is written. Pages can be asked for while that
+ * goes on, and are there first.
+ */
+export class BaseFill {
+  /** Every page is there. Rejects with what went wrong first; nothing is read or written any more then. */
+  readonly whole: Promise<void>;
+  readonly #bytes: PackBytes;
+  readonly #memory: BaseMemory;
+  readonly #queue: FrameQueue;
+  readonly #frames: readonly PackFrame[];
+  /** Which frame holds a page; nothing for pages that are zero. */
+  readonly #frameOf = new Map<number, number>();
+  readonly #waiting = new Map<number, PromiseWithResolvers<undefined>>();
+  readonly #written: Uint8Array;
+  #failure: { readonly error: unknown } | undefined;
+
+  /** `pages` is how many the machine has; `first` names frames that are likely to be wanted first. Throws SnapshotError where the pack holds others. */
+  constructor(bytes: PackBytes, memory: BaseMemory, pages: number, first: readonly number[] = []) {
+    this.#bytes = bytes;
+    this.#memory = memory;
+    this.#frames = bytes.index.frames;
+    this.#written = new Uint8Array(this.#frames.length);
+    this.#queue = new FrameQueue(this.#frames.map(({ length }) => length), first, MAX_BATCH_BYTES);
+    for (const [frame, { numbers }] of this.#frames.entries()) {
+      for (const number of numbers) {
+        if (number >= pages) throw new SnapshotError('SnapshotCorrupt', `a pack holds page ${number}; its machine has ${pages}`);
+        if (this.#frameOf.has(number)) throw new SnapshotError('SnapshotCorrupt', `a pack holds page ${number} twice`);
+        this.#frameOf.set(number, frame);
+      }
+    }
+    this.whole = this.#fill();
+    // Those who wait for pages are told as well; somebody may wait for nothing else.
+    this.whole.catch(() => undefined);
+  }
+
+  /** Resolves when the page is in the memory, or is known to be zero. Rejects where the base cannot be made. */
+  page(number: number): Promise<void> {
+    const frame = this.#frameOf.get(number);
+    if (frame === undefined || this.#written[frame] === 1) return Promise.resolve();
+    if (this.#failure) return Promise.reject(this.#failure.error as Error);
+    const waiting = this.#waiting.get(frame) ?? Promise.withResolvers<undefined>();
+    this.#waiting.set(frame, waiting);
+    this.#queue.ask(frame);
+    return waiting.promise;
+  }
+
+  /** Whether the page is other than zero. */
+  holds(number: number): boolean {
+    return this.#frameOf.has(number);
+  }
+
+  async #fill(): Promise<void> {
+    // All of them, also after a failure: none may still write when the memory is closed.
+    await Promise.all(Array.from({ length: CONCURRENCY }, () => this.#readOn()));
+    try {
+      if (this.#failure) throw this.#failure.error;
+      this.#memory.finish();
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    }
+  }
+
+  async #readOn(): Promise<void> {
+    for (let batch = this.#queue.take(); batch && !this.#failure; batch = this.#queue.take()) {
+      try {
+        await this.#readAgain(batch);
+      } catch (error) {
+        this.#fail(error);
+      }
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    for (const { promise, reject } of this.#waiting.values()) {
+      promise.catch(() => undefined);
+      reject(error);
+    }
+    this.#waiting.clear();
+  }
+
+  /** What came damaged or not at all may come right the next time. */
+  async #readAgain(batch: readonly number[]): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#read(batch.filter((frame) => this.#written[frame] === 0));
+      } catch (error) {
+        if (error instanceof NoRoom || attempt === ATTEMPTS || this.#failure) throw error;
+        await delay(attempt * RETRY_AFTER_MS);
+      }
+    }
+  }
+
+  async #read(batch: readonly number[]): Promise<void> {
+    const [first, last] = [this.#frame(batch[0]), this.#frame(batch.at(-1))];
+    const bytes = await this.#bytes.read(first.offset, last.offset + last.length - first.offset);
+    for (const number of batch) {
+      const frame = this.#frame(number);
+      const at = frame.offset - first.offset;
+      const run = await expandFrame(frame, bytes.subarray(at, at + frame.length));
+      if (this.#failure) return;
+      this.#write(run);
+      this.#written[number] = 1;
+      this.#waiting.get(number)?.resolve(undefined);
+      this.#waiting.delete(number);
+    }
+  }
+
+  #write({ numbers, bytes }: { readonly numbers: Uint32Array; readonly bytes: Uint8Array }): void {
+    for (let at = 0; at < numbers.length; ) {
+      const number = numbers[at] ?? 0;
+      let count = 1;
+      while (numbers[at + count] === number + count) count += 1;
+      this.#memory.write(bytes.subarray(at * PIECE_BYTES, (at + count) * PIECE_BYTES), number * PIECE_BYTES);
+      at += count;
+    }
+  }
+
+  #frame(number: number | undefined): PackFrame {
+    const frame = number === undefined ? undefined : this.#frames[number];
+    if (!frame) throw new RangeError(`the pack has no frame ${number}`);
+    return frame;
+  }
+}
