@@ -257,3 +257,57 @@ it('a copy holds what pages were when they were copied last, in whatever order',
     { numRuns: 50 },
   );
 });
+
+describe.each([['Full'], ['MapOnly']] as const)('in mode %s', (mode) => {
+  if (!possible(mode)) return;
+
+  it('what is the base’s again is shared again, with the same content, and nothing that was written to is forgotten', () => {
+    const { ram, write, read } = based(mode, kinds[0]![1]);
+    const followed = ram.follow();
+    write(1, 2);
+    write(5, 0);
+    write(7, 99);
+    expect(ram.shareAgain()).toBe(2);
+    expect([1, 5, 7].map(read)).toEqual([2, 0, 99]);
+    expect([...ram.differing()]).toEqual([7]);
+    ram.harvest();
+    expect([...followed.pages]).toEqual(mode === 'Full' ? [1, 5, 7] : []);
+    expect(ram.shareAgain()).toBe(0);
+  });
+
+  it('pages of a layer are never given back to a base that differs from it', () => {
+    const { ram, write, read } = based(mode, kinds[0]![1]);
+    const layer = SealedMemory.create('layer', PAGE_BYTES);
+    layer.write(pageOf(200), 0);
+    layer.seal();
+    ram.mapLayer(layer.fd, Uint32Array.of(3));
+    layer.close();
+    // As the base has it.
+    write(3, 4);
+    ram.shareAgain();
+    expect(read(3)).toBe(4);
+  });
+
+  it('what is discarded is what the base has, and counts as written to', () => {
+    const { ram, write, read } = based(mode, kinds[0]![1]);
+    const followed = ram.follow();
+    for (const page of [RAM_PAGES - 1, RAM_PAGES]) write(page, 77);
+    ram.discard({ start: RAM_PAGES - 1, count: 2 });
+    expect([RAM_PAGES - 1, RAM_PAGES].map(read)).toEqual([RAM_PAGES - 1, RAM_PAGES].map((page) => baseValue(page) % 256));
+    expect([...followed.pages]).toEqual([RAM_PAGES - 1, RAM_PAGES]);
+  });
+});
+
+it('without a base, what is not zero differs, and zeros are given back', () => {
+  if (!possible('MapOnly')) return;
+  const { ram, write, read } = machine(HostMemory.probe());
+  ram.track();
+  const followed = ram.follow();
+  write(2, 0);
+  write(9, 1);
+  expect([...ram.differing()]).toEqual([9]);
+  // The machine is WebAssembly memory: pages that were never touched are not there to be given back.
+  expect(ram.shareAgain()).toBeGreaterThanOrEqual(1);
+  expect([read(2), read(9)]).toEqual([0, 1]);
+  expect(followed.pages.has(2)).toBe(best === 'Full');
+});

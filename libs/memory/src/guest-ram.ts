@@ -42,6 +42,8 @@ export class GuestRam {
   readonly #regions: readonly Region[];
   readonly #host: HostMemory | undefined;
   readonly #followers = new Set<PageSet>();
+  /** Pages over which a layer may have been mapped. */
+  readonly #layered: PageSet;
   #capability: MemoryCapability;
   #base: BaseView | undefined;
   #tracking: { readonly fault: UserFault; readonly scan: PageScan } | undefined;
@@ -58,6 +60,8 @@ export class GuestRam {
       return region;
     });
     this.pages = firstPage;
+    this.#layered = new PageSet(firstPage);
+    this.#base = memory && BaseView.ofZeros(memory.libc);
   }
 
   get capability(): MemoryCapability {
@@ -71,17 +75,12 @@ export class GuestRam {
 
   /** Whether pages come from a base that was mapped. */
   get hasBase(): boolean {
-    return this.#base !== undefined;
+    return (this.#base?.pages ?? 0) > 0;
   }
 
   /** Where the machine's pages lie, for whoever works with addresses. Empty in mode Copy. */
   get ranges(): readonly { readonly firstPage: number; readonly pages: number; readonly address: number }[] {
     return this.#regions.flatMap(({ address, ...region }) => (address === undefined ? [] : [{ ...region, address }]));
-  }
-
-  /** Makes a machine that never ran all zero, so that pages a snapshot does not mention are. */
-  clear(): void {
-    for (const view of this.#views()) view.fill(0);
   }
 
   /**
@@ -91,7 +90,8 @@ export class GuestRam {
   mapBase(fd: number, pages: number): void {
     const host = this.#mapping();
     this.#base?.close();
-    this.#base = new BaseView(host.libc, fd, pages);
+    this.#layered.clear();
+    this.#base = BaseView.ofFile(host.libc, fd, Math.min(pages, this.pages));
     for (const { firstPage, pages: count, address } of this.#regions) {
       const mapped = Math.min(count, pages - firstPage);
       if (address !== undefined && mapped > 0) host.mapPrivateAt(address, mapped * PAGE_BYTES, fd, firstPage * PAGE_BYTES);
@@ -106,6 +106,7 @@ export class GuestRam {
   mapLayer(fd: number, numbers: Uint32Array): void {
     const host = this.#mapping();
     const runs = [...this.#layerRuns(numbers)];
+    for (const { start, count } of runs) this.#layered.addRun(start, count);
     const shortest = [...runs].sort((one, other) => other.count - one.count)[MAPPED_RUNS]?.count ?? 0;
     const copied: LayerRun[] = [];
     for (const run of runs) {
@@ -190,30 +191,58 @@ export class GuestRam {
     return found;
   }
 
-  /**
-   * Pages that may hold something else than the base: exact where it compares (MapOnly with a base), all that are not zero where there is
-   * no base to compare with.
-   */
+  /** Pages that hold something else than the base; where there is none, or in mode Copy, those that are not all zero. Looks at all that are there. */
   differing(): PageSet {
+    const base = this.#base;
+    if (!base) return this.#nonZero();
     const different = new PageSet(this.pages);
-    if (!this.#base) return this.#nonZero();
     for (const { firstPage, pages, address } of this.#regions) {
       if (address === undefined) continue;
-      eachPrivatePage(address, pages, (position) => {
-        if (!this.equalsBase(firstPage + position)) different.add(firstPage + position);
+      eachPrivatePage(address, pages, false, (position) => {
+        if (!base.equals(firstPage + position, address + position * PAGE_BYTES)) different.add(firstPage + position);
       });
     }
     return different;
   }
 
-  /** Whether a page is now what the base has. Never where there is no base. */
-  equalsBase(page: number): boolean {
-    return this.#base?.equals(page, this.#addressOf(page)) ?? false;
-  }
-
-  /** Whether a copy of a page, at an address, is what the base has. Never where there is no base. */
+  /** Whether a copy of a page, at an address, is what the base has: zeros where there is none. Never in mode Copy. */
   isBaseContent(page: number, address: number): boolean {
     return this.#base?.equals(page, address) ?? false;
+  }
+
+  /**
+   * Gives to the host what a guest does not need to keep: the pages hold what the base has then, or zeros. They count as written to, and what
+   * was written to before is told first. Does nothing in mode Copy. Source: madvise(2), MADV_DONTNEED.
+   */
+  discard(run: PageRun): void {
+    const host = this.#host;
+    if (!host) return;
+    this.harvest();
+    for (const { start, count } of this.#cut(run)) {
+      host.dropPages(this.#addressOf(start), count * PAGE_BYTES);
+      for (const follower of this.#followers) follower.addRun(start, count);
+    }
+  }
+
+  /**
+   * Gives to the host every page that is this machine's own and yet what the base has, or zero: afterwards it is shared again, with the same
+   * content. Answers how many. Call while the guest stands still, or between two of its slices.
+   */
+  shareAgain(): number {
+    const [host, base] = [this.#host, this.#base];
+    if (!host || !base) return 0;
+    this.harvest();
+    const same = new PageSet(this.pages);
+    for (const { firstPage, pages, address } of this.#regions) {
+      if (address === undefined) continue;
+      eachPrivatePage(address, pages, true, (position) => {
+        if (base.equals(firstPage + position, address + position * PAGE_BYTES)) same.add(firstPage + position);
+      });
+    }
+    // A layer was mapped over some of them: there the file below is another.
+    same.subtract(this.#layered);
+    for (const { start, count } of same.runs()) for (const cut of this.#cut({ start, count })) host.dropPages(this.#addressOf(cut.start), cut.count * PAGE_BYTES);
+    return same.count;
   }
 
   /**

@@ -11,28 +11,42 @@ export class BaseView {
   /** How many pages the file has. */
   readonly pages: number;
   readonly #libc: Libc;
-  readonly #file: MemoryBlock;
+  readonly #file: MemoryBlock | undefined;
   readonly #zeros: MemoryBlock;
   /** Pages the file stores; every other one is zero. */
   readonly #stored: PageSet;
 
-  /** Throws MappingFailed. */
-  constructor(libc: Libc, fd: number, pages: number) {
+  private constructor(libc: Libc, stored: PageSet, file: MemoryBlock | undefined) {
     this.#libc = libc;
-    this.pages = pages;
-    this.#stored = storedPages(libc, fd, pages);
-    this.#file = MemoryBlock.readOnly(libc, pages * PAGE_BYTES, fd);
+    this.pages = stored.bound;
+    this.#stored = stored;
+    this.#file = file;
     this.#zeros = MemoryBlock.anonymous(libc, PAGE_BYTES);
+  }
+
+  /** Throws MappingFailed. */
+  static ofFile(libc: Libc, fd: number, pages: number): BaseView {
+    return new BaseView(libc, storedPages(libc, fd, pages), MemoryBlock.readOnly(libc, pages * PAGE_BYTES, fd));
+  }
+
+  /** Of a machine that comes from no base: every page is compared with zeros. */
+  static ofZeros(libc: Libc): BaseView {
+    return new BaseView(libc, new PageSet(0), undefined);
+  }
+
+  /** Pages that are not zero only because the base has them. */
+  get stored(): PageSet {
+    return this.#stored.clone();
   }
 
   /** Whether a page's content at an address is what the base has. */
   equals(page: number, address: number): boolean {
-    const isStored = page < this.pages && this.#stored.has(page);
-    return this.#libc.compare(address, isStored ? this.#file.address + page * PAGE_BYTES : this.#zeros.address, PAGE_BYTES) === 0;
+    const theirs = this.#file && this.#stored.has(page) ? this.#file.address + page * PAGE_BYTES : this.#zeros.address;
+    return this.#libc.compare(address, theirs, PAGE_BYTES) === 0;
   }
 
   close(): void {
-    this.#file.free();
+    this.#file?.free();
     this.#zeros.free();
   }
 }

@@ -86,6 +86,14 @@ export class HostMemory {
   }
 
   /**
+   * Gives pages to the host: what is mapped from a file shows the file again, anonymous memory reads as zero. Throws MappingFailed.
+   * Source: madvise(2), MADV_DONTNEED.
+   */
+  dropPages(address: number, byteLength: number): void {
+    if (Number(this.libc.madvise(address, byteLength, MADV_DONTNEED)) === FAILED) throw new MappingFailed(`madvise failed with errno ${this.libc.errno()}`);
+  }
+
+  /**
    * A userfaultfd for dirty tracking: writes are noted by the kernel, and nobody waits. Where the kernel has what paging needs as
    * well, it is asked for now: that cannot be done later. Throws MappingFailed.
    */
@@ -114,7 +122,7 @@ export class HostMemory {
       let end = at;
       while (end + PAGE_BYTES <= place.byteLength && ZERO_PAGE.compare(place, end, end + PAGE_BYTES) === 0) end += PAGE_BYTES;
       if (end > at) {
-        if (Number(this.libc.madvise(start + at, end - at, MADV_DONTNEED)) === FAILED) throw new MappingFailed(`madvise failed with errno ${this.libc.errno()}`);
+        this.dropPages(start + at, end - at);
         dropped += end - at;
       }
       at = Math.max(end, at + PAGE_BYTES);

@@ -8,8 +8,12 @@ const PRESENT = 0x8000_0000;
 const SWAPPED = 0x4000_0000;
 const OF_A_FILE = 0x2000_0000;
 
-/** Calls `found` with the position of every page of a range that is this process's own: written to, over a private mapping. On any Linux. */
-export function eachPrivatePage(address: number, pages: number, found: (position: number) => void): void {
+/**
+ * Calls `found` with the position of every page of a range that is this process's own: written to, over a private mapping. On any Linux.
+ * Where writes are tracked, pages that are not there look like pages that the host has swapped out: then `isPresent` leaves both out.
+ */
+export function eachPrivatePage(address: number, pages: number, isPresent: boolean, found: (position: number) => void): void {
+  const wanted = isPresent ? PRESENT : PRESENT | SWAPPED;
   const fd = openSync('/proc/self/pagemap', 'r');
   try {
     const chunk = new DataView(new ArrayBuffer(CHUNK_PAGES * ENTRY_BYTES));
@@ -18,7 +22,7 @@ export function eachPrivatePage(address: number, pages: number, found: (position
       const read = readSync(fd, chunk, 0, count * ENTRY_BYTES, (address / PAGE_BYTES + at) * ENTRY_BYTES);
       for (let position = 0; position * ENTRY_BYTES < read; position += 1) {
         const upper = chunk.getUint32(position * ENTRY_BYTES + 4, true);
-        if ((upper & (PRESENT | SWAPPED)) !== 0 && (upper & OF_A_FILE) === 0) found(at + position);
+        if ((upper & wanted) !== 0 && (upper & OF_A_FILE) === 0) found(at + position);
       }
     }
   } finally {
