@@ -111,6 +111,9 @@ function explain({ field, reason, message }: FieldProblem, object: unknown): str
       return `Too long: ${message}`;
     case 'FieldValueTypeInvalid':
     case 'FieldValueInvalid':
+    case 'SnapshotNotReady':
+    case 'SnapshotIncompatible':
+    case 'VirtualMachineMoving':
       return `Invalid value${shown}: ${message}`;
     case 'FieldUnknown':
       return message;

@@ -6,6 +6,7 @@ export * from './kind.ts';
 export * from './kinds/fields.ts';
 export * from './kinds/image-parts.ts';
 export * from './kinds/layers.ts';
+export * from './kinds/rollback.ts';
 export * from './kinds/checkpoint-policy.ts';
 export * from './kinds/virtual-machine.ts';
 export * from './kinds/virtual-machine-snapshot.ts';

@@ -52,7 +52,11 @@ export interface FieldProblem {
     | 'FieldValueTooLong'
     | 'FieldValueDuplicate'
     | 'FieldValueNotFound'
-    | 'FieldUnknown';
+    | 'FieldUnknown'
+    // A rollback that would not be possible is refused before anything is touched.
+    | 'SnapshotNotReady'
+    | 'SnapshotIncompatible'
+    | 'VirtualMachineMoving';
   readonly message: string;
 }
 

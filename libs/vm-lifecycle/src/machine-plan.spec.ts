@@ -135,12 +135,13 @@ class FakeNode {
   }
 
   #worldMovesOn(): boolean {
-    const { machine, now } = this.world;
+    const { machine, now, vm } = this.world;
     if (machine.phase === 'Preparing') {
+      const { continueFrom } = vm?.status ?? {};
       this.apply({
         type: 'PreparationSucceeded',
         origin: 'Source',
-        startedFrom: aRun().startedFrom,
+        startedFrom: continueFrom ? { type: 'Snapshot', name: continueFrom.snapshot } : aRun().startedFrom,
         memoryMiB: 128,
         v86Build: 'b',
         imageParts: aRun().imageParts,
@@ -168,7 +169,7 @@ class FakeNode {
       case 'Prepare':
         return this.apply({ type: 'PrepareRequested', at: now });
       case 'Start': {
-        const run = { ...aRun(action.incarnation), startedAt: now };
+        const run = { ...aRun(action.incarnation), startedAt: now, ...(machine.phase === 'Prepared' ? { startedFrom: machine.startedFrom } : {}) };
         this.started.push(action.incarnation);
         this.apply({ type: 'StartRequested', run, at: now });
         this.set({ suspended: false });
@@ -630,6 +631,35 @@ describe('planMachine', () => {
     never.stepsUntilQuiet();
     expect(never.started).toEqual([]);
     expect(never.world.vm?.status).toMatchObject({ phase: 'Failed', lastTermination: { reason: 'NodeLost' } });
+  });
+
+  it('what is sent back to a snapshot goes on from it, whatever it was doing and whatever its policy says of ends, and never from anything else', () => {
+    fc.assert(
+      fc.property(anyMachine(3), fc.constantFrom('Always' as const, 'OnFailure' as const, 'Never' as const), fc.boolean(), fc.boolean(), (machine, restartPolicy, suspended, diskWritten) => {
+        const continueFrom = { reason: 'RolledBack', snapshot: 's', incarnation: 3 } as const;
+        const prepared: MachineState = { phase: 'Prepared', origin: 'Disk', startedFrom: { type: 'Boot', name: 'linux-minimal' }, memoryMiB: 128, v86Build: 'b', imageParts: aRun().imageParts };
+        for (const state of [machine, prepared]) {
+          const vm = aVm({ restartPolicy, status: { incarnation: 3, lastTermination: anEnd('RolledBack', 3), continueFrom } });
+          const node = new FakeNode(aWorld({ vm, machine: state, suspended: suspended && !isLive(state), diskWritten, failures: 9 }));
+          node.stepsUntilQuiet();
+          expect(node.started).toEqual([4]);
+          const { status } = node.world.vm ?? {};
+          expect(status).toMatchObject({ phase: 'Running', incarnation: 4, startedFrom: { type: 'Snapshot', name: 's' }, lastTermination: { reason: 'RolledBack', incarnation: 3 }, restartCount: 0 });
+          expect(status?.continueFrom).toBeUndefined();
+          expect(node.reports.map(({ phase }) => phase)).not.toContain('Failed');
+        }
+      }),
+    );
+  });
+
+  it('what is switched off and sent back waits until it is switched on', () => {
+    const continueFrom = { reason: 'RolledBack', snapshot: 's', incarnation: 3 } as const;
+    const node = new FakeNode(aWorld({ vm: aVm({ powerState: 'Stopped', status: { incarnation: 3, phase: 'Stopped', lastTermination: anEnd('Stopped', 3), continueFrom } }), diskWritten: true }));
+    node.stepsUntilQuiet();
+    expect([node.started, node.world.vm?.status?.continueFrom]).toEqual([[], continueFrom]);
+    if (node.world.vm) node.set({ vm: { ...aVm(), status: { ...node.world.vm.status } } });
+    node.stepsUntilQuiet();
+    expect(node.world.vm?.status).toMatchObject({ incarnation: 4, startedFrom: { type: 'Snapshot', name: 's' } });
   });
 
   it('an incarnation that died with its node agent is told before the next begins', () => {

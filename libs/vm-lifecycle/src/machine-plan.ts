@@ -83,6 +83,8 @@ function planAbsent(world: World, vm: VirtualMachine): MachineAction {
   const { machine, now, suspended, nodeStopping } = world;
   if (isUnderWay(machine) && (nodeStopping || desiredState(vm) === 'Stopped')) return STOP_NOW;
   if (suspended && desiredState(vm) === 'Stopped') return { type: 'DiscardSuspended' };
+  // What was fetched is of another snapshot than the one it was told to go on from meanwhile.
+  if (machine.phase === 'Prepared' && isOutdated(vm, machine)) return STOP_NOW;
   if (machine.phase === 'Prepared') return { type: 'Start', incarnation: (vm.status?.incarnation ?? 0) + 1 };
   if (machine.phase === 'Preparing') {
     const tellAt = new Date(machine.since.getTime() + QUIET_PREPARATION_MS);
@@ -103,6 +105,9 @@ function planAbsent(world: World, vm: VirtualMachine): MachineAction {
   const unreported = status.lastTermination?.incarnation !== vm.status?.lastTermination?.incarnation;
   return unreported ? { type: 'Report', status } : { type: 'Prepare', origin: start.origin };
 }
+
+const isOutdated = ({ status }: VirtualMachine, { startedFrom }: Extract<MachineState, { phase: 'Prepared' }>): boolean =>
+  status?.continueFrom?.reason === 'RolledBack' && (startedFrom.type !== 'Snapshot' || startedFrom.name !== status.continueFrom.snapshot);
 
 /** What a machine with a process does next. */
 function planLive(world: World, vm: VirtualMachine, machine: LiveMachine): MachineAction {

@@ -52,12 +52,13 @@ export const isLeaving = ({ status }: VirtualMachine): boolean =>
 /** Whether this incarnation was given up by the control plane: it lives on elsewhere, or soon will. */
 export function isGivenUp({ status }: VirtualMachine, incarnation: number): boolean {
   const { lastTermination } = status ?? {};
-  const wasTaken = lastTermination?.reason === 'NodeLost' || lastTermination?.reason === 'Moved';
+  const wasTaken = lastTermination !== undefined && ENDED_BY_CONTROL_PLANE.has(lastTermination.reason);
   return (status?.incarnation ?? 0) > incarnation || (wasTaken && lastTermination.incarnation >= incarnation);
 }
 
-const ENDED_BY_WISH: ReadonlySet<VmTermination['reason']> = new Set(['Stopped', 'GuestPoweredOff']);
+const ENDED_BY_WISH: ReadonlySet<VmTermination['reason']> = new Set(['Stopped', 'GuestPoweredOff', 'RolledBack']);
 const ENDED_BY_NODE: ReadonlySet<VmTermination['reason']> = new Set(['NodeStopped', 'NodeLost', 'Moved']);
+const ENDED_BY_CONTROL_PLANE: ReadonlySet<VmTermination['reason']> = new Set(['NodeLost', 'Moved', 'RolledBack']);
 
 export const isFailure = ({ reason }: VmTermination): boolean => !ENDED_BY_WISH.has(reason);
 
@@ -71,6 +72,9 @@ export function restarts(policy: 'Always' | 'OnFailure' | 'Never', termination: 
  * for living while no process exists died with an earlier node agent.
  */
 export function terminationOf({ vm, machine, suspended, now }: World): VmTermination | undefined {
+  const told = vm?.status?.lastTermination;
+  // It was ended for that: how its process went says nothing.
+  if (told?.reason === 'RolledBack' && told.incarnation === vm?.status?.incarnation && !isLive(machine)) return told;
   if (machine.phase === 'Ended') return machine.termination;
   if (machine.phase === 'Panicked') return panicTermination(machine);
   if (isLive(machine)) return undefined;
@@ -92,8 +96,9 @@ export function nextStart(world: World): NextStart {
   const { vm, suspended, now, nodeStopping, failures } = world;
   if (!vm || nodeStopping || desiredState(vm) === 'Stopped') return { type: 'No' };
   const again: NextStart = { type: 'Now', origin: originOf(world) };
-  // A move is no end: what moved goes on, whatever the policy says about ends.
-  if (suspended || vm.status?.continueFrom?.reason === 'Moved') return again;
+  // A move is no end, nor is a rollback: what moved goes on, whatever the policy says about ends.
+  const goesOn = vm.status?.continueFrom?.reason === 'Moved' || vm.status?.continueFrom?.reason === 'RolledBack';
+  if (suspended || goesOn) return again;
 
   const termination = terminationOf(world);
   if (!termination || termination.reason === 'Stopped' || wasSwitchedOff(vm)) return again;

@@ -65,6 +65,7 @@ function runStatus({ vm, machine, residentBytes }: World): Partial<VirtualMachin
     previous.lastTermination !== undefined &&
     previous.lastTermination.reason !== 'Stopped' &&
     previous.lastTermination.reason !== 'Moved' &&
+    previous.lastTermination.reason !== 'RolledBack' &&
     run.startedFrom.type !== 'Suspended';
   const fresh: VirtualMachineStatus = {
     incarnation: run.incarnation,

@@ -1080,7 +1080,7 @@ export type components = {
                 readonly nextStartTime?: string;
                 readonly lastTermination?: {
                     /** @enum {string} */
-                    readonly reason: "Stopped" | "GuestPoweredOff" | "GuestPanicked" | "ProcessExited" | "EmulatorFailed" | "StartFailed" | "NodeStopped" | "NodeLost" | "Moved";
+                    readonly reason: "Stopped" | "GuestPoweredOff" | "GuestPanicked" | "ProcessExited" | "EmulatorFailed" | "StartFailed" | "NodeStopped" | "NodeLost" | "Moved" | "RolledBack";
                     /** @default  */
                     readonly message?: string;
                     readonly exitCode?: number;
@@ -1103,7 +1103,7 @@ export type components = {
                 };
                 readonly continueFrom?: {
                     /** @enum {string} */
-                    readonly reason: "Moved" | "NodeLost";
+                    readonly reason: "Moved" | "NodeLost" | "RolledBack";
                     readonly snapshot: string;
                     readonly incarnation: number;
                 };

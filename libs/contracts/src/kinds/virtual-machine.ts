@@ -7,6 +7,7 @@ import { CheckpointPolicy, checkpointPolicyProblems } from './checkpoint-policy.
 import { BytesQuantity, DnsName, labelProblems } from './fields.ts';
 import { ImageParts } from './image-parts.ts';
 import { LayerKeys } from './layers.ts';
+import { rollbackOf } from './rollback.ts';
 import { isSchedulerName, PLACEMENT_FIELDS, placementProblems, SCHEDULER_NAMES } from './placement.ts';
 
 /** v86 clamps more than this silently; so Corral refuses it. */
@@ -43,7 +44,7 @@ export type VmPhase = (typeof VM_PHASES)[number];
 
 /** Why the last incarnation ended. Reasons are stable; messages are for people. */
 export const VmTermination = z.object({
-  reason: z.enum(['Stopped', 'GuestPoweredOff', 'GuestPanicked', 'ProcessExited', 'EmulatorFailed', 'StartFailed', 'NodeStopped', 'NodeLost', 'Moved']),
+  reason: z.enum(['Stopped', 'GuestPoweredOff', 'GuestPanicked', 'ProcessExited', 'EmulatorFailed', 'StartFailed', 'NodeStopped', 'NodeLost', 'Moved', 'RolledBack']),
   message: z.string().default(''),
   exitCode: z.number().int().optional(),
   signal: z.string().optional(),
@@ -70,9 +71,9 @@ export const VmMove = z.object({
 });
 export type VmMove = z.output<typeof VmMove>;
 
-/** Where the next start goes on, instead of at the machine's source: written when it left a node, gone once it runs again. */
+/** Where the next start goes on, instead of at the machine's source: written when it left a node or was sent back, gone once it runs again. */
 export const VmContinuation = z.object({
-  reason: z.enum(['Moved', 'NodeLost']),
+  reason: z.enum(['Moved', 'NodeLost', 'RolledBack']),
   snapshot: z.string(),
   /** The incarnation it left behind. */
   incarnation: z.number().int(),
@@ -186,8 +187,8 @@ export const virtualMachines: KindDefinition<VirtualMachineSpec, VirtualMachineS
     if (JSON.stringify(placementOf(previous)) !== JSON.stringify(placementOf(vm))) problems.push(...placementProblems(placementOf(vm)));
     // Absent is not changed: the server fills in what a manifest leaves to it, again.
     if (previous) {
-      if (JSON.stringify(previous.spec?.source) !== JSON.stringify(source)) {
-        problems.push({ field: 'spec.source', reason: 'FieldValueForbidden', message: 'is immutable: create another machine from the other source' });
+      if (JSON.stringify(previous.spec?.source) !== JSON.stringify(source) && rollbackOf(vm, previous) === undefined) {
+        problems.push({ field: 'spec.source', reason: 'FieldValueForbidden', message: 'is immutable, but for a snapshot to roll back to: create another machine from the other source' });
       }
       if (memory !== undefined && previous.spec?.memory !== undefined && parseBytes(previous.spec.memory) !== bytes) {
         problems.push({ field: 'spec.memory', reason: 'FieldValueForbidden', message: 'is immutable: a running guest cannot change its RAM' });

@@ -8,6 +8,7 @@ import { QuotaAdmission } from '../quota/quota.admission.ts';
 import { PriorityAdmission } from '../scheduler/priority.admission.ts';
 import { NodeRestriction } from '../nodes/node-restriction.ts';
 import { SnapshotAdmission } from '../snapshots/snapshot.admission.ts';
+import { RollbackAdmission } from '../virtual-machines/rollback.admission.ts';
 import { VirtualMachineAdmission } from '../virtual-machines/virtual-machine.admission.ts';
 
 /** What kinds need beside their schemas. Belongs wherever objects are written, in every role. */
@@ -20,6 +21,7 @@ import { VirtualMachineAdmission } from '../virtual-machines/virtual-machine.adm
     QuotaAdmission,
     LimitRangeAdmission,
     VirtualMachineAdmission,
+    RollbackAdmission,
     SnapshotAdmission,
     ImageAdmission,
   ],

@@ -89,6 +89,18 @@ describe('planRecovery', () => {
     expect(plan({ vm, snapshots: [aSnapshot('moved'), aSnapshot('newer', { at: '2026-01-01T00:59:00Z' })] })).toMatchObject({ status: { continueFrom: { snapshot: 'moved', incarnation: 4, reason: 'Moved' } } });
   });
 
+  it('never brings back what a machine was sent back from', () => {
+    const abandoned = [aSnapshot('first', { incarnation: 3 }), aSnapshot('abandoned', { incarnation: 3, at: '2026-01-01T00:30:00Z' })];
+    const status: VirtualMachineStatus = { ...running, incarnation: 4, startedFrom: { type: 'Snapshot', name: 'first' }, lastTermination: { reason: 'RolledBack', message: '', incarnation: 3, finishedAt: '2026-01-01T00:40:00Z' } };
+    const continuesFrom = (snapshots: readonly VirtualMachineSnapshot[]): string | undefined => {
+      const step = plan({ vm: aVm({ status }), snapshots });
+      return step.type === 'Unbind' ? step.status.continueFrom?.snapshot : step.type;
+    };
+    expect(continuesFrom(abandoned)).toBe('first');
+    expect(continuesFrom([...abandoned, aSnapshot('since', { incarnation: 4, at: '2026-01-01T00:50:00Z' })])).toBe('since');
+    expect(continuesFrom(abandoned.filter(({ metadata }) => metadata.name !== 'first'))).toBeUndefined();
+  });
+
   it('never starts a machine from its source while a Ready snapshot of it exists, and never lowers the incarnation', () => {
     const snapshot = fc.record({ of: fc.constantFrom('u', 'other'), incarnation: fc.integer({ min: 1, max: 4 }), ready: fc.boolean(), deleted: fc.boolean(), at: fc.constantFrom('2026-01-01T00:10:00Z', '2026-01-01T00:20:00Z') });
     fc.assert(

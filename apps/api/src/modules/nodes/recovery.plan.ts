@@ -50,18 +50,21 @@ export function planRecovery({ vm, snapshots, nodeExists, now }: LostMachine): R
   return unbind(vm, { lastTermination }, now, event, willStart ? { status: 'True', reason: 'NodeLost', message } : undefined);
 }
 
-/** The newest snapshot of this machine that is whole: of its latest incarnation, and there the last one asked for. */
+/**
+ * The newest snapshot of what this machine is: of its latest incarnation, and there the last one asked for. One that was sent
+ * back has nothing of what it was before: until it has a snapshot of its own, it is what it was sent back to.
+ */
 export function lastSnapshot(vm: VirtualMachine, snapshots: readonly VirtualMachineSnapshot[]): VirtualMachineSnapshot | undefined {
-  const usable = snapshots.filter(
-    ({ metadata, status }) =>
-      status?.virtualMachineUid === vm.metadata.uid && metadata.deletionTimestamp === undefined && findCondition(status.conditions, 'Ready')?.status === 'True',
-  );
-  const ageOf = ({ metadata, status }: VirtualMachineSnapshot): readonly [number, number, number] => [
-    status?.incarnation ?? 0,
-    Date.parse(metadata.creationTimestamp),
-    Date.parse(status?.completedAt ?? metadata.creationTimestamp),
-  ];
-  return usable.reduce<VirtualMachineSnapshot | undefined>((best, next) => (!best || isLater(ageOf(next), ageOf(best)) ? next : best), undefined);
+  const ready = snapshots.filter(({ metadata, status }) => metadata.deletionTimestamp === undefined && findCondition(status?.conditions, 'Ready')?.status === 'True');
+  const own = ready.filter(({ status }) => status?.virtualMachineUid === vm.metadata.uid);
+  const { incarnation, startedFrom, lastTermination } = vm.status ?? {};
+  const wasSentBack = lastTermination?.reason === 'RolledBack' && startedFrom?.type === 'Snapshot';
+  if (wasSentBack && own.every(({ status }) => status?.incarnation !== incarnation)) return ready.find(({ metadata }) => metadata.name === startedFrom.name);
+  return own.reduce<VirtualMachineSnapshot | undefined>((best, next) => (!best || isLater(ageOf(next), ageOf(best)) ? next : best), undefined);
+}
+
+function ageOf({ metadata, status }: VirtualMachineSnapshot): readonly [number, number, number] {
+  return [status?.incarnation ?? 0, Date.parse(metadata.creationTimestamp), Date.parse(status?.completedAt ?? metadata.creationTimestamp)];
 }
 
 function isLater(a: readonly number[], b: readonly number[]): boolean {
