@@ -28,6 +28,10 @@ export class CorralClient {
     return this.resource(resources.virtualMachines);
   }
 
+  get virtualMachinePools(): ResourceClient<resources.VirtualMachinePool> {
+    return this.resource(resources.virtualMachinePools);
+  }
+
   get virtualMachineSnapshots(): ResourceClient<resources.VirtualMachineSnapshot> {
     return this.resource(resources.virtualMachineSnapshots);
   }

@@ -11,6 +11,7 @@ export * from './kinds/checkpoint-policy.ts';
 export * from './kinds/virtual-machine.ts';
 export * from './kinds/virtual-machine-snapshot.ts';
 export * from './kinds/virtual-machine-image.ts';
+export * from './kinds/virtual-machine-pool.ts';
 export * from './kinds/core.ts';
 export * from './kinds/placement.ts';
 export * from './kinds/priority-class.ts';

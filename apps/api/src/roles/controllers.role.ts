@@ -8,6 +8,7 @@ import { EventsModule } from '../modules/events/events.module.ts';
 import { ImagesModule } from '../modules/images/images.module.ts';
 import { NamespacesModule } from '../modules/namespaces/namespaces.module.ts';
 import { NodesModule } from '../modules/nodes/nodes.module.ts';
+import { PoolsModule } from '../modules/pools/pools.module.ts';
 import { QuotasModule } from '../modules/quota/quotas.module.ts';
 import { GarbageCollectionModule } from '../modules/resources/resources.module.ts';
 import { ServiceAccountsModule } from '../modules/service-accounts/service-accounts.module.ts';
@@ -25,6 +26,7 @@ import { SnapshotsModule } from '../modules/snapshots/snapshots.module.ts';
     AuditRetentionModule,
     NodesModule,
     QuotasModule,
+    PoolsModule,
     ImagesModule,
     SnapshotsModule,
     CheckpointsModule,

@@ -271,7 +271,7 @@ export function objectCases(subject: () => KubectlSubject): void {
   it('explains a kind and its fields from the schema that validates', async () => {
     const { kubectl, minor } = subject();
     expect(await kubectl.ok(['explain', 'vm'])).toContain('VirtualMachine');
-    expect(await kubectl.ok(['explain', 'vm.spec.source'])).toContain('exactly one of image or snapshot');
+    expect(await kubectl.ok(['explain', 'vm.spec.source'])).toContain('exactly one of image, snapshot');
     expect(await kubectl.ok(['explain', 'vm.metadata.finalizers'])).toMatch(/finalizers/i);
     expect(await kubectl.ok(['explain', 'vm', '--recursive'])).toMatch(/conditions\s+<\[\]Object>/);
     // Older ones take the group for a field.

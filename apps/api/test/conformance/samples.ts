@@ -19,6 +19,7 @@ const SAMPLES: Readonly<Record<string, object>> = {
   VirtualMachine: { spec: { source: { image: 'linux-minimal' } } },
   VirtualMachineSnapshot: { spec: { virtualMachine: 'sample' } },
   VirtualMachineImage: { spec: { kernel: { url: `artifact:${'0'.repeat(64)}` } } },
+  VirtualMachinePool: { spec: { template: { spec: { source: { image: 'linux-minimal' } } }, warm: 0, maximum: 1 } },
   APIKey: { spec: {} },
 };
 

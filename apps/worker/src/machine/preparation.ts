@@ -7,6 +7,7 @@ import {
   type ObjectClient,
   parseBytes,
   Problem,
+  startSourceOf,
   type StartFrom,
   type VirtualMachine,
   type VirtualMachineImage,
@@ -108,7 +109,7 @@ export class Preparer {
     const { continueFrom } = vm.status ?? {};
     // What a machine had before it left its node is never replaced by its source: better not at all.
     if (continueFrom) return this.#fromSnapshot(vm, continueFrom.snapshot);
-    const { image, snapshot } = vm.spec?.source ?? {};
+    const { image, snapshot } = startSourceOf(vm);
     if (image !== undefined) return this.#fromImage(vm, image, folder);
     if (snapshot !== undefined) return this.#fromSnapshot(vm, snapshot);
     throw new Unpreparable('SourceMissing', 'spec.source names neither an image nor a snapshot', { permanent: true });

@@ -19,6 +19,7 @@ export type PriorityClass = components['schemas']['io.k8s.api.scheduling.v1.Prio
 export type PodDisruptionBudget = components['schemas']['io.k8s.api.policy.v1.PodDisruptionBudget'];
 export type VirtualMachine = components['schemas']['dev.corral.v1.VirtualMachine'];
 export type VirtualMachineSnapshot = components['schemas']['dev.corral.v1.VirtualMachineSnapshot'];
+export type VirtualMachinePool = components['schemas']['dev.corral.v1.VirtualMachinePool'];
 export type VirtualMachineImage = components['schemas']['dev.corral.v1.VirtualMachineImage'];
 
 export const namespaces: Resource<Namespace> = { group: '', version: 'v1', kind: 'Namespace', plural: 'namespaces', scope: 'Cluster', hasStatus: true };
@@ -38,4 +39,5 @@ export const priorityClasses: Resource<PriorityClass> = { group: 'scheduling.k8s
 export const podDisruptionBudgets: Resource<PodDisruptionBudget> = { group: 'policy', version: 'v1', kind: 'PodDisruptionBudget', plural: 'poddisruptionbudgets', scope: 'Namespaced', hasStatus: true };
 export const virtualMachines: Resource<VirtualMachine> = { group: 'corral.dev', version: 'v1', kind: 'VirtualMachine', plural: 'virtualmachines', scope: 'Namespaced', hasStatus: true };
 export const virtualMachineSnapshots: Resource<VirtualMachineSnapshot> = { group: 'corral.dev', version: 'v1', kind: 'VirtualMachineSnapshot', plural: 'virtualmachinesnapshots', scope: 'Namespaced', hasStatus: true };
+export const virtualMachinePools: Resource<VirtualMachinePool> = { group: 'corral.dev', version: 'v1', kind: 'VirtualMachinePool', plural: 'virtualmachinepools', scope: 'Namespaced', hasStatus: true };
 export const virtualMachineImages: Resource<VirtualMachineImage> = { group: 'corral.dev', version: 'v1', kind: 'VirtualMachineImage', plural: 'virtualmachineimages', scope: 'Cluster', hasStatus: true };

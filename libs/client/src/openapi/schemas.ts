@@ -861,12 +861,16 @@ export type components = {
              */
             readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
             readonly spec: {
-                /** @description Where the machine comes from: exactly one of image or snapshot. */
+                /** @description Where the machine comes from: exactly one of image, snapshot, virtualMachine or pool. */
                 readonly source: {
                     /** @description Name of a VirtualMachineImage to start from. */
                     readonly image?: string;
                     /** @description Name of a VirtualMachineSnapshot in this namespace to continue from. */
                     readonly snapshot?: string;
+                    /** @description Name of a running VirtualMachine in this namespace to fork: the new machine goes on from the same moment, and the source runs on. */
+                    readonly virtualMachine?: string;
+                    /** @description Name of a VirtualMachinePool in this namespace to claim a warm machine of; where none is warm, the machine starts from what the pool’s template names. */
+                    readonly pool?: string;
                 };
                 /** @description Guest RAM. Defaults to the image’s or the snapshot’s; at most 2047Mi. */
                 readonly memory?: string;
@@ -1108,6 +1112,27 @@ export type components = {
                     readonly incarnation: number;
                 };
                 readonly idleSince?: string;
+                readonly claim?: {
+                    readonly pool: string;
+                    readonly poolUid: string;
+                    /** @enum {string} */
+                    readonly type: "Warm" | "Cold" | "Label";
+                    /** @description Where the machine comes from: exactly one of image, snapshot, virtualMachine or pool. */
+                    readonly source: {
+                        /** @description Name of a VirtualMachineImage to start from. */
+                        readonly image?: string;
+                        /** @description Name of a VirtualMachineSnapshot in this namespace to continue from. */
+                        readonly snapshot?: string;
+                        /** @description Name of a running VirtualMachine in this namespace to fork: the new machine goes on from the same moment, and the source runs on. */
+                        readonly virtualMachine?: string;
+                        /** @description Name of a VirtualMachinePool in this namespace to claim a warm machine of; where none is warm, the machine starts from what the pool’s template names. */
+                        readonly pool?: string;
+                    };
+                    readonly virtualMachine?: {
+                        readonly name: string;
+                        readonly uid: string;
+                    };
+                };
             };
         };
         /** @description A list of VirtualMachine. */
@@ -1186,6 +1211,261 @@ export type components = {
             readonly kind?: string;
             readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
             readonly items: readonly components["schemas"]["dev.corral.v1.VirtualMachineSnapshot"][];
+        };
+        /** @description VirtualMachinePool is a kind of corral.dev/v1. */
+        readonly "dev.corral.v1.VirtualMachinePool": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            /**
+             * @description Standard object metadata.
+             * @default {}
+             */
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            readonly spec: {
+                /** @description What the pool’s machines are made from. A change replaces those that wait. */
+                readonly template: {
+                    /** @description Labels and annotations of the pool’s machines. */
+                    readonly metadata?: {
+                        readonly labels?: {
+                            readonly [key: string]: string;
+                        };
+                        readonly annotations?: {
+                            readonly [key: string]: string;
+                        };
+                    };
+                    /** @description What the pool’s machines are; source may be anything but a pool. */
+                    readonly spec: {
+                        /** @description Where the machine comes from: exactly one of image, snapshot, virtualMachine or pool. */
+                        readonly source: {
+                            /** @description Name of a VirtualMachineImage to start from. */
+                            readonly image?: string;
+                            /** @description Name of a VirtualMachineSnapshot in this namespace to continue from. */
+                            readonly snapshot?: string;
+                            /** @description Name of a running VirtualMachine in this namespace to fork: the new machine goes on from the same moment, and the source runs on. */
+                            readonly virtualMachine?: string;
+                            /** @description Name of a VirtualMachinePool in this namespace to claim a warm machine of; where none is warm, the machine starts from what the pool’s template names. */
+                            readonly pool?: string;
+                        };
+                        /** @description Guest RAM. Defaults to the image’s or the snapshot’s; at most 2047Mi. */
+                        readonly memory?: string;
+                        /** @description Budget of guest RAM held on the node before cold pages are swapped: from 16Mi to memory. Takes effect with the paged memory mode; until then it is only recorded. */
+                        readonly residentMemory?: string;
+                        /**
+                         * @description What the machine should be doing.
+                         * @default Running
+                         * @enum {string}
+                         */
+                        readonly powerState?: "Running" | "Paused" | "Stopped";
+                        /**
+                         * @description When to start again after it ended.
+                         * @default Always
+                         * @enum {string}
+                         */
+                        readonly restartPolicy?: "Always" | "OnFailure" | "Never";
+                        /**
+                         * @description Golden resumes the image’s golden snapshot where one fits; Cold always boots from the BIOS.
+                         * @default Golden
+                         * @enum {string}
+                         */
+                        readonly bootPolicy?: "Golden" | "Cold";
+                        /** @description When checkpoints are taken: snapshots the machine is restarted from when its node is lost. At least one of everySeconds and onIdle must be set. */
+                        readonly checkpointPolicy?: {
+                            /** @description Take one so many seconds after the one before, at least 10; none while the machine rests and its last one still holds. */
+                            readonly everySeconds?: number;
+                            /** @description Take one whenever the machine has come to rest after it was used. */
+                            readonly onIdle?: boolean;
+                            /**
+                             * @description How many to keep, from 1 to 100; older ones are deleted.
+                             * @default 5
+                             */
+                            readonly keepLast?: number;
+                            /** @description Delete those older than this. The one that the machine would be restarted from stays, whatever its age. */
+                            readonly keepForSeconds?: number;
+                        };
+                        /**
+                         * @description Labels a node must carry.
+                         * @default {}
+                         */
+                        readonly nodeSelector?: {
+                            readonly [key: string]: string;
+                        };
+                        /** @description Taints of nodes that do not keep the machine away. */
+                        readonly tolerations?: readonly {
+                            /** @description Key of the taints tolerated; empty with Exists tolerates every key. */
+                            readonly key?: string;
+                            /**
+                             * @description Exists needs no value; Equal, the default, needs the taint’s.
+                             * @enum {string}
+                             */
+                            readonly operator?: "Exists" | "Equal";
+                            /** @description Value of the taints tolerated. */
+                            readonly value?: string;
+                            /**
+                             * @description Effect of the taints tolerated; every effect when empty.
+                             * @enum {string}
+                             */
+                            readonly effect?: "NoSchedule" | "PreferNoSchedule" | "NoExecute";
+                            /** @description How long a NoExecute taint is tolerated; for ever when empty. */
+                            readonly tolerationSeconds?: number;
+                        }[];
+                        /** @description Which nodes the machine needs or prefers. */
+                        readonly affinity?: {
+                            /** @description Which nodes the machine needs or prefers. */
+                            readonly nodeAffinity?: {
+                                /** @description Only nodes that match are taken. */
+                                readonly requiredDuringSchedulingIgnoredDuringExecution?: {
+                                    /** @description A node must match one of them. */
+                                    readonly nodeSelectorTerms: readonly {
+                                        /** @description Requirements on the labels of the node; all must hold. */
+                                        readonly matchExpressions?: readonly {
+                                            /** @description A label, or in matchFields metadata.name. */
+                                            readonly key: string;
+                                            /**
+                                             * @description How the value of the node relates to values.
+                                             * @enum {string}
+                                             */
+                                            readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt";
+                                            /** @description One or more for In and NotIn, one integer for Gt and Lt, none otherwise. */
+                                            readonly values?: readonly string[];
+                                        }[];
+                                        /** @description Requirements on metadata.name of the node; all must hold. */
+                                        readonly matchFields?: readonly {
+                                            /** @description A label, or in matchFields metadata.name. */
+                                            readonly key: string;
+                                            /**
+                                             * @description How the value of the node relates to values.
+                                             * @enum {string}
+                                             */
+                                            readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt";
+                                            /** @description One or more for In and NotIn, one integer for Gt and Lt, none otherwise. */
+                                            readonly values?: readonly string[];
+                                        }[];
+                                    }[];
+                                };
+                                /** @description Nodes that match are preferred. */
+                                readonly preferredDuringSchedulingIgnoredDuringExecution?: readonly {
+                                    /** @description From 1 to 100: what a node that matches gains. */
+                                    readonly weight: number;
+                                    readonly preference: {
+                                        /** @description Requirements on the labels of the node; all must hold. */
+                                        readonly matchExpressions?: readonly {
+                                            /** @description A label, or in matchFields metadata.name. */
+                                            readonly key: string;
+                                            /**
+                                             * @description How the value of the node relates to values.
+                                             * @enum {string}
+                                             */
+                                            readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt";
+                                            /** @description One or more for In and NotIn, one integer for Gt and Lt, none otherwise. */
+                                            readonly values?: readonly string[];
+                                        }[];
+                                        /** @description Requirements on metadata.name of the node; all must hold. */
+                                        readonly matchFields?: readonly {
+                                            /** @description A label, or in matchFields metadata.name. */
+                                            readonly key: string;
+                                            /**
+                                             * @description How the value of the node relates to values.
+                                             * @enum {string}
+                                             */
+                                            readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt";
+                                            /** @description One or more for In and NotIn, one integer for Gt and Lt, none otherwise. */
+                                            readonly values?: readonly string[];
+                                        }[];
+                                    };
+                                }[];
+                            };
+                        };
+                        /** @description How machines are spread over domains such as zones. */
+                        readonly topologySpreadConstraints?: readonly {
+                            /** @description How many more machines one domain may hold than the emptiest. */
+                            readonly maxSkew: number;
+                            /** @description The node label whose values are the domains. */
+                            readonly topologyKey: string;
+                            /**
+                             * @description Whether the constraint is a rule or a preference.
+                             * @enum {string}
+                             */
+                            readonly whenUnsatisfiable: "DoNotSchedule" | "ScheduleAnyway";
+                            /** @description The machines of this namespace that are counted; none when empty. */
+                            readonly labelSelector?: {
+                                readonly matchLabels?: {
+                                    readonly [key: string]: string;
+                                };
+                                readonly matchExpressions?: readonly {
+                                    readonly key: string;
+                                    /** @enum {string} */
+                                    readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+                                    readonly values?: readonly string[];
+                                }[];
+                            };
+                        }[];
+                        /** @description Who places the machine: default-scheduler, spread-scheduler or bin-pack-scheduler; another name leaves it to a scheduler of yours. */
+                        readonly schedulerName?: string;
+                        /** @description The PriorityClass whose value is the machine’s priority. */
+                        readonly priorityClassName?: string;
+                        /** @description Who is placed first, and who may take whose place. Filled in from the PriorityClass. */
+                        readonly priority?: number;
+                        /**
+                         * @description Whether the machine may take the place of one of lower priority. Filled in from the PriorityClass.
+                         * @enum {string}
+                         */
+                        readonly preemptionPolicy?: "PreemptLowerPriority" | "Never";
+                        /** @description The node it is bound to. Written by the scheduler. */
+                        readonly nodeName?: string;
+                    };
+                };
+                /** @description How many machines wait, started, to be claimed. */
+                readonly warm: number;
+                /** @description The most machines there may be of this pool at once, warm and claimed together. */
+                readonly maximum: number;
+                /** @description Which of its machines are still the pool’s: one whose labels are changed so that this no longer selects it is claimed. By default those with the label corral.dev/pool. */
+                readonly selector?: {
+                    readonly matchLabels?: {
+                        readonly [key: string]: string;
+                    };
+                    readonly matchExpressions?: readonly {
+                        readonly key: string;
+                        /** @enum {string} */
+                        readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+                        readonly values?: readonly string[];
+                    }[];
+                };
+            };
+            /** @description What is observed. Written by the system. */
+            readonly status?: {
+                readonly observedGeneration?: number;
+                /** @description Machines that nobody has claimed, starting or Ready. */
+                readonly warm?: number;
+                /** @description Of those, the Ready ones: a claim is answered by one of them. */
+                readonly ready?: number;
+                /** @description Machines claimed from this pool that are still there. */
+                readonly claimed?: number;
+                /** @description All machines of this pool; written with every machine that is added, so it never exceeds spec.maximum. */
+                readonly machines?: number;
+                /** @description Claims, ever, for which no machine was warm. */
+                readonly coldFallbacks?: number;
+                readonly conditions?: readonly {
+                    readonly type: string;
+                    /** @enum {string} */
+                    readonly status: "True" | "False" | "Unknown";
+                    readonly reason: string;
+                    /** @default  */
+                    readonly message?: string;
+                    readonly lastTransitionTime: string;
+                    readonly observedGeneration?: number;
+                }[];
+            };
+        };
+        /** @description A list of VirtualMachinePool. */
+        readonly "dev.corral.v1.VirtualMachinePoolList": {
+            /** @description APIVersion defines the versioned schema of this representation of an object. */
+            readonly apiVersion?: string;
+            /** @description Kind is the REST resource this object represents. */
+            readonly kind?: string;
+            readonly metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+            readonly items: readonly components["schemas"]["dev.corral.v1.VirtualMachinePool"][];
         };
         /** @description VirtualMachineImage is a kind of corral.dev/v1. */
         readonly "dev.corral.v1.VirtualMachineImage": {

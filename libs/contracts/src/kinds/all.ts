@@ -14,6 +14,7 @@ import { resourceQuotas } from './resource-quota.ts';
 import { nodeMetrics, podMetrics } from './usage-metrics.ts';
 import { virtualMachineImages } from './virtual-machine-image.ts';
 import { virtualMachineSnapshots } from './virtual-machine-snapshot.ts';
+import { virtualMachinePools } from './virtual-machine-pool.ts';
 import { virtualMachines } from './virtual-machine.ts';
 
 /** Every kind the API serves, in the order discovery lists them. */
@@ -21,7 +22,7 @@ export const KINDS = [
   namespaces, nodes, events, leases,
   serviceAccounts, secrets, apiKeys, resourceQuotas, limitRanges,
   roles, roleBindings, clusterRoles, clusterRoleBindings, priorityClasses, podDisruptionBudgets,
-  virtualMachines, virtualMachineSnapshots, virtualMachineImages,
+  virtualMachines, virtualMachineSnapshots, virtualMachinePools, virtualMachineImages,
 ] as unknown as readonly KindDefinition[];
 
 /** Kinds that are computed and not stored: listed by discovery, served by routes of their own. */

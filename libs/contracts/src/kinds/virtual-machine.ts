@@ -18,8 +18,12 @@ export const VirtualMachineSource = z
   .strictObject({
     image: DnsName.optional().describe('Name of a VirtualMachineImage to start from.'),
     snapshot: DnsName.optional().describe('Name of a VirtualMachineSnapshot in this namespace to continue from.'),
+    virtualMachine: DnsName.optional().describe('Name of a running VirtualMachine in this namespace to fork: the new machine goes on from the same moment, and the source runs on.'),
+    pool: DnsName.optional().describe('Name of a VirtualMachinePool in this namespace to claim a warm machine of; where none is warm, the machine starts from what the pool’s template names.'),
   })
-  .describe('Where the machine comes from: exactly one of image or snapshot.');
+  .describe('Where the machine comes from: exactly one of image, snapshot, virtualMachine or pool.');
+export type VirtualMachineSource = z.output<typeof VirtualMachineSource>;
+const SOURCE_FIELDS = ['image', 'snapshot', 'virtualMachine', 'pool'] as const;
 
 export const VirtualMachineSpec = z.strictObject({
   source: VirtualMachineSource,
@@ -90,6 +94,18 @@ export const VmLineage = z.object({
   layers: LayerKeys,
 });
 export type VmLineage = z.output<typeof VmLineage>;
+/** What a claim got from its pool. */
+export const VmClaim = z.object({
+  pool: z.string(),
+  poolUid: z.string(),
+  /** Warm: it took over a machine that ran; Cold: none was warm; Label: a warm machine was taken by its labels, under its own name. */
+  type: z.enum(['Warm', 'Cold', 'Label']),
+  /** What the pool's template named then: what the machine starts from when it has to start anew. */
+  source: VirtualMachineSource,
+  /** Of a warm claim: the machine it took over, which is gone since. Its node knows by the uid which process that is. */
+  virtualMachine: z.object({ name: z.string(), uid: z.string() }).optional(),
+});
+export type VmClaim = z.output<typeof VmClaim>;
 
 export const VirtualMachineStatus = z.object({
   phase: z.enum(VM_PHASES).optional(),
@@ -122,6 +138,7 @@ export const VirtualMachineStatus = z.object({
   continueFrom: VmContinuation.optional(),
   /** Since when nobody used it and its guest rested; absent while it is used, and where nothing depends on it. */
   idleSince: z.string().optional(),
+  claim: VmClaim.optional(),
 });
 export type VirtualMachineStatus = z.output<typeof VirtualMachineStatus>;
 export type VirtualMachine = KubeObject<VirtualMachineSpec, VirtualMachineStatus>;
@@ -144,7 +161,7 @@ export const virtualMachines: KindDefinition<VirtualMachineSpec, VirtualMachineS
     { name: 'Ready', type: 'string', description: 'Whether the guest answers.', value: (vm) => findCondition(vm.status?.conditions, 'Ready')?.status ?? 'Unknown' },
     { name: 'Memory', type: 'string', description: 'Guest RAM.', value: (vm) => vm.spec?.memory ?? (vm.status?.memoryMiB ? `${vm.status.memoryMiB}Mi` : '') },
     { name: 'Node', type: 'string', description: 'Where it runs.', value: (vm) => vm.status?.nodeName ?? vm.spec?.nodeName ?? '<none>' },
-    { name: 'Source', type: 'string', description: 'Image or snapshot it came from.', priority: 1, value: (vm) => vm.spec?.source.image ?? vm.spec?.source.snapshot ?? '' },
+    { name: 'Source', type: 'string', description: 'Image, snapshot, machine or pool it came from.', priority: 1, value: (vm) => namesOf(vm.spec?.source)[0] ?? '' },
     { name: 'Incarnation', type: 'integer', description: 'How often it was started.', priority: 1, value: (vm) => vm.status?.incarnation ?? 0 },
     { name: 'Reason', type: 'string', description: 'Why it is not Ready.', priority: 1, value: (vm) => findCondition(vm.status?.conditions, 'Ready')?.reason ?? '' },
   ],
@@ -154,6 +171,8 @@ export const virtualMachines: KindDefinition<VirtualMachineSpec, VirtualMachineS
     'spec.powerState': (vm) => vm.spec?.powerState ?? '',
     'spec.source.image': (vm) => vm.spec?.source.image ?? '',
     'spec.source.snapshot': (vm) => vm.spec?.source.snapshot ?? '',
+    'spec.source.virtualMachine': (vm) => vm.spec?.source.virtualMachine ?? '',
+    'spec.source.pool': (vm) => vm.spec?.source.pool ?? '',
     'status.phase': (vm) => vm.status?.phase ?? '',
   },
   warnings: ({ spec }) => [
@@ -165,9 +184,8 @@ export const virtualMachines: KindDefinition<VirtualMachineSpec, VirtualMachineS
   validate(vm, previous) {
     const problems: FieldProblem[] = [];
     const { source, memory } = vm.spec ?? { source: {} };
-    const chosen = [source?.image, source?.snapshot].filter((name) => name !== undefined);
-    if (chosen.length !== 1) {
-      problems.push({ field: 'spec.source', reason: 'FieldValueInvalid', message: 'exactly one of image, snapshot must be set' });
+    if (namesOf(source).length !== 1) {
+      problems.push({ field: 'spec.source', reason: 'FieldValueInvalid', message: `exactly one of ${SOURCE_FIELDS.join(', ')} must be set` });
     }
     const bytes = memory === undefined ? undefined : parseBytes(memory);
     if (bytes !== undefined && (bytes > MAX_MEMORY_MIB * MIB || bytes < MIN_MEMORY_MIB * MIB || bytes % MIB !== 0)) {
@@ -204,6 +222,12 @@ export const virtualMachines: KindDefinition<VirtualMachineSpec, VirtualMachineS
     return problems;
   },
 };
+
+const namesOf = (source: VirtualMachineSource | undefined): string[] => SOURCE_FIELDS.flatMap((field) => source?.[field] ?? []);
+
+/** What a machine starts from when it starts anew: of a claim, what its pool's template named. */
+export const startSourceOf = ({ spec, status }: Pick<VirtualMachine, 'spec' | 'status'>): VirtualMachineSource =>
+  spec?.source.pool === undefined ? (spec?.source ?? {}) : (status?.claim?.source ?? {});
 
 function placementOf(vm: VirtualMachine | undefined) {
   const { tolerations, affinity, topologySpreadConstraints, schedulerName, priorityClassName } = vm?.spec ?? {};

@@ -40,7 +40,7 @@ const binding = (name: string, ...groups: string[]): BootstrapObject => ({
 const CORRAL = 'corral.dev';
 /** What is typed into a machine, read from its disk, or shown to whoever holds its console. */
 const INSIDE = ['exec', 'serial', 'display', 'vnc', 'files', 'input', 'tickets'].map((name) => `virtualmachines/${name}`);
-const MACHINES = ['virtualmachines', 'virtualmachinesnapshots'];
+const MACHINES = ['virtualmachines', 'virtualmachinesnapshots', 'virtualmachinepools'];
 const STATUSES = MACHINES.map((resource) => `${resource}/status`);
 
 /** Kubernetes's own roles as far as there are such resources here. Source: k8s.io/kubernetes/plugin/pkg/auth/authorizer/rbac/bootstrappolicy. */

@@ -5,6 +5,8 @@ import { ImageAdmission } from '../images/image.admission.ts';
 import { NamespaceAdmission } from '../namespaces/namespace.admission.ts';
 import { LimitRangeAdmission } from '../quota/limit-range.admission.ts';
 import { QuotaAdmission } from '../quota/quota.admission.ts';
+import { PoolAdmission } from '../pools/pool.admission.ts';
+import { PoolClaims } from '../pools/pool-claims.ts';
 import { PriorityAdmission } from '../scheduler/priority.admission.ts';
 import { NodeRestriction } from '../nodes/node-restriction.ts';
 import { SnapshotAdmission } from '../snapshots/snapshot.admission.ts';
@@ -22,6 +24,8 @@ import { VirtualMachineAdmission } from '../virtual-machines/virtual-machine.adm
     LimitRangeAdmission,
     VirtualMachineAdmission,
     RollbackAdmission,
+    PoolClaims,
+    PoolAdmission,
     SnapshotAdmission,
     ImageAdmission,
   ],

@@ -1,5 +1,6 @@
 import {
   ARTIFACT_ROLES,
+  startSourceOf,
   virtualMachineImages,
   virtualMachines,
   virtualMachineSnapshots,
@@ -41,7 +42,7 @@ export function namedArtifacts({ images, machines, snapshots }: ArtifactUsers): 
 
 /** What can go with an image that goes: what only it names, and nothing while a machine is about to start from it. */
 export function artifactsToDelete(image: VirtualMachineImage, { images, machines, snapshots }: ArtifactUsers): string[] {
-  const isStarting = machines.some(({ spec, status }) => spec?.source.image === image.metadata.name && status?.imageParts === undefined);
+  const isStarting = machines.some((vm) => startSourceOf(vm).image === image.metadata.name && vm.status?.imageParts === undefined);
   if (isStarting) return [];
   const needed = namedArtifacts({ images: images.filter(({ metadata }) => metadata.uid !== image.metadata.uid), machines, snapshots });
   return [...new Set(imageArtifacts(image))].filter((sha256) => !needed.has(sha256));

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { systemClock } from '@corral/base';
 import {
-  findCondition, nodes, podDisruptionBudgets, Problem, toKubeTime, virtualMachines,
+  findCondition, nodes, podDisruptionBudgets, Problem, startSourceOf, toKubeTime, virtualMachines,
   type MoveReason, type Node, type ObjectClient, type VirtualMachine, type VirtualMachineStatus,
 } from '@corral/contracts';
 import { EventRecorder } from '@corral/reconcile';
@@ -55,7 +55,7 @@ export class Moves {
     const others = this.informers.of(nodes).list().filter(({ metadata }) => metadata.name !== vm.spec?.nodeName);
     const { memoryMiB, v86Build } = vm.status ?? {};
     // A memory restores on the emulator it ran on, and on no other.
-    const request = machineRequest(vm, { image: vm.spec?.source.image, memoryMiB, v86Build });
+    const request = machineRequest(vm, { image: startSourceOf(vm).image, memoryMiB, v86Build });
     const placement = schedule(request, clusterOf(others, this.informers.of(virtualMachines).list()));
     return placement.outcome === 'Placed' ? undefined : explain(placement.rejections);
   }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { findCondition, POD_CONTAINER, type Pod, type PodStatus, type VirtualMachine } from '@corral/contracts';
+import { findCondition, POD_CONTAINER, startSourceOf, type Pod, type PodStatus, type VirtualMachine } from '@corral/contracts';
 
 /** Whether a machine is there as a Pod: while it runs, or will without anybody's doing. What rests keeps its place and bothers nobody. */
 export function hasPod({ metadata, spec, status }: VirtualMachine): boolean {
@@ -13,7 +13,8 @@ export function hasPod({ metadata, spec, status }: VirtualMachine): boolean {
 export function podOf(vm: VirtualMachine): Pod {
   const { metadata, spec, status } = vm;
   const { name, namespace, resourceVersion, creationTimestamp, deletionTimestamp, labels, annotations } = metadata;
-  const image = spec?.source.image ?? spec?.source.snapshot ?? '';
+  const { image: named, snapshot, virtualMachine } = startSourceOf(vm);
+  const image = named ?? snapshot ?? virtualMachine ?? '';
   const nodeName = spec?.nodeName;
   return {
     apiVersion: 'v1',

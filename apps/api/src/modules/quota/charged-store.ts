@@ -242,7 +242,8 @@ function plan(entries: readonly Entry[], quotas: readonly ResourceQuota[]): Plan
   for (const entry of entries) {
     const next = new Map(figures);
     try {
-      for (const step of entry.steps) {
+      // What a transaction gives back makes room for what it takes.
+      for (const step of entry.steps.toSorted((a, b) => Number(a.after !== undefined) - Number(b.after !== undefined))) {
         for (const quota of charge(concernedBy(step, next), step)) next.set(quota.metadata.uid, quota);
       }
       figures = next;

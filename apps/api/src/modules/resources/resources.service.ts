@@ -14,6 +14,7 @@ import { Admission, type AdmissionRequest } from '../../platform/objects/admissi
 import { ChargedStore } from '../quota/charged-store.ts';
 import { ContinueTokens } from './continue-tokens.ts';
 import { objectClientOf } from './local-object-client.ts';
+import { Turns } from './turns.ts';
 import { Watches } from './watches.ts';
 
 /** Which object of a kind. */
@@ -76,6 +77,7 @@ const CONTINUE_EXPIRED =
 @Injectable()
 export class Resources {
   readonly #objects: ObjectClient;
+  readonly #turns = new Turns();
 
   constructor(
     @Inject(ChargedStore) private readonly store: ChargedStore,
@@ -138,32 +140,62 @@ export class Resources {
   }
 
   async create(kind: KindDefinition, decoded: Decoded, target: { namespace: string | undefined }, options: WriteOptions): Promise<KubeObject> {
-    for (let attempt = 1; ; attempt += 1) {
+    for (let [attempt, collisions] = [1, 0]; ; attempt += 1) {
       const birth = { now: systemClock.now(), uid: randomUUID(), nameSuffix: isNameMadeUp(decoded) ? nameSuffix() : '' };
       const candidate = candidateForCreate(kind, decoded, target, birth);
-      const revealed: Record<string, unknown> = {};
-      const admitted = await this.#admit(kind, candidate, undefined, 'Create', options, revealed);
-      requireNamespace(kind, admitted);
-      const entries = afterUpdate(kind, undefined, admitted, entriesOf(candidate.managedFields, undefined), managerOf(options, birth.now));
       try {
-        return withRevealed(await this.#store(kind, withManagedFields(admitted, entries), options), revealed);
+        return await this.#inTurn(kind, candidate.object, async () => {
+          const revealed: Record<string, unknown> = {};
+          const admitted = await this.#admit(kind, candidate, undefined, 'Create', options, revealed);
+          requireNamespace(kind, admitted);
+          const entries = afterUpdate(kind, undefined, admitted, entriesOf(candidate.managedFields, undefined), managerOf(options, birth.now));
+          return withRevealed(await this.#store(kind, withManagedFields(admitted, entries), options), revealed);
+        });
       } catch (error) {
+        if (error instanceof CompanionConflict && attempt < MAX_ATTEMPTS) {
+          await sleep(Math.random() * MAX_RETRY_DELAY_MS);
+          continue;
+        }
         const isTaken = isProblem(error, 'object.exists') && error.details?.kind === kind.plural;
-        if (!isTaken || !isNameMadeUp(decoded) || attempt === NAME_ATTEMPTS) throw error;
+        if (!isTaken || !isNameMadeUp(decoded) || (collisions += 1) === NAME_ATTEMPTS) throw refusalOf(error);
       }
     }
   }
 
-  async #store(kind: KindDefinition, object: KubeObject, { dryRun, beside }: WriteOptions): Promise<KubeObject> {
+  async #store(kind: KindDefinition, object: KubeObject, options: WriteOptions): Promise<KubeObject> {
+    const { dryRun, beside } = options;
+    const companions = await this.#companionWrites(kind, object, options);
     if (!dryRun) {
-      const written = await this.store.transact([...(beside?.(kind, object) ?? []), { type: 'Create', kind, object }]);
-      const created = written.at(-1);
+      const before = beside?.(kind, object) ?? [];
+      const written = await this.store.transact([...before, { type: 'Create', kind, object }, ...companions]).catch((error: unknown) => {
+        throw isAboutAny(companions, error) ? new CompanionConflict(error) : error;
+      });
+      const created = written[before.length];
       if (!created) throw new Error('a write was acknowledged without its object');
       return created;
     }
     if (await this.store.get(kind, object.metadata.namespace, object.metadata.name)) throw objectExists(kind, object.metadata.name);
     await this.store.check({ type: 'Create', kind, object });
     return object;
+  }
+
+  async #companionWrites(kind: KindDefinition, object: KubeObject, { user, dryRun }: WriteOptions): Promise<readonly Write[]> {
+    const request: AdmissionRequest = { operation: 'Create', user, isDryRun: dryRun, objects: this.#objects, reveal: () => undefined };
+    const writes: Write[] = [];
+    for (const companion of this.admission.companionsOf(kind)) {
+      try {
+        writes.push(...(await companion.writesFor(object, request)));
+      } catch (error) {
+        throw isProblem(error, 'object.conflict') ? new CompanionConflict(error) : error;
+      }
+    }
+    return writes;
+  }
+
+  /** After the creations before it that want the same. */
+  async #inTurn<T>(kind: KindDefinition, object: KubeObject, create: () => Promise<T>): Promise<T> {
+    const turn = this.admission.companionsOf(kind).map((companion) => companion.turnOf(object)).find((name) => name !== undefined);
+    return turn === undefined ? create() : this.#turns.take(turn, create);
   }
 
   /**
@@ -179,8 +211,9 @@ export class Resources {
         return { object: await this.#createByApply(kind, address, decoded, options), isCreated: true };
       } catch (error) {
         // Created or deleted by somebody else between the two steps.
-        const mayTryAgain = !options.subresource && (isProblem(error, 'object.exists') || isNotFound(error, kind, address)) && !options.dryRun;
-        if (!mayTryAgain || attempt === MAX_ATTEMPTS) throw error;
+        const isOvertaken = isProblem(error, 'object.exists') || isNotFound(error, kind, address) || error instanceof CompanionConflict;
+        const mayTryAgain = !options.subresource && isOvertaken && !options.dryRun;
+        if (!mayTryAgain || attempt === MAX_ATTEMPTS) throw refusalOf(error);
       }
     }
   }
@@ -192,9 +225,11 @@ export class Resources {
     const birth = { now: systemClock.now(), uid: randomUUID(), nameSuffix: nameSuffix() };
     const applied = applyToNothing(kind, readApplied(kind, decoded.value, undefined), applicationOf(options));
     const candidate = candidateForCreate(kind, { value: applied.value, duplicates: decoded.duplicates }, address, birth);
-    const revealed: Record<string, unknown> = {};
-    const object = await this.#admit(kind, candidate, undefined, 'Create', options, revealed);
-    return withRevealed(await this.#store(kind, withManagedFields(object, onlyPresent(kind, object, applied.entries)), options), revealed);
+    return this.#inTurn(kind, candidate.object, async () => {
+      const revealed: Record<string, unknown> = {};
+      const object = await this.#admit(kind, candidate, undefined, 'Create', options, revealed);
+      return withRevealed(await this.#store(kind, withManagedFields(object, onlyPresent(kind, object, applied.entries)), options), revealed);
+    });
   }
 
   #applyToExisting(kind: KindDefinition, address: ObjectAddress, decoded: Decoded, options: ApplyOptions): Promise<KubeObject> {
@@ -369,6 +404,23 @@ export class Resources {
     for (const warning of kind.warnings?.(accepted) ?? []) options.warn?.(warning);
     return accepted;
   }
+}
+
+/** Somebody else was faster with an object that a creation takes something of. */
+class CompanionConflict extends Error {
+  override readonly name = 'CompanionConflict';
+  constructor(readonly refusal: unknown) {
+    super('what the creation takes with it changed meanwhile', { cause: refusal });
+  }
+}
+
+const refusalOf = (error: unknown): unknown => (error instanceof CompanionConflict ? error.refusal : error);
+
+/** Whether a transaction was refused because of one of these: it changed, or is gone. */
+function isAboutAny(writes: readonly Write[], error: unknown): boolean {
+  if (!isProblem(error, 'object.conflict') && !isProblem(error, 'object.not-found') && !isProblem(error, 'object.exists')) return false;
+  const { kind, name } = error.details ?? {};
+  return writes.some((write) => write.kind.plural === kind && (write.type === 'Create' ? write.object : write.current).metadata.name === name);
 }
 
 const managerOf = ({ fieldManager }: WriteOptions, now = systemClock.now()): FieldManager => ({ manager: fieldManager, now });

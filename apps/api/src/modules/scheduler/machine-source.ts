@@ -1,4 +1,4 @@
-import { findCondition, MIB, parseBytes, virtualMachineImages, virtualMachineSnapshots, type VirtualMachine, type VirtualMachineImage, type VirtualMachineSnapshot } from '@corral/contracts';
+import { findCondition, MIB, parseBytes, startSourceOf, virtualMachineImages, virtualMachineSnapshots, type VirtualMachine, type VirtualMachineImage, type VirtualMachineSnapshot } from '@corral/contracts';
 import type { SourceView } from '@corral/scheduling';
 import type { Informers } from '../controllers/informers.ts';
 import { minimumMemoryMiB } from '../images/image-digest.ts';
@@ -13,7 +13,7 @@ export const snapshotKey = (namespace: string, name: string): string => `snapsho
 
 export function sourceOf(vm: VirtualMachine, informers: Informers): MachineSource {
   const { namespace = '' } = vm.metadata;
-  const { image, snapshot = '' } = vm.status?.continueFrom ? { image: undefined, snapshot: vm.status.continueFrom.snapshot } : (vm.spec?.source ?? {});
+  const { image, snapshot = '' } = vm.status?.continueFrom ? { image: undefined, snapshot: vm.status.continueFrom.snapshot } : startSourceOf(vm);
   return image === undefined
     ? snapshotSource(namespace, snapshot, informers.of(virtualMachineSnapshots).get(namespace, snapshot))
     : imageSource(vm, image, informers.of(virtualMachineImages).get(undefined, image));

@@ -6,6 +6,7 @@ import {
   MIB,
   nodes,
   parseBytes,
+  startSourceOf,
   virtualMachineImages,
   virtualMachines,
   virtualMachineSnapshots,
@@ -44,9 +45,14 @@ export class VirtualMachineAdmission {
 
 async function withDefaultMemory(vm: VirtualMachine, objects: ObjectClient): Promise<VirtualMachine> {
   if (!vm.spec || vm.spec.memory !== undefined) return vm;
+  const memory = await memoryOfSource(vm, objects);
+  return memory === undefined ? vm : { ...vm, spec: { ...vm.spec, memory } };
+}
+
+/** The memory of a machine that names none; undefined while its source has not said. */
+export async function memoryOfSource(vm: VirtualMachine, objects: ObjectClient): Promise<string | undefined> {
   const { rule } = await lookUpSource(vm, objects);
-  if (rule?.defaultMiB === undefined) return vm;
-  return { ...vm, spec: { ...vm.spec, memory: formatBytes(rule.defaultMiB * MIB) } };
+  return rule?.defaultMiB === undefined ? undefined : formatBytes(rule.defaultMiB * MIB);
 }
 
 /** What a manifest left to the server once, it leaves to the server when it is sent again. */
@@ -94,7 +100,7 @@ function residentMemoryProblems({ spec }: VirtualMachine, previous: VirtualMachi
 }
 
 async function lookUpSource(vm: VirtualMachine, objects: ObjectClient): Promise<{ readonly problem?: FieldProblem; readonly rule?: MemoryRule }> {
-  const { image, snapshot } = vm.spec?.source ?? {};
+  const { image, snapshot } = startSourceOf(vm);
   if (image !== undefined && snapshot === undefined) {
     const found = await objects.get(virtualMachineImages, undefined, image);
     return found ? imageRule(found) : { problem: notFound('spec.source.image', 'VirtualMachineImage', image) };

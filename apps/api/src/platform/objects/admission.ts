@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { Write } from '@corral/api-machinery';
 import type { FieldProblem, KindDefinition, KubeObject, ObjectClient } from '@corral/contracts';
 import { qualifiedResource } from '@corral/contracts';
 import type { Actor } from '../auth/user.ts';
@@ -51,12 +52,24 @@ export type AdmissionStatusPermit<Spec, Status> = (
   request: Pick<AdmissionRequest, 'user' | 'objects'>,
 ) => Promise<void>;
 
+/** What an object's creation takes with it in other objects: committed in the same transaction, or none of it is. */
+export interface AdmissionCompanion<Spec, Status> {
+  /** Creations with the same answer are made one after the other by this process, so that they do not race for what they take; undefined for those that take nothing. */
+  turnOf(object: KubeObject<Spec, Status>): string | undefined;
+  /**
+   * The other writes, decided on what is stored now. Must write nothing itself. A conflict, of this or of the writes, means that
+   * somebody else was faster: the creation is then admitted anew, with all its defaults.
+   */
+  writesFor(object: KubeObject<Spec, Status>, request: AdmissionRequest): Promise<readonly Write[]>;
+}
+
 /** Where a feature module says what its kind needs beside its schema. Call from a provider's constructor or onModuleInit. */
 @Injectable()
 export class Admission {
   readonly #checks = new Map<string, AdmissionCheck<unknown, unknown>[]>();
   readonly #defaulters = new Map<string, AdmissionDefaulter<unknown, unknown>[]>();
   readonly #permits = new Map<string, AdmissionPermit<unknown, unknown>[]>();
+  readonly #companions = new Map<string, AdmissionCompanion<unknown, unknown>[]>();
   readonly #statusPermits = new Map<string, AdmissionStatusPermit<unknown, unknown>[]>();
 
   check<Spec, Status>(kind: KindDefinition<Spec, Status>, check: AdmissionCheck<Spec, Status>): void {
@@ -79,6 +92,14 @@ export class Admission {
 
   permitStatus<Spec, Status>(kind: KindDefinition<Spec, Status>, permit: AdmissionStatusPermit<Spec, Status>): void {
     append(this.#statusPermits, qualifiedResource(kind), permit as AdmissionStatusPermit<unknown, unknown>);
+  }
+
+  companion<Spec, Status>(kind: KindDefinition<Spec, Status>, companion: AdmissionCompanion<Spec, Status>): void {
+    append(this.#companions, qualifiedResource(kind), companion as AdmissionCompanion<unknown, unknown>);
+  }
+
+  companionsOf(kind: KindDefinition): readonly AdmissionCompanion<unknown, unknown>[] {
+    return this.#companions.get(qualifiedResource(kind)) ?? [];
   }
 
   statusPermitsOf(kind: KindDefinition): readonly AdmissionStatusPermit<unknown, unknown>[] {
