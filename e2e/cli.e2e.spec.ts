@@ -138,6 +138,23 @@ it('corral snapshot waits until the snapshot is verified; corral fork makes copi
   await Promise.all([deleteVm(left), deleteVm(right)]);
 });
 
+it('corral rollback takes a machine back, again and again, and keeps how it was where that is asked for', async () => {
+  const [then, before] = [`${vm}-then`, uniqueName('before')];
+  const write = (word: string): Promise<Outcome> => corral('exec', vm, '--', 'sh', '-c', `echo ${word} > /tmp/moment`);
+  await write('then');
+  await corral('snapshot', vm, '--name', then, '-q');
+  await write('now');
+  expect(await corral('rollback', vm, then)).toMatchObject({ exitCode: 2, stdout: '', stderr: expect.stringContaining('--keep') as string });
+  expect(await corral('rollback', vm, 'no-such-snapshot', '--discard')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('not found') as string });
+  expect(await corral('rollback', vm, then, '--keep', before, '-q')).toMatchObject({ exitCode: 0, stdout: `virtualmachine.corral.dev/${vm} rolled back to ${then}\n` });
+  expect((await corral('exec', vm, '--', 'cat', '/tmp/moment')).stdout).toBe('then\n');
+  await write('elsewhere');
+  expect(await corral('rollback', vm, then, '--discard')).toMatchObject({ exitCode: 0 });
+  expect((await corral('exec', vm, '--', 'cat', '/tmp/moment')).stdout).toBe('then\n');
+  expect(await corral('rollback', vm, before, '--discard')).toMatchObject({ exitCode: 0 });
+  expect((await corral('exec', vm, '--', 'cat', '/tmp/moment')).stdout).toBe('now\n');
+});
+
 it('corral fork tells one by one what succeeded and what did not', async () => {
   const fresh = uniqueName('fresh');
   const { exitCode, stdout, stderr } = await corral('fork', vm, vm, fresh, '-o', 'name');

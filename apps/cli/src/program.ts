@@ -5,6 +5,7 @@ import { addExec } from './commands/exec.ts';
 import { addFork } from './commands/fork.ts';
 import { addLogin } from './commands/login.ts';
 import { addLogs } from './commands/logs.ts';
+import { addRollback } from './commands/rollback.ts';
 import { addRun } from './commands/run.ts';
 import { addSnapshot } from './commands/snapshot.ts';
 import { addTop } from './commands/top.ts';
@@ -24,6 +25,6 @@ export function buildProgram(name: string, invocation: Invocation): Command {
     .enablePositionalOptions()
     .showHelpAfterError('(see --help)')
     .configureHelp({ showGlobalOptions: true });
-  for (const add of [addRun, addExec, addConsole, addCp, addSnapshot, addFork, addLogs, addTop, addLogin]) add(program, invocation);
+  for (const add of [addRun, addExec, addConsole, addCp, addSnapshot, addRollback, addFork, addLogs, addTop, addLogin]) add(program, invocation);
   return program;
 }
