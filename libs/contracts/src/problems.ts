@@ -18,6 +18,8 @@ export const PROBLEMS = {
   'idempotency.in-progress': { status: 409, reason: 'IdempotencyKeyInProgress' },
   'node.full': { status: 409, reason: 'NodeFull' },
   'vm.not-running': { status: 409, reason: 'VirtualMachineNotRunning' },
+  /** It hibernated and takes longer to wake up than anybody should wait. */
+  'vm.waking': { status: 503, reason: 'VirtualMachineWaking' },
   'vm.no-guest-agent': { status: 409, reason: 'GuestAgentUnavailable' },
   'guest.file-not-found': { status: 404, reason: 'GuestFileNotFound' },
   'guest.file-refused': { status: 409, reason: 'GuestFileRefused' },

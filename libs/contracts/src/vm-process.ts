@@ -52,6 +52,12 @@ export type VmProcessInput =
   | { readonly type: 'Resume'; readonly requestId: number }
   /** Writes a complete snapshot into the (existing, empty) directory; the guest runs on as soon as its state is copied. */
   | { readonly type: 'Snapshot'; readonly requestId: number; readonly directory: string }
+  /**
+   * Pauses the guest for good, writes a complete snapshot and its last screen into the (existing, empty) directories, and stays
+   * paused: the process has nothing left to do. With `ifIdle`, refuses as Busy when the guest was used or worked just now. After
+   * a refusal, Resume lets it go on.
+   */
+  | { readonly type: 'Hibernate'; readonly requestId: number; readonly directory: string; readonly screenDirectory: string; readonly ifIdle: boolean }
   /** Asks the guest to shut down and waits; when the deadline passes, or when it is 0, stops at once. Then the process exits 0. */
   | { readonly type: 'Stop'; readonly requestId: number; readonly graceMs: number };
 
@@ -78,6 +84,10 @@ export type VmProcessOutput =
   | { readonly type: 'AgentAnswered' }
   /** The agent has not answered for a while; it may come back. */
   | { readonly type: 'AgentSilent' }
+  /** Nobody has used the guest, and it has rested, for so long. Told once; what follows is Active. */
+  | { readonly type: 'Idle'; readonly forMs: number }
+  /** It is used again, or works. */
+  | { readonly type: 'Active' }
   | { readonly type: 'GuestPanicked'; readonly message: string }
   | { readonly type: 'GuestRebooted' }
   /** Sent before the process exits by itself. */
@@ -91,4 +101,6 @@ export type VmProcessFailure =
   | 'ImageUnbootable'
   | 'EmulatorFailed'
   | 'NotStarted'
+  /** Somebody needs it now. */
+  | 'Busy'
   | 'Internal';

@@ -108,7 +108,7 @@ class FakeNode {
     const machine = transition(this.world.machine, event);
     const ended = machine.phase === 'Ended' && isLive(this.world.machine) ? this.world.machine.run : undefined;
     const ranMs = ended ? this.world.now.getTime() - ended.startedAt.getTime() : 0;
-    const suspendedNow = this.world.machine.phase === 'Suspending' && machine.phase === 'Ended';
+    const suspendedNow = (this.world.machine.phase === 'Suspending' && machine.phase === 'Ended') || event.type === 'HibernateCompleted';
     this.set({
       machine,
       ...(ended ? { failures: failuresAfter(this.world.failures, ranMs) } : {}),
@@ -149,7 +149,8 @@ class FakeNode {
     } else if (machine.phase === 'Starting') this.apply({ type: 'Started', at: now });
     else if (machine.phase === 'Running' && machine.guest.agent === 'Waiting')
       this.apply({ type: 'AgentAnswered', at: later(9) });
-    else if (machine.phase === 'Stopping' || machine.phase === 'Suspending')
+    else if (machine.phase === 'Hibernating' && !machine.isKept) this.apply({ type: 'HibernateCompleted' });
+    else if (machine.phase === 'Stopping' || machine.phase === 'Suspending' || machine.phase === 'Hibernating')
       this.apply({ type: 'Exited', at: now, exitCode: 0 });
     else return false;
     return true;
@@ -187,6 +188,8 @@ class FakeNode {
         return this.apply({ type: 'Exited', at: now, signal: 'SIGKILL' });
       case 'Suspend':
         return this.apply({ type: 'SuspendRequested', at: now });
+      case 'Hibernate':
+        return this.apply({ type: 'HibernateRequested', at: now });
       case 'DiscardSuspended':
         return this.set({ suspended: false });
       case 'Report':
@@ -307,6 +310,8 @@ describe('planMachine', () => {
         powerState: fc.constantFrom('Running' as const, 'Paused' as const, 'Stopped' as const),
       }),
       fc.record({ type: fc.constant('node' as const), stopping: fc.boolean() }),
+      fc.constant({ type: 'sleep' as const }),
+      fc.constant({ type: 'wake' as const }),
     );
     fc.assert(
       fc.property(fc.array(happening, { maxLength: 20 }), (happenings) => {
@@ -322,6 +327,10 @@ describe('planMachine', () => {
           else if (next.type === 'wish' && vm?.spec)
             node.set({ vm: { ...vm, spec: { ...vm.spec, powerState: next.powerState } } });
           else if (next.type === 'node') node.set({ nodeStopping: next.stopping });
+          else if (next.type === 'sleep' && vm?.status?.phase === 'Running' && !vm.status.hibernation)
+            node.set({ vm: { ...vm, status: { ...vm.status, hibernation: { reason: 'Requested', requestedAt: String(now), incarnation: vm.status.incarnation ?? 0 } } } });
+          else if (next.type === 'wake' && vm?.status?.hibernation)
+            node.set({ vm: { ...vm, status: { ...vm.status, hibernation: { ...vm.status.hibernation, wakeRequestedAt: String(now) } } } });
         }
         expect(node.started).toEqual(node.started.map((_, index) => index + 1));
         for (const [index, status] of node.reports.entries()) {
@@ -696,7 +705,7 @@ describe('transition', () => {
 
   it('accepts the end of a process in every phase that has one, and only there', () => {
     for (const [phase, events] of Object.entries(ACCEPTED)) {
-      const live = ['Starting', 'Running', 'Paused', 'Panicked', 'Stopping', 'Suspending'].includes(phase);
+      const live = ['Starting', 'Running', 'Paused', 'Panicked', 'Stopping', 'Suspending', 'Hibernating'].includes(phase);
       expect([phase, (events as readonly string[]).includes('Exited')]).toEqual([phase, live]);
     }
   });

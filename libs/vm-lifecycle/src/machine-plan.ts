@@ -1,5 +1,6 @@
 import { assertNever } from '@corral/base';
 import { type VirtualMachine, type VirtualMachineStatus } from '@corral/contracts';
+import { fallAsleep, hibernationDueAt } from './hibernation.ts';
 import { isLive, type LiveMachine, type MachineState, type StartOrigin } from './machine-state.ts';
 import { desiredState, isGivenUp, nextStart, originOf, type World } from './restart.ts';
 import { deriveStatus, isSameStatus } from './vm-status.ts';
@@ -15,6 +16,8 @@ export const STOP_MARGIN_MS = 5_000;
 export const START_DEADLINE_MS = 60_000;
 /** A preparation shorter than this is not worth telling. */
 export const QUIET_PREPARATION_MS = 500;
+/** One that falls asleep as fast as this is told of once: as asleep. */
+export const QUIET_HIBERNATION_MS = 2_000;
 /** A restored guest whose agent answers this soon after the start is told of once: as Ready. */
 export const QUIET_RESTORE_MS = 1_000;
 
@@ -32,6 +35,8 @@ export type MachineAction =
   /** End the process without asking it. */
   | { readonly type: 'Kill' }
   | { readonly type: 'Suspend' }
+  /** Write it out whole and end its process; with `ifIdle`, unless somebody needs it now. */
+  | { readonly type: 'Hibernate'; readonly requestedAt: string; readonly ifIdle: boolean }
   | { readonly type: 'DiscardSuspended' }
   /** Write this status by compare-and-set. */
   | { readonly type: 'Report'; readonly status: VirtualMachineStatus }
@@ -72,8 +77,9 @@ export function planMachine(world: World): MachineAction {
 const isUnderWay = ({ phase }: MachineState): boolean =>
   phase === 'Preparing' || phase === 'Prepared' || phase === 'Unprepared';
 
-/** While a restored guest's agent has yet to answer: when that is told at the latest. */
+/** While a restored guest's agent has yet to answer, or a machine falls asleep: when that is told at the latest. */
 function quietUntil(machine: MachineState): Date | undefined {
+  if (machine.phase === 'Hibernating') return new Date(machine.since.getTime() + QUIET_HIBERNATION_MS);
   const isAwaited = machine.phase === 'Running' && machine.guest.agent === 'Waiting' && machine.run.startedFrom.type !== 'Boot';
   return isAwaited ? new Date(machine.run.startedAt.getTime() + QUIET_RESTORE_MS) : undefined;
 }
@@ -123,6 +129,7 @@ function planLive(world: World, vm: VirtualMachine, machine: LiveMachine): Machi
       if (deleted && machine.graceMs > 0) return STOP_NOW;
       return waitOrKill(now, machine.since, machine.graceMs + STOP_MARGIN_MS);
     case 'Suspending':
+    case 'Hibernating':
       return deleted ? STOP_NOW : NOTHING;
     case 'Panicked': {
       if (nodeStopping || desired === 'Stopped') return KILL;
@@ -134,15 +141,32 @@ function planLive(world: World, vm: VirtualMachine, machine: LiveMachine): Machi
       if (deleted) return STOP_NOW;
       if (nodeStopping) return { type: 'Suspend' };
       if (desired === 'Stopped') return { type: 'Stop', graceMs: machine.guest.agent === 'None' ? 0 : STOP_GRACE_MS };
-      return desired === 'Paused' ? { type: 'Pause' } : NOTHING;
+      if (desired === 'Hibernated') return planSleep(world, vm);
+      return desired === 'Paused' ? { type: 'Pause' } : planIdle(world, vm, machine);
     case 'Paused':
       if (deleted) return STOP_NOW;
       if (nodeStopping) return { type: 'Suspend' };
+      if (desired === 'Hibernated') return planSleep(world, vm);
       // A guest that stands still cannot shut down: let it run, then ask it.
       return desired === 'Paused' ? NOTHING : { type: 'Resume' };
     default:
       return assertNever(machine, 'live machine');
   }
+}
+
+/** One that could not be kept is told of as running on; whoever asked may ask again. */
+function planSleep({ hibernationRefusal }: World, { status }: VirtualMachine): MachineAction {
+  const hibernation = status?.hibernation;
+  if (!hibernation || hibernationRefusal?.requestedAt === hibernation.requestedAt) return NOTHING;
+  return { type: 'Hibernate', requestedAt: hibernation.requestedAt, ifIdle: hibernation.reason === 'Idle' };
+}
+
+/** Nobody uses it: once that has lasted, it is written down that it sleeps, and then it does. */
+function planIdle(world: World, vm: VirtualMachine, machine: LiveMachine): MachineAction {
+  const at = hibernationDueAt(world);
+  if (!at) return NOTHING;
+  if (world.now.getTime() < at.getTime()) return { type: 'WaitUntil', at };
+  return { type: 'Report', status: { ...deriveStatus({ ...world, vm }), hibernation: fallAsleep(machine.run.incarnation, world.now) } };
 }
 
 const isPanicReported = ({ status }: VirtualMachine, { run }: LiveMachine): boolean =>

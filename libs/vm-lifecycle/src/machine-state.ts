@@ -61,6 +61,8 @@ export type MachineState =
   | { readonly phase: 'Panicked'; readonly run: Run; readonly message: string; readonly at: Date }
   | { readonly phase: 'Stopping'; readonly run: Run; readonly since: Date; readonly graceMs: number }
   | { readonly phase: 'Suspending'; readonly run: Run; readonly since: Date }
+  /** Written out whole because nobody uses it; once it is kept, its process has nothing left to do. */
+  | { readonly phase: 'Hibernating'; readonly run: Run; readonly since: Date; readonly guest: GuestState; readonly isKept: boolean }
   /** The process is gone. */
   | { readonly phase: 'Ended'; readonly termination: VmTermination; readonly failure?: VmProcessFailure };
 

@@ -24,6 +24,11 @@ export type MachineEvent =
   | { readonly type: 'GuestPanicked'; readonly message: string; readonly at: Date }
   | { readonly type: 'StopRequested'; readonly graceMs: number; readonly at: Date }
   | { readonly type: 'SuspendRequested'; readonly at: Date }
+  | { readonly type: 'HibernateRequested'; readonly at: Date }
+  /** It is on the node's disk, whole. */
+  | { readonly type: 'HibernateCompleted' }
+  /** It could not be kept, and runs on. */
+  | { readonly type: 'HibernateFailed' }
   | ({ readonly type: 'Exited'; readonly at: Date } & ProcessExit);
 
 /** All that is known of a process's end. */
@@ -50,6 +55,7 @@ export const ACCEPTED = {
     'GuestPanicked',
     'StopRequested',
     'SuspendRequested',
+    'HibernateRequested',
     'Exited',
   ],
   Paused: [
@@ -59,11 +65,13 @@ export const ACCEPTED = {
     'GuestPanicked',
     'StopRequested',
     'SuspendRequested',
+    'HibernateRequested',
     'Exited',
   ],
   Panicked: ['Exited'],
   Stopping: ['StopRequested', 'Exited'],
   Suspending: ['StopRequested', 'Exited'],
+  Hibernating: ['HibernateCompleted', 'HibernateFailed', 'StopRequested', 'Exited'],
   Ended: ['PrepareRequested'],
 } as const satisfies Record<MachinePhase, readonly MachineEvent['type'][]>;
 
@@ -137,6 +145,12 @@ function transitionOfLive(machine: LiveMachine, event: LiveEvent): MachineState 
       return { phase: 'Panicked', run, message: event.message, at: event.at };
     case 'SuspendRequested':
       return { phase: 'Suspending', run, since: event.at };
+    case 'HibernateRequested':
+      return { phase: 'Hibernating', run, since: event.at, guest: guest ?? { agent: 'Waiting' }, isKept: false };
+    case 'HibernateCompleted':
+      return machine.phase === 'Hibernating' ? { ...machine, isKept: true } : machine;
+    case 'HibernateFailed':
+      return { phase: 'Running', run, guest: guest ?? { agent: 'Waiting' } };
     case 'Exited':
       return endOf(machine, event);
     default:
@@ -144,13 +158,15 @@ function transitionOfLive(machine: LiveMachine, event: LiveEvent): MachineState 
   }
 }
 
+const isKept = (machine: LiveMachine): boolean => machine.phase === 'Hibernating' && machine.isKept;
+
 const elapsedMs = ({ run }: LiveMachine, at: Date): number => Math.max(0, at.getTime() - run.startedAt.getTime());
 
 function endOf(machine: LiveMachine, event: Extract<MachineEvent, { type: 'Exited' }>): MachineState {
   if (machine.phase === 'Panicked') return { phase: 'Ended', termination: panicTermination(machine) };
   const { ended, failure } = event;
   // How a process ends that has nothing left to do says nothing about its machine.
-  const { exitCode, signal } = machine.phase === 'Suspending' ? {} : event;
+  const { exitCode, signal } = machine.phase === 'Suspending' || isKept(machine) ? {} : event;
   const termination: VmTermination = {
     ...reasonOf(machine, event),
     ...(exitCode === undefined ? {} : { exitCode }),
@@ -174,9 +190,11 @@ function reasonOf(
       };
     case 'Suspending':
       return { reason: 'NodeStopped', message: 'The node agent stopped and suspended the machine' };
+    case 'Hibernating':
     case 'Starting':
     case 'Running':
     case 'Paused':
+      if (isKept(machine)) return { reason: 'Hibernated', message: 'Written out whole, to go on from there' };
       if (ended) return ended;
       if (failure) return { reason: 'StartFailed', message: `${failure.reason}: ${failure.message}` };
       return {

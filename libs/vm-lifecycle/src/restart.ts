@@ -1,4 +1,5 @@
 import { findCondition, toKubeTime, type VirtualMachine, type VmTermination } from '@corral/contracts';
+import { type HibernationRefusal, isToSleep } from './hibernation.ts';
 import { isLive, panicTermination, type MachineState, type StartOrigin } from './machine-state.ts';
 
 export const RESTART_BASE_MS = 1_000;
@@ -20,6 +21,10 @@ export interface World {
   readonly failures: number;
   /** Bytes of the VM process resident, as last sampled. */
   readonly residentBytes?: number;
+  /** Since when nobody used the guest and it rested; undefined while it is used. */
+  readonly idleSince?: Date;
+  /** Why it did not fall asleep when it was last to. */
+  readonly hibernationRefusal?: HibernationRefusal;
   readonly nodeStopping: boolean;
   readonly now: Date;
 }
@@ -39,10 +44,11 @@ export function failuresAfter(failures: number, ranMs: number): number {
   return ranMs >= RESTART_RESET_MS ? 1 : failures + 1;
 }
 
-/** What the machine should be doing now: what its user wants, except that one about to leave its node stands still. */
-export function desiredState(vm: VirtualMachine): 'Running' | 'Paused' | 'Stopped' {
+/** What the machine should be doing now: what its user wants, except that one about to leave its node stands still, and one nobody uses sleeps. */
+export function desiredState(vm: VirtualMachine): 'Running' | 'Paused' | 'Stopped' | 'Hibernated' {
   const wish = vm.metadata.deletionTimestamp === undefined ? (vm.spec?.powerState ?? 'Running') : 'Stopped';
-  return wish === 'Running' && isLeaving(vm) ? 'Paused' : wish;
+  if (wish === 'Running' && isLeaving(vm)) return 'Paused';
+  return wish !== 'Stopped' && isToSleep(vm) ? 'Hibernated' : wish;
 }
 
 /** Whether a move holds the incarnation that is there now; one that ended meanwhile has nothing left to hold. */
@@ -57,7 +63,7 @@ export function isGivenUp({ status }: VirtualMachine, incarnation: number): bool
 }
 
 const ENDED_BY_WISH: ReadonlySet<VmTermination['reason']> = new Set(['Stopped', 'GuestPoweredOff', 'RolledBack']);
-const ENDED_BY_NODE: ReadonlySet<VmTermination['reason']> = new Set(['NodeStopped', 'NodeLost', 'Moved']);
+const ENDED_BY_NODE: ReadonlySet<VmTermination['reason']> = new Set(['NodeStopped', 'NodeLost', 'Moved', 'Hibernated']);
 const ENDED_BY_CONTROL_PLANE: ReadonlySet<VmTermination['reason']> = new Set(['NodeLost', 'Moved', 'RolledBack']);
 
 export const isFailure = ({ reason }: VmTermination): boolean => !ENDED_BY_WISH.has(reason);
@@ -95,6 +101,7 @@ export const originOf = ({ vm, suspended, diskWritten }: Pick<World, 'vm' | 'sus
 export function nextStart(world: World): NextStart {
   const { vm, suspended, now, nodeStopping, failures } = world;
   if (!vm || nodeStopping || desiredState(vm) === 'Stopped') return { type: 'No' };
+  if (suspended && desiredState(vm) === 'Hibernated') return { type: 'No' };
   const again: NextStart = { type: 'Now', origin: originOf(world) };
   // A move is no end, nor is a rollback: what moved goes on, whatever the policy says about ends.
   const goesOn = vm.status?.continueFrom?.reason === 'Moved' || vm.status?.continueFrom?.reason === 'RolledBack';

@@ -8,6 +8,7 @@ import {
   type VmPhase,
   withCondition,
 } from '@corral/contracts';
+import { HIBERNATED, hibernatedCondition, hibernationOf, toldIdleSince } from './hibernation.ts';
 import { isLive, type GuestState } from './machine-state.ts';
 import { desiredState, isFailure, isLeaving, nextStart, terminationOf, type World } from './restart.ts';
 
@@ -28,6 +29,8 @@ export function deriveStatus(world: World & { readonly vm: VirtualMachine }): Vi
   return {
     ...kept,
     ...(isLive(machine) ? runStatus(world) : {}),
+    ...toldHibernation(world),
+    ...toldIdleSince(world),
     phase: phaseOf(world),
     nodeName,
     observedGeneration: generation,
@@ -39,13 +42,18 @@ export function deriveStatus(world: World & { readonly vm: VirtualMachine }): Vi
 
 /** What of the previous status still holds: nothing of an incarnation that a new one has followed. */
 function keptOf({ machine }: World, previous: VirtualMachineStatus): VirtualMachineStatus {
-  const { nextStartTime: _next, continueFrom, ...rest } = previous;
+  const { nextStartTime: _next, hibernation: _hibernation, idleSince: _idle, continueFrom, ...rest } = previous;
   // Restored once, it has a state of its own again; until then the next try needs to know.
   const isConsumed = isLive(machine) && machine.phase !== 'Starting' && machine.run.incarnation > (continueFrom?.incarnation ?? 0);
   const kept = { ...rest, ...(continueFrom && !isConsumed ? { continueFrom } : {}) };
   if (!isLive(machine) || previous.incarnation === machine.run.incarnation) return kept;
   const { startMilliseconds: _start, residentBytes: _resident, move: _move, ...lasting } = kept;
   return lasting;
+}
+
+function toldHibernation(world: World): Pick<VirtualMachineStatus, 'hibernation'> {
+  const hibernation = hibernationOf(world);
+  return hibernation ? { hibernation } : {};
 }
 
 /** Whether writing `next` over `previous` would change anything. */
@@ -66,6 +74,7 @@ function runStatus({ vm, machine, residentBytes }: World): Partial<VirtualMachin
     previous.lastTermination.reason !== 'Stopped' &&
     previous.lastTermination.reason !== 'Moved' &&
     previous.lastTermination.reason !== 'RolledBack' &&
+    previous.lastTermination.reason !== 'Hibernated' &&
     run.startedFrom.type !== 'Suspended';
   const fresh: VirtualMachineStatus = {
     incarnation: run.incarnation,
@@ -101,6 +110,7 @@ function phaseOf(world: World & { readonly vm: VirtualMachine }): VmPhase {
     case 'Unprepared':
       return machine.permanent ? 'Failed' : 'Starting';
     case 'Running':
+    case 'Hibernating':
       return 'Running';
     case 'Paused':
       return 'Paused';
@@ -111,6 +121,7 @@ function phaseOf(world: World & { readonly vm: VirtualMachine }): VmPhase {
       return 'Stopping';
     case 'Absent':
     case 'Ended': {
+      if (isKeptAsleep(world)) return 'Hibernated';
       const termination = terminationOf(world);
       if (!termination) return desiredState(vm) === 'Stopped' ? 'Stopped' : 'Scheduled';
       return isFailure(termination) && !world.suspended && desiredState(vm) !== 'Stopped' ? 'Failed' : 'Stopped';
@@ -120,12 +131,17 @@ function phaseOf(world: World & { readonly vm: VirtualMachine }): VmPhase {
   }
 }
 
+/** Written out whole, on this node, and to stay so. */
+const isKeptAsleep = (world: World & { readonly vm: VirtualMachine }): boolean => world.suspended && desiredState(world.vm) === 'Hibernated' && hibernationOf(world) !== undefined;
+
 function conditionsOf(world: World & { readonly vm: VirtualMachine }): ConditionUpdate[] {
   const { vm, machine, nodeName } = world;
   const updates: ConditionUpdate[] = [readyOf(world)];
   if (findCondition(vm.status?.conditions, 'Scheduled')?.status !== 'True') {
     updates.push({ type: 'Scheduled', status: 'True', reason: 'Bound', message: `Bound to ${nodeName}` });
   }
+  const hibernated = hibernatedCondition(world, findCondition(vm.status?.conditions, HIBERNATED));
+  if (hibernated) updates.push(hibernated);
   const panicked = findCondition(vm.status?.conditions, 'GuestPanicked');
   if (machine.phase === 'Panicked')
     updates.push({ type: 'GuestPanicked', status: 'True', reason: 'KernelPanic', message: machine.message });
@@ -163,9 +179,12 @@ function readyOf(world: World & { readonly vm: VirtualMachine }): ConditionUpdat
       return notReady('Stopping');
     case 'Suspending':
       return notReady('Suspending', 'The node agent stops; the machine continues when it is back');
+    case 'Hibernating':
+      return notReady('Hibernating', 'Nobody uses it; its memory is written out');
     case 'Absent':
     case 'Ended': {
       if (desiredState(vm) === 'Stopped') return notReady('Stopped');
+      if (isKeptAsleep(world)) return notReady('Hibernated', 'It sleeps, and wakes up when somebody uses it');
       if (world.suspended) return notReady('Suspended', 'Continues when the node agent is back');
       const termination = terminationOf(world);
       if (!termination) return notReady('NotStarted');

@@ -4,6 +4,7 @@ import { AdmissionRulesModule } from '../modules/admission/admission-rules.modul
 import { AuditEventsModule } from '../modules/audit/audit-events.module.ts';
 import { ArtifactsModule } from '../modules/artifacts/artifacts.module.ts';
 import { GatewaysModule } from '../modules/gateways/gateways.module.ts';
+import { HibernationModule } from '../modules/hibernation/hibernation.module.ts';
 import { PodsModule } from '../modules/pods/pods.module.ts';
 import { ServiceAccountTokensModule } from '../modules/service-accounts/service-accounts.module.ts';
 import { UsageMetricsModule } from '../modules/usage-metrics/usage-metrics.module.ts';
@@ -20,6 +21,7 @@ import { VirtualMachinesModule } from '../modules/virtual-machines/virtual-machi
     AuditEventsModule,
     ArtifactsModule,
     GatewaysModule,
+    HibernationModule,
     UsageMetricsModule,
     PodsModule,
     VirtualMachinesModule,

@@ -87,6 +87,8 @@ export class Convergence {
       diskWritten: machine.diskWritten,
       failures: machine.failures,
       ...(machine.residentBytes === undefined ? {} : { residentBytes: machine.residentBytes }),
+      ...(machine.idleSince === undefined ? {} : { idleSince: machine.idleSince }),
+      ...(machine.hibernationRefusal === undefined ? {} : { hibernationRefusal: machine.hibernationRefusal }),
       nodeStopping: this.nodeStopping,
       now: clock.now(),
     };
@@ -109,6 +111,8 @@ export class Convergence {
         return machine.stop(action.graceMs);
       case 'Suspend':
         return machine.suspend();
+      case 'Hibernate':
+        return machine.hibernate(action.requestedAt, action.ifIdle);
       case 'Pause':
         return machine.pause();
       case 'Resume':

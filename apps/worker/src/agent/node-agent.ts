@@ -316,6 +316,7 @@ export class NodeAgent {
       usage: () => usage.read(),
       // Asked for every request: a process that was stopped may hear of requests before it hears of its timers.
       endpoint: (uid) => (lease.isHeld ? supervisor.endpoint(uid) : undefined),
+      lastScreen: (uid) => (lease.isHeld ? supervisor.lastScreen(uid) : undefined),
     });
     const boundPort = await server.listen();
     this.#disposer.add(() => server.close());

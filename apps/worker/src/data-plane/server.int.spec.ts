@@ -46,6 +46,7 @@ beforeAll(async () => {
   });
   await new Promise<void>((resolve) => machine.listen(join(folder, 'vm.sock'), resolve));
   dataPlane = new DataPlaneServer({
+    lastScreen: () => undefined,
     host: '127.0.0.1',
     port: 0,
     tokens: new AccessTokens(KEYS, 'worker-1'),

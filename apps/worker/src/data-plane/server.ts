@@ -7,6 +7,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { type Logger } from 'pino';
 import { type MachineEndpoint } from '../machine/machine.ts';
 import { type AccessTokens } from './access-token.ts';
+import { serveLastScreen } from './last-screen.http.ts';
 import { checkClaims, parseRoute, type DataPlaneRoute } from './route.ts';
 
 export interface DataPlaneServerOptions {
@@ -20,6 +21,8 @@ export interface DataPlaneServerOptions {
   usage(): Promise<NodeUsage>;
   /** Where a machine's running incarnation is served. */
   endpoint(uid: string): MachineEndpoint | undefined;
+  /** Where lies what a machine showed when it fell asleep; undefined unless it sleeps here. */
+  lastScreen(uid: string): string | undefined;
 }
 
 const CONNECT_DEADLINE_MS = 5_000;
@@ -90,9 +93,22 @@ export class DataPlaneServer {
     return { route, socketPath: endpoint.socketPath };
   }
 
+  /** A machine that sleeps shows what it last showed, to whoever may look, without being woken. */
+  async #admitToLastScreen(method: string | undefined, url: string, authorization: string | undefined): Promise<{ readonly directory: string; readonly format: string } | undefined> {
+    const route = parseRoute(url);
+    const directory = route?.operation === 'screenshot' && method === 'GET' ? this.#options.lastScreen(route.uid) : undefined;
+    if (!route || directory === undefined) return undefined;
+    checkClaims(route, await this.#options.tokens.verify(authorization, DataPlaneClaims));
+    return { directory, format: new URL(route.target, 'http://machine').searchParams.get('format') ?? 'png' };
+  }
+
   async #carry(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     try {
-      const { route, socketPath } = await this.#admit(request.raw.url ?? '', request.headers.authorization);
+      const { url = '', method } = request.raw;
+      const { authorization } = request.headers;
+      const screen = await this.#admitToLastScreen(method, url, authorization);
+      if (screen) return await serveLastScreen(reply, screen.directory, screen.format);
+      const { route, socketPath } = await this.#admit(url, authorization);
       await this.#pipe(request, reply, route.target, socketPath);
     } catch (error) {
       if (reply.raw.headersSent) return void reply.raw.destroy();

@@ -40,6 +40,11 @@ export class MachineFolder {
     return join(this.path, 'suspended');
   }
 
+  /** What a sleeping machine last showed. */
+  get screenPath(): string {
+    return join(this.path, 'screen');
+  }
+
   get logPath(): string {
     return join(this.path, 'process.log');
   }
@@ -81,6 +86,13 @@ export class MachineFolder {
     await rm(path, { recursive: true, force: true });
     await mkdir(path, { recursive: true, mode: 0o700 });
     return path;
+  }
+
+  /** An empty folder for what the machine shows. */
+  async beginScreen(): Promise<string> {
+    await rm(this.screenPath, { recursive: true, force: true });
+    await mkdir(this.screenPath, { recursive: true, mode: 0o700 });
+    return this.screenPath;
   }
 
   async commitSuspended(): Promise<void> {

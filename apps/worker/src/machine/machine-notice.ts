@@ -20,11 +20,12 @@ export function startNotice({ type, name }: StartedFrom): MachineNotice {
     case 'Snapshot':
       return notice('Restored', `Continues from VirtualMachineSnapshot ${name}`);
     case 'Suspended':
-      return notice('Resumed', 'Continues where the node agent had suspended it');
+      return notice('Resumed', 'Continues where it had been written out');
   }
 }
 
 export function endNotice({ reason, message }: VmTermination): MachineNotice {
+  if (reason === 'Hibernated') return notice('Hibernated', 'It sleeps, written out whole, and wakes up when somebody uses it');
   const wanted = reason === 'Stopped' || reason === 'GuestPoweredOff';
   return wanted ? notice('Stopped', message || reason) : warning(reason, message || reason);
 }

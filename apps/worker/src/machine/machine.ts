@@ -14,6 +14,7 @@ import {
   ABSENT,
   accepts,
   failuresAfter,
+  type HibernationRefusal,
   isLive,
   type MachineEvent,
   type MachineState,
@@ -64,6 +65,7 @@ const REQUEST_DEADLINE_MS = 10_000;
 /** To stand still, and then to be written. */
 const SUSPEND_PAUSE_DEADLINE_MS = 2_000;
 const SUSPEND_DEADLINE_MS = 13_000;
+const HIBERNATE_DEADLINE_MS = 60_000;
 const PREPARATION_RETRY = { baseMs: 1_000, maxMs: 15_000 };
 /** What speaks against a snapshot's bytes for good. */
 const USELESS_SNAPSHOT: ReadonlySet<VmProcessFailure> = new Set(['SnapshotCorrupt', 'SnapshotIncompatible']);
@@ -92,6 +94,9 @@ export class Machine {
   #rebootToldAt = 0;
   #isKilled = false;
   suspended = false;
+  /** Since when nobody uses the guest, as its process tells. */
+  idleSince: Date | undefined;
+  hibernationRefusal: HibernationRefusal | undefined;
   diskWritten = false;
   residentBytes: number | undefined;
 
@@ -125,9 +130,10 @@ export class Machine {
     return this.#preparation;
   }
 
-  /** None while it is suspended: nothing may be answered that the suspended state does not hold. */
+  /** None while it is suspended or hibernates: nothing may be answered that the state written out does not hold. */
   get endpoint(): MachineEndpoint | undefined {
-    return isLive(this.#state) && this.#state.phase !== 'Suspending' ? this.#endpoint : undefined;
+    const { phase } = this.#state;
+    return isLive(this.#state) && phase !== 'Suspending' && phase !== 'Hibernating' ? this.#endpoint : undefined;
   }
 
   /** Reads what an earlier node agent left in the folder. */
@@ -184,6 +190,7 @@ export class Machine {
     this.#ended = undefined;
     this.#failure = undefined;
     this.residentBytes = undefined;
+    this.idleSince = undefined;
     this.#apply({ type: 'StartRequested', run, at: this.#around.clock.now() });
     void this.#launch(vm, run, preparation);
   }
@@ -231,6 +238,45 @@ export class Machine {
         process?.kill();
       }
     })();
+  }
+
+  /** Writes the machine out whole and ends its process; what cannot be kept runs on. */
+  hibernate(requestedAt: string, ifIdle: boolean): void {
+    this.#apply({ type: 'HibernateRequested', at: this.#around.clock.now() });
+    const process = this.#process;
+    void (async () => {
+      try {
+        const [directory, screenDirectory] = await Promise.all([this.folder.beginSuspended(), this.folder.beginScreen()]);
+        await process?.request({ type: 'Hibernate', directory, screenDirectory, ifIdle }, HIBERNATE_DEADLINE_MS);
+        // Stopped meanwhile: its memory is of no use any more.
+        if (this.#state.phase !== 'Hibernating') return;
+        await this.folder.commitSuspended();
+        this.suspended = true;
+        this.#applyIfAccepted({ type: 'HibernateCompleted' });
+        process?.kill();
+      } catch (error) {
+        await this.#refuseHibernation(requestedAt, error);
+      }
+    })();
+  }
+
+  async #refuseHibernation(requestedAt: string, error: unknown): Promise<void> {
+    const isBusy = error instanceof VmProcessRefusal && error.reason === 'Busy';
+    const message = error instanceof VmProcessRefusal ? `${error.reason}: ${error.message}` : 'Its memory could not be written to the node’s disk';
+    this.hibernationRefusal = { requestedAt, reason: isBusy ? 'Busy' : 'Failed', message, at: this.#around.clock.now() };
+    // It may have ended by itself: then there is nobody to go on.
+    if (this.#state.phase !== 'Hibernating') return;
+    try {
+      if (!isBusy) {
+        this.#log.error({ err: error }, 'The machine could not hibernate; it runs on');
+        this.#notice(warning('HibernationFailed', message));
+        await this.#process?.request({ type: 'Resume' }, REQUEST_DEADLINE_MS);
+      }
+      this.#applyIfAccepted({ type: 'HibernateFailed' });
+    } catch (cause) {
+      this.#log.error({ err: cause }, 'The machine stands still; it is ended');
+      this.#process?.kill();
+    }
   }
 
   async discardSuspended(): Promise<void> {
@@ -320,6 +366,12 @@ export class Machine {
     switch (event.type) {
       case 'AgentAnswered':
         return this.#applyIfAccepted({ type: 'AgentAnswered', at });
+      case 'Idle':
+        this.idleSince = new Date(at.getTime() - event.forMs);
+        return this.#around.onChange(this.key);
+      case 'Active':
+        this.idleSince = undefined;
+        return this.#around.onChange(this.key);
       case 'AgentSilent':
         return this.#applyIfAccepted({ type: 'AgentSilent' });
       case 'GuestPanicked':
@@ -347,11 +399,12 @@ export class Machine {
   ): Promise<void> {
     if (process !== this.#process) return;
     const wasAsked =
-      this.#isKilled || this.#state.phase === 'Stopping' || this.#state.phase === 'Suspending' || this.#state.phase === 'Panicked';
+      this.#isKilled || this.#state.phase === 'Hibernating' || this.#state.phase === 'Stopping' || this.#state.phase === 'Suspending' || this.#state.phase === 'Panicked';
     if (!wasAsked && !this.#ended)
       this.#log.error({ ...exit, output: process.log.tail }, 'A VM process ended by itself');
     this.#process = undefined;
     this.#endpoint = undefined;
+    this.idleSince = undefined;
     await rm(socketPath, { force: true }).catch(() => undefined);
     await this.folder.settleDisk();
     this.diskWritten = await this.folder.hasWrittenDisk();
@@ -378,8 +431,8 @@ export class Machine {
     // What runs is killed only when it was given away: its next life tells of itself.
     if (wasKilled && (before.phase === 'Running' || before.phase === 'Paused')) return;
     const { termination } = this.#state;
-    // Ended by its user: nothing failed, and the next start owes no wait.
-    if (termination.reason === 'Stopped') this.#failures = 0;
+    // Ended by its user, or asleep: nothing failed, and the next start owes no wait.
+    if (termination.reason === 'Stopped' || termination.reason === 'Hibernated') this.#failures = 0;
     this.#notice(endNotice(termination));
   }
 

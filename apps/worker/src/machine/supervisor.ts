@@ -86,6 +86,12 @@ export class Supervisor {
     return this.#machines.get(uid)?.endpoint;
   }
 
+  /** Where a machine that sleeps here left what it showed; undefined for any other. */
+  lastScreen(uid: string): string | undefined {
+    const machine = this.#machines.get(uid);
+    return machine?.suspended && !machine.endpoint ? machine.folder.screenPath : undefined;
+  }
+
   /** Removes the folders of machines that are not among those bound to this node. */
   async sweep(bound: ReadonlySet<string>): Promise<string[]> {
     const left = (await machineFolders(this.#root)).filter((uid) => !bound.has(uid) && !this.#machines.has(uid));

@@ -155,6 +155,8 @@ export class VmProcessHandle {
         });
       case 'AgentAnswered':
       case 'AgentSilent':
+      case 'Idle':
+      case 'Active':
       case 'GuestPanicked':
       case 'GuestRebooted':
       case 'Ended':

@@ -24,6 +24,7 @@ const failures = [
   'ImageUnbootable',
   'EmulatorFailed',
   'NotStarted',
+  'Busy',
   'Internal',
 ] as const;
 
@@ -41,7 +42,8 @@ const Message = z.union([
     reason: z.enum(failures),
     message: text,
   }),
-  z.object({ type: z.enum(['Waiting', 'AgentAnswered', 'AgentSilent', 'GuestRebooted']) }),
+  z.object({ type: z.enum(['Waiting', 'AgentAnswered', 'AgentSilent', 'GuestRebooted', 'Active']) }),
+  z.object({ type: z.literal('Idle'), forMs: z.number().nonnegative() }),
   z.object({ type: z.literal('GuestPanicked'), message: text }),
   z.object({ type: z.literal('Ended'), reason: VmTermination.shape.reason, message: text }),
 ]);

@@ -55,10 +55,10 @@ export class DataPlaneServer {
         const body = parse(ExecRequest, await readJson(request));
         const abort = new AbortController();
         response.once('close', () => abort.abort());
-        return respondJson(response, 200, await runCommand(this.#vm.agent(), body, abort.signal));
+        return this.#using(async () => respondJson(response, 200, await runCommand(this.#vm.agent(), body, abort.signal)));
       }
       case '/files':
-        return serveFiles(this.#vm.agent(), request, response, searchParams);
+        return this.#using(() => serveFiles(this.#vm.agent(), request, response, searchParams));
       case '/screenshot':
         allow(request, 'GET');
         return serveScreenshot(this.#vm.emulator().screen, response, searchParams);
@@ -69,11 +69,22 @@ export class DataPlaneServer {
       case '/input': {
         allow(request, 'POST');
         const body = parse(InputRequest, await readJson(request));
-        await applyInput(this.#vm.running(), body);
-        return respondJson(response, 200, SUCCESS);
+        return this.#using(async () => {
+          await applyInput(this.#vm.running(), body);
+          respondJson(response, 200, SUCCESS);
+        });
       }
       default:
         throw new Problem('route.not-found', `the machine does not serve ${request.method} ${pathname}`);
+    }
+  }
+
+  async #using<T>(work: () => T | Promise<T>): Promise<T> {
+    const end = this.#vm.activity.begin();
+    try {
+      return await work();
+    } finally {
+      end();
     }
   }
 
@@ -86,12 +97,19 @@ export class DataPlaneServer {
         case '/exec': {
           const exec = parseExecQuery(searchParams);
           this.#vm.agent();
-          return this.#accept(request, socket, head, (client) => serveExecSocket(this.#vm, client, exec));
+          return this.#accept(request, socket, head, (client) => {
+            // As long as it is open: what runs at its other end would not outlive a hibernation.
+            client.once('close', this.#vm.activity.begin());
+            serveExecSocket(this.#vm, client, exec);
+          });
         }
         case '/serial': {
           const replayBytes = z.coerce.number().int().min(0).catch(0).parse(searchParams.get('replay') ?? 0);
           this.#vm.emulator();
-          return this.#accept(request, socket, head, (client) => serveSerialSocket(this.#vm.serial, client, replayBytes));
+          return this.#accept(request, socket, head, (client) => {
+            client.on('message', () => this.#vm.activity.touch());
+            serveSerialSocket(this.#vm.serial, client, replayBytes);
+          });
         }
         default:
           throw new Problem('route.not-found', `the machine has no WebSocket at ${pathname}`);

@@ -25,7 +25,7 @@ async function handle(input: VmProcessInput): Promise<void> {
     vm = started;
     await new DataPlaneServer(started).listen(input.config.socketPath);
     await started.start(input.from);
-    trimWhenIdle(started);
+    watchActivity(started);
     return tell({ type: 'Reply', requestId: input.requestId, ok: true });
   }
   if (!vm) throw new VmFailure('NotStarted', 'the machine has not been started');
@@ -40,6 +40,10 @@ async function handle(input: VmProcessInput): Promise<void> {
       const snapshot = await vm.snapshot(input.directory);
       return tell({ type: 'Reply', requestId: input.requestId, ok: true, snapshot });
     }
+    case 'Hibernate': {
+      const snapshot = await vm.hibernate(input.directory, input.screenDirectory, input.ifIdle);
+      return tell({ type: 'Reply', requestId: input.requestId, ok: true, snapshot });
+    }
     case 'Stop':
       await vm.stop(input.graceMs);
       process.send?.({ type: 'Reply', requestId: input.requestId, ok: true } satisfies VmProcessOutput, () => process.exit(0));
@@ -48,9 +52,10 @@ async function handle(input: VmProcessInput): Promise<void> {
   tell({ type: 'Reply', requestId: input.requestId, ok: true });
 }
 
-function trimWhenIdle(started: Vm): void {
+function watchActivity(started: Vm): void {
   const trim = new IdleTrim();
   setInterval(() => {
+    started.activity.look(started.emulator().instructions);
     if (!trim.look(usedSoFar())) return;
     started.trim();
     trim.trimmed(usedSoFar());

@@ -1,7 +1,10 @@
+import { writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
+import { join } from 'node:path';
 import { Problem } from '@corral/contracts';
 import type { Picture, Screen } from '@corral/v86-host';
 import { PNG } from 'pngjs';
+import { SCREEN_PICTURE, SCREEN_TEXT } from '../last-screen.ts';
 
 const RGB = 2;
 const RGBA = 6;
@@ -22,6 +25,14 @@ export async function serveScreenshot(screen: Screen, response: ServerResponse, 
   const bytes = await encodePng(screen.picture());
   response.writeHead(200, { 'content-type': 'image/png', 'content-length': bytes.length, 'cache-control': 'no-store' });
   response.end(bytes);
+}
+
+/** Writes what the screen shows into a folder, for whoever asks while the machine sleeps; text only where it is in a text mode. */
+export async function keepScreen(screen: Screen, directory: string): Promise<void> {
+  const picture = screen.picture();
+  const rows = screen.text();
+  if (picture.width > 0 && picture.height > 0) await writeFile(join(directory, SCREEN_PICTURE), await encodePng(picture));
+  if (rows) await writeFile(join(directory, SCREEN_TEXT), `${rows.join('\n')}\n`);
 }
 
 function encodePng({ width, height, rgba }: Picture): Promise<Buffer> {

@@ -6,8 +6,10 @@ import { restoreMemory } from './memory.restore.ts';
 import { Emulator, Unbootable, v86Build, type EmulatorConfig } from '@corral/v86-host';
 import { clearRestoring, overlayPath, replaceOverlay, restoringPath } from '../disk-overlay.ts';
 import { VmFailure } from './failure.ts';
+import { GuestActivity } from './guest-activity.ts';
 import { PanicWatch } from './panic.watch.ts';
 import { hostMemory, trimProcess } from './process-memory.ts';
+import { keepScreen } from './screen.http.ts';
 import { SerialHub } from './serial.hub.ts';
 import { takeSnapshot, type CopiedState } from './snapshot.taking.ts';
 
@@ -22,6 +24,7 @@ export interface VmEvents {
 
 /** One virtual machine: an emulator, the conversation with its guest agent, and its serial line. */
 export class Vm {
+  readonly activity = new GuestActivity((event) => this.#events.tell(event), () => performance.now());
   readonly serial = new SerialHub((bytes) => this.emulator().serial.write(bytes));
   readonly #config: MachineConfig;
   readonly #events: VmEvents;
@@ -88,6 +91,18 @@ export class Vm {
     });
     this.#written = written.catch(() => undefined);
     return written;
+  }
+
+  /** Stands still for good and writes a complete snapshot, and what the screen shows. With `ifIdle`, throws Busy when somebody uses the guest. */
+  async hibernate(directory: string, screenDirectory: string, ifIdle: boolean): Promise<SnapshotTaken> {
+    await this.#inTurn(async () => {
+      if (ifIdle && !this.activity.isIdle) throw new VmFailure('Busy', 'the machine is used');
+      this.#paused = true;
+      this.#session.suspend();
+      await this.emulator().pause();
+      await keepScreen(this.emulator().screen, screenDirectory);
+    });
+    return this.snapshot(directory);
   }
 
   /** Asks the guest to switch itself off and waits that long; then, or with 0 at once, stops it. */

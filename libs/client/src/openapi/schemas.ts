@@ -908,6 +908,11 @@ export type components = {
                     /** @description Delete those older than this. The one that the machine would be restarted from stays, whatever its age. */
                     readonly keepForSeconds?: number;
                 };
+                /** @description What becomes of the machine when nobody uses it. */
+                readonly idlePolicy?: {
+                    /** @description Hibernate it after so long without commands, files, typing or work of the guest: at least 10, or 0 for never. Defaults to the Namespace’s annotation corral.dev/hibernate-after-seconds; without it, never. */
+                    readonly hibernateAfterSeconds?: number;
+                };
                 /**
                  * @description Labels a node must carry.
                  * @default {}
@@ -1084,7 +1089,7 @@ export type components = {
                 readonly nextStartTime?: string;
                 readonly lastTermination?: {
                     /** @enum {string} */
-                    readonly reason: "Stopped" | "GuestPoweredOff" | "GuestPanicked" | "ProcessExited" | "EmulatorFailed" | "StartFailed" | "NodeStopped" | "NodeLost" | "Moved" | "RolledBack";
+                    readonly reason: "Stopped" | "GuestPoweredOff" | "GuestPanicked" | "ProcessExited" | "EmulatorFailed" | "StartFailed" | "NodeStopped" | "NodeLost" | "Moved" | "RolledBack" | "Hibernated";
                     /** @default  */
                     readonly message?: string;
                     readonly exitCode?: number;
@@ -1110,6 +1115,16 @@ export type components = {
                     readonly reason: "Moved" | "NodeLost" | "RolledBack";
                     readonly snapshot: string;
                     readonly incarnation: number;
+                };
+                readonly hibernation?: {
+                    /** @enum {string} */
+                    readonly reason: "Idle" | "Requested";
+                    readonly requestedAt: string;
+                    readonly incarnation: number;
+                    readonly since?: string;
+                    readonly wakeRequestedAt?: string;
+                    readonly snapshot?: string;
+                    readonly storedAt?: string;
                 };
                 readonly idleSince?: string;
                 readonly claim?: {
@@ -1283,6 +1298,11 @@ export type components = {
                             readonly keepLast?: number;
                             /** @description Delete those older than this. The one that the machine would be restarted from stays, whatever its age. */
                             readonly keepForSeconds?: number;
+                        };
+                        /** @description What becomes of the machine when nobody uses it. */
+                        readonly idlePolicy?: {
+                            /** @description Hibernate it after so long without commands, files, typing or work of the guest: at least 10, or 0 for never. Defaults to the Namespace’s annotation corral.dev/hibernate-after-seconds; without it, never. */
+                            readonly hibernateAfterSeconds?: number;
                         };
                         /**
                          * @description Labels a node must carry.

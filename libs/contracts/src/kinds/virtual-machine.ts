@@ -5,6 +5,7 @@ import type { FieldProblem } from '../problems.ts';
 import { MIB, parseBytes } from '../quantity.ts';
 import { CheckpointPolicy, checkpointPolicyProblems } from './checkpoint-policy.ts';
 import { BytesQuantity, DnsName, labelProblems } from './fields.ts';
+import { IdlePolicy, VmHibernation } from './hibernation.ts';
 import { ImageParts } from './image-parts.ts';
 import { LayerKeys } from './layers.ts';
 import { rollbackOf } from './rollback.ts';
@@ -36,6 +37,7 @@ export const VirtualMachineSpec = z.strictObject({
     .default('Golden')
     .describe('Golden resumes the image’s golden snapshot where one fits; Cold always boots from the BIOS.'),
   checkpointPolicy: CheckpointPolicy.optional(),
+  idlePolicy: IdlePolicy.optional(),
   ...PLACEMENT_FIELDS,
   nodeName: z.string().optional().describe('The node it is bound to. Written by the scheduler.'),
 });
@@ -48,7 +50,7 @@ export type VmPhase = (typeof VM_PHASES)[number];
 
 /** Why the last incarnation ended. Reasons are stable; messages are for people. */
 export const VmTermination = z.object({
-  reason: z.enum(['Stopped', 'GuestPoweredOff', 'GuestPanicked', 'ProcessExited', 'EmulatorFailed', 'StartFailed', 'NodeStopped', 'NodeLost', 'Moved', 'RolledBack']),
+  reason: z.enum(['Stopped', 'GuestPoweredOff', 'GuestPanicked', 'ProcessExited', 'EmulatorFailed', 'StartFailed', 'NodeStopped', 'NodeLost', 'Moved', 'RolledBack', 'Hibernated']),
   message: z.string().default(''),
   exitCode: z.number().int().optional(),
   signal: z.string().optional(),
@@ -136,6 +138,7 @@ export const VirtualMachineStatus = z.object({
   lineage: VmLineage.optional(),
   move: VmMove.optional(),
   continueFrom: VmContinuation.optional(),
+  hibernation: VmHibernation.optional(),
   /** Since when nobody used it and its guest rested; absent while it is used, and where nothing depends on it. */
   idleSince: z.string().optional(),
   claim: VmClaim.optional(),

@@ -11,15 +11,21 @@ import {
   virtualMachines,
   type DataPlaneOperation,
   type ObjectClient,
+  type VirtualMachine,
   type VmPhase,
 } from '@corral/contracts';
 import { WebSocket } from 'ws';
 import { problemOf } from '@corral/client';
+import { isDormant } from '@corral/vm-lifecycle';
 import { DataPlaneTokens } from '../../platform/auth/data-plane-tokens.ts';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
+import { Hibernations } from '../hibernation/hibernations.ts';
 
 /** While these last there is a screen and a serial line to look at: a panicked guest keeps both until it is started again. */
 export const SHOWN: readonly VmPhase[] = ['Running', 'Paused', 'Failed'];
+
+/** A machine that sleeps or wakes up has a last screen. */
+const DORMANT: readonly VmPhase[] = ['Hibernated', 'Starting'];
 
 /** Where a machine's data plane is, for the incarnation that runs now. */
 export interface DataPlaneTarget {
@@ -56,11 +62,32 @@ export class DataPlaneClient {
   constructor(
     @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
     @Inject(DataPlaneTokens) private readonly tokens: DataPlaneTokens,
+    @Inject(Hibernations) private readonly hibernations: Hibernations,
   ) {}
 
-  /** Refusals: `object.not-found`; `vm.not-running` unless the machine's phase is among `phases`; `node.unreachable`. */
+  /**
+   * A machine that hibernates is woken, and waited for. Refusals: `object.not-found`; `vm.not-running` unless the machine's phase is
+   * among `phases`; `node.unreachable`; those of waking it.
+   */
   async find(namespace: string, name: string, phases: readonly VmPhase[]): Promise<DataPlaneTarget> {
+    const found = await this.objects.get(virtualMachines, namespace, name);
+    if (!found || !isDormant(found)) return this.#targetOf(found, name, namespace, phases);
+    await this.hibernations.awaken(found);
+    return this.#targetOf(await this.objects.get(virtualMachines, namespace, name), name, namespace, phases);
+  }
+
+  /** Where a machine can be looked at as it is: one that hibernates sleeps on. */
+  async findAsItIs(namespace: string, name: string, phases: readonly VmPhase[]): Promise<DataPlaneTarget> {
     const vm = await this.objects.get(virtualMachines, namespace, name);
+    return this.#targetOf(vm, name, namespace, vm && isDormant(vm) ? [...phases, ...DORMANT] : phases);
+  }
+
+  /** Whether what the target stood for has fallen asleep since: then the node refused only because nobody had asked to wake it. */
+  isDormant({ namespace, name, uid }: DataPlaneTarget): Promise<boolean> {
+    return this.hibernations.isDormant(namespace, name, uid);
+  }
+
+  async #targetOf(vm: VirtualMachine | undefined, name: string, namespace: string, phases: readonly VmPhase[]): Promise<DataPlaneTarget> {
     const details = { name, group: virtualMachines.group, kind: virtualMachines.plural };
     if (!vm) throw new Problem('object.not-found', `${qualifiedResource(virtualMachines)} "${name}" not found`, { details });
     const phase = vm.metadata.deletionTimestamp === undefined ? (vm.status?.phase ?? 'Pending') : 'Terminating';

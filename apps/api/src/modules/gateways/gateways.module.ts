@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { ControllersModule } from '../controllers/controllers.module.ts';
+import { HibernationModule } from '../hibernation/hibernation.module.ts';
 import { DataPlaneClient } from './data-plane.client.ts';
 import { ExecGateway } from './exec.gateway.ts';
 import { MachineController } from './machine.controller.ts';
@@ -7,5 +8,5 @@ import { OpenTargets } from './open-targets.ts';
 import { SerialGateway } from './serial.gateway.ts';
 
 /** Guest data in and out: exec, serial, files, screen, input. */
-@Module({ imports: [ControllersModule], controllers: [MachineController], providers: [DataPlaneClient, OpenTargets, ExecGateway, SerialGateway] })
+@Module({ imports: [ControllersModule, HibernationModule], controllers: [MachineController], providers: [DataPlaneClient, OpenTargets, ExecGateway, SerialGateway] })
 export class GatewaysModule {}

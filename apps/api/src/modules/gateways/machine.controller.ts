@@ -1,6 +1,6 @@
 import { type Readable } from 'node:stream';
 import { Controller, Delete, Get, Inject, Post, Put, Req, Res } from '@nestjs/common';
-import { ExecRequest, InputRequest, Problem, virtualMachines, type DataPlaneOperation, type VmPhase } from '@corral/contracts';
+import { ExecRequest, InputRequest, Problem, PROBLEMS, virtualMachines, type DataPlaneOperation, type VmPhase } from '@corral/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type z } from 'zod';
 import { Describe } from '../../platform/http/describe.ts';
@@ -12,6 +12,7 @@ import { OpenTargets } from './open-targets.ts';
 
 export const MACHINE_PATH = `apis/${virtualMachines.group}/${virtualMachines.version}/namespaces/:namespace/${virtualMachines.plural}/:name`;
 const RUNNING: readonly VmPhase[] = ['Running'];
+const NOT_RUNNING = PROBLEMS['vm.not-running'].status;
 /** How much later than the guest the node may answer. */
 const GRACE_MS = 30_000;
 /** The caller, too, may stop sending for a while. */
@@ -88,7 +89,7 @@ export class MachineController {
 
   async #carry(request: MachineRequest, reply: FastifyReply, operation: DataPlaneOperation, { headers = {}, body, silenceMs }: Content, phases: readonly VmPhase[]): Promise<void> {
     const { namespace, name } = request.params;
-    const target = await this.dataPlane.find(namespace, name, phases);
+    const target = operation === 'screenshot' ? await this.dataPlane.findAsItIs(namespace, name, phases) : await this.dataPlane.find(namespace, name, phases);
     // A caller who has gone wants nothing more of the guest.
     const abort = new AbortController();
     const release = this.targets.hold(target, () => abort.abort());
@@ -104,6 +105,11 @@ export class MachineController {
       ...(silenceMs === undefined ? {} : { silenceMs }),
     };
     const answer = await this.dataPlane.request(target, operation, outgoing, abort.signal);
+    // It fell asleep between the two. A body that flows was read already, and cannot be sent again.
+    if (answer.statusCode === NOT_RUNNING && (body === undefined || typeof body === 'string') && (await this.dataPlane.isDormant(target))) {
+      answer.resume();
+      return this.#carry(request, reply, operation, { headers, ...(body === undefined ? {} : { body }), ...(silenceMs === undefined ? {} : { silenceMs }) }, phases);
+    }
     await reply.code(answer.statusCode ?? 502).headers(answerHeaders(answer.headers)).send(answer);
   }
 }

@@ -1,4 +1,4 @@
-import type { DataPlaneOperation, VmPhase } from '@corral/contracts';
+import { Problem, type DataPlaneOperation, type VmPhase } from '@corral/contracts';
 import type { WebSocket } from 'ws';
 import type { UpgradeRequest } from '../../platform/http/gateway-server.ts';
 import { carrySocket } from './carry-socket.ts';
@@ -29,8 +29,17 @@ export class NodeConnection {
 
   /** Open, and paused until it is carried. Refusals: those of the DataPlaneClient, and the node's own. */
   static async open(dataPlane: DataPlaneClient, targets: OpenTargets, { params, query, raw }: UpgradeRequest, { operation, phases, subprotocols }: NodeConnectionWish): Promise<NodeConnection> {
-    const target = await dataPlane.find(params['namespace'] ?? '', params['name'] ?? '', phases);
-    const upstream = await dataPlane.connect(target, operation, query, subprotocols, MAX_MESSAGE_BYTES);
+    const reach = async (): Promise<readonly [DataPlaneTarget, WebSocket]> => {
+      const target = await dataPlane.find(params['namespace'] ?? '', params['name'] ?? '', phases);
+      try {
+        return [target, await dataPlane.connect(target, operation, query, subprotocols, MAX_MESSAGE_BYTES)];
+      } catch (error) {
+        // It fell asleep between the two.
+        if (error instanceof Problem && error.code === 'vm.not-running' && (await dataPlane.isDormant(target))) return reach();
+        throw error;
+      }
+    };
+    const [target, upstream] = await reach();
     // A client that leaves before its handshake is answered never opens, and nobody else would end this connection.
     const abandon = (): void => upstream.terminate();
     raw.socket.once('close', abandon);
