@@ -46,8 +46,16 @@ export type BaseRam =
   /** A file that nobody writes to, where the host has no such memory. */
   | { readonly type: 'File'; readonly path: string; readonly sizeBytes: number };
 
+/** Who a machine is, to its guest and on its node. */
+export type MachineIdentity = Pick<MachineConfig, 'uid' | 'hostname' | 'macAddress' | 'directory'>;
+
 export type VmProcessInput =
   | { readonly type: 'Start'; readonly requestId: number; readonly config: MachineConfig; readonly from: StartFrom }
+  /**
+   * The running machine goes on as another one, whose folder it has by now: its guest is told who it is, with new entropy, as
+   * after a restore. Answered once the guest agent has heard of it, at once where there is none.
+   */
+  | { readonly type: 'Identify'; readonly requestId: number; readonly identity: MachineIdentity }
   | { readonly type: 'Pause'; readonly requestId: number }
   | { readonly type: 'Resume'; readonly requestId: number }
   /** Writes a complete snapshot into the (existing, empty) directory; the guest runs on as soon as its state is copied. */

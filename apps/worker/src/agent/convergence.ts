@@ -47,10 +47,12 @@ export class Convergence {
   async reconcile(key: ObjectKey): Promise<ReconcileResult> {
     const { supervisor, machines } = this.#options;
     const vm = this.#boundHere(machines.get(key.namespace, key.name));
+    const taken = vm && !supervisor.find(vm.metadata.uid) ? vm.status?.claim?.virtualMachine : undefined;
+    if (vm && taken) await supervisor.handOver(taken.uid, { uid: vm.metadata.uid, key });
     let wakeAt: Date | undefined;
     // A name may be used again while the earlier machine of that name is still ending.
     for (const machine of supervisor.named(key)) {
-      if (machine.uid !== vm?.metadata.uid) wakeAt = earlier(wakeAt, await this.#converge(machine));
+      if (machine.uid !== vm?.metadata.uid && !this.#isClaimed(machine)) wakeAt = earlier(wakeAt, await this.#converge(machine));
     }
     if (vm) wakeAt = earlier(wakeAt, await this.#converge(await supervisor.ensure(vm.metadata.uid, key)));
     if (!wakeAt) return { type: 'Done' };
@@ -92,6 +94,11 @@ export class Convergence {
       nodeStopping: this.nodeStopping,
       now: clock.now(),
     };
+  }
+
+  /** Its object is gone because another has taken its place, under whose key it goes on. */
+  #isClaimed({ uid }: Machine): boolean {
+    return this.#options.machines.list().some((vm) => vm.status?.claim?.virtualMachine?.uid === uid && this.#boundHere(vm) !== undefined);
   }
 
   #boundHere(vm: VirtualMachine | undefined): VirtualMachine | undefined {

@@ -22,7 +22,8 @@ export async function killWhatIsLost({
   readonly log: Logger;
 }): Promise<void> {
   const { items } = await client.list(virtualMachines, { fieldSelector: `spec.nodeName=${nodeName}` });
-  const bound = new Map<string, VirtualMachine>(items.map((vm) => [vm.metadata.uid, vm]));
+  // A warm machine that was claimed runs under its own uid until it has been handed over.
+  const bound = new Map<string, VirtualMachine>(items.flatMap((vm) => identitiesOf(vm).map((uid) => [uid, vm] as const)));
   const lost = supervisor.machines.filter(({ uid, state }) => {
     const vm = bound.get(uid);
     return isLive(state) && (!vm || isGivenUp(vm, state.run.incarnation));
@@ -35,6 +36,10 @@ export async function killWhatIsLost({
   await untilOrDeadline(isDead, KILL_DEADLINE_MS);
   if (!isDead()) throw new Error('A machine that was given away does not die');
 }
+
+/** Under which uids a machine may be known here. */
+export const identitiesOf = ({ metadata, status }: VirtualMachine): readonly string[] =>
+  status?.claim?.virtualMachine ? [metadata.uid, status.claim.virtualMachine.uid] : [metadata.uid];
 
 /** Tells once when a right ends, each time it does. */
 export class Expiry {

@@ -2,6 +2,7 @@ import { type Logger } from 'pino';
 import { type ArtifactCache } from '../machine/artifact-cache.ts';
 import { type SnapshotCache } from '../machine/snapshot-cache.ts';
 import { type Supervisor } from '../machine/supervisor.ts';
+import { identitiesOf } from './fence.ts';
 import { type ImagePrefetch } from './image-prefetch.ts';
 import { type NodeLease } from './lease.ts';
 import { isRefused, type NodeCredential } from './node-credential.ts';
@@ -58,7 +59,7 @@ export function housekeeping(options: HousekeepingOptions): Repetition {
     everyMs: HOUSEKEEPING_MS,
     log,
     async work() {
-      const bound = new Set(watches.machines.list().map(({ metadata }) => metadata.uid));
+      const bound = new Set(watches.machines.list().flatMap(identitiesOf));
       const left = await supervisor.sweep(bound);
       if (left.length > 0) log.info({ machines: left }, 'Removed what earlier machines left');
       await artifacts.prune(new Set([...(await supervisor.neededArtifacts()), ...prefetch.neededArtifacts()]));

@@ -49,6 +49,13 @@ export class MachineFolder {
     return join(this.path, 'process.log');
   }
 
+  /** What lies here goes on as another machine's, under its name; nothing happens where nothing lies. */
+  async become(other: MachineFolder): Promise<void> {
+    await rename(this.path, other.path).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    });
+  }
+
   async create(): Promise<void> {
     await mkdir(this.path, { recursive: true, mode: 0o700 });
   }

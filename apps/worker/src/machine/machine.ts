@@ -28,7 +28,7 @@ import {
 import { SnapshotError } from '@corral/memory';
 import { type Logger } from 'pino';
 import { type BaseImages, type HeldBase } from '../bases/base-images.ts';
-import { machineConfigOf } from './machine-config.ts';
+import { macAddressOf, machineConfigOf } from './machine-config.ts';
 import { imagePartsOf, type MachineFolder } from './machine-folder.ts';
 import { endNotice, type MachineNotice, notice, startNotice, warning } from './machine-notice.ts';
 import { type Preparation, type Preparer, Unpreparable } from './preparation.ts';
@@ -62,6 +62,8 @@ export interface MachineEndpoint {
 }
 
 const REQUEST_DEADLINE_MS = 10_000;
+/** A guest that answers needs milliseconds. */
+const IDENTIFY_DEADLINE_MS = 5_000;
 /** To stand still, and then to be written. */
 const SUSPEND_PAUSE_DEADLINE_MS = 2_000;
 const SUSPEND_DEADLINE_MS = 13_000;
@@ -76,11 +78,10 @@ const REBOOT_NOTICE_INTERVAL_MS = 60_000;
 
 /** One VM on this node: its state, and the effects that move it. Decides nothing. */
 export class Machine {
-  readonly uid: string;
-  readonly key: ObjectKey;
-  readonly folder: MachineFolder;
   readonly #around: MachineSurroundings;
-  readonly #log: Logger;
+  #identity: { readonly uid: string; readonly key: ObjectKey };
+  #folder: MachineFolder;
+  #log: Logger;
   #state: MachineState = ABSENT;
   #failures = 0;
   #preparationFailures = 0;
@@ -105,11 +106,22 @@ export class Machine {
     folder: MachineFolder,
     around: MachineSurroundings,
   ) {
-    this.uid = identity.uid;
-    this.key = identity.key;
-    this.folder = folder;
+    this.#identity = identity;
+    this.#folder = folder;
     this.#around = around;
-    this.#log = around.log.child({ vm: identity.uid, name: `${identity.key.namespace}/${identity.key.name}` });
+    this.#log = logOf(identity, around);
+  }
+
+  get uid(): string {
+    return this.#identity.uid;
+  }
+
+  get key(): ObjectKey {
+    return this.#identity.key;
+  }
+
+  get folder(): MachineFolder {
+    return this.#folder;
   }
 
   get state(): MachineState {
@@ -217,6 +229,27 @@ export class Machine {
   kill(): void {
     this.#isKilled = this.#process !== undefined;
     this.#process?.kill();
+  }
+
+  /**
+   * Goes on as another machine: a warm one of a pool that was claimed. Resolves when its guest knows who it is now, or does not
+   * answer for the moment; it is told as soon as it does.
+   */
+  async become(identity: { readonly uid: string; readonly key: ObjectKey }, folder: MachineFolder): Promise<void> {
+    const from = this.key.name;
+    this.#identity = identity;
+    this.#log = logOf(identity, this.#around);
+    await this.#folder.become(folder);
+    this.#folder = folder;
+    if (!isLive(this.#state)) return;
+    this.#notice(notice('Claimed', `Took over the warm machine ${from}`));
+    const told = { uid: identity.uid, hostname: identity.key.name, macAddress: macAddressOf(identity.uid), directory: folder.path };
+    try {
+      await this.#process?.request({ type: 'Identify', identity: told }, IDENTIFY_DEADLINE_MS);
+    } catch (error) {
+      this.#log.warn({ err: error }, 'The guest has not heard yet who it is now');
+      this.#applyIfAccepted({ type: 'AgentSilent' });
+    }
   }
 
   /** Keeps the machine's state in its folder and ends its process. What cannot be kept is started anew later. */
@@ -455,6 +488,9 @@ export class Machine {
     this.#around.onChange(this.key);
   }
 }
+
+const logOf = ({ uid, key }: { readonly uid: string; readonly key: ObjectKey }, { log }: MachineSurroundings): Logger =>
+  log.child({ vm: uid, name: `${key.namespace}/${key.name}` });
 
 const withBase = (from: StartFrom, held: HeldBase | undefined): StartFrom =>
   from.type === 'Snapshot' && held ? { ...from, base: held.base } : from;

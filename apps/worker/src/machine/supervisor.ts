@@ -70,6 +70,17 @@ export class Supervisor {
     return machine;
   }
 
+  /** What this node has of one machine goes on as another: the claim of a pool's warm machine, which is gone from the API. */
+  async handOver(uid: string, to: { readonly uid: string; readonly key: ObjectKey }): Promise<void> {
+    const folder = new MachineFolder(this.#root, to.uid);
+    const machine = this.#machines.get(uid);
+    // An earlier node agent knew the machine; it has left a folder at most.
+    if (!machine) return new MachineFolder(this.#root, uid).become(folder);
+    this.#machines.delete(uid);
+    this.#machines.set(to.uid, machine);
+    await machine.become(to, folder);
+  }
+
   /** Machines that once were, or are, called this. */
   named({ namespace, name }: ObjectKey): readonly Machine[] {
     return this.machines.filter(({ key }) => key.namespace === namespace && key.name === name);

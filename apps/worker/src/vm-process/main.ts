@@ -30,6 +30,9 @@ async function handle(input: VmProcessInput): Promise<void> {
   }
   if (!vm) throw new VmFailure('NotStarted', 'the machine has not been started');
   switch (input.type) {
+    case 'Identify':
+      await vm.identify(input.identity);
+      break;
     case 'Pause':
       await vm.pause();
       break;

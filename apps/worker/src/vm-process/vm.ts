@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { Problem, type MachineConfig, type SnapshotTaken, type StartFrom, type VmProcessOutput } from '@corral/contracts';
+import { Problem, type MachineConfig, type MachineIdentity, type SnapshotTaken, type StartFrom, type VmProcessOutput } from '@corral/contracts';
 import { AgentSession, GuestFiles, powerOff } from '@corral/guest-agent';
 import { incompatibility, openSnapshot, SnapshotError, type SnapshotMachine } from '@corral/memory';
 import { restoreMemory } from './memory.restore.ts';
@@ -26,11 +26,13 @@ export interface VmEvents {
 export class Vm {
   readonly activity = new GuestActivity((event) => this.#events.tell(event), () => performance.now());
   readonly serial = new SerialHub((bytes) => this.emulator().serial.write(bytes));
-  readonly #config: MachineConfig;
+  #config: MachineConfig;
   readonly #events: VmEvents;
   readonly #session: AgentSession;
   readonly #files: GuestFiles;
   readonly #panic: PanicWatch;
+  /** The guest agent answers a greeting. */
+  #greeted = Promise.withResolvers<undefined>();
   readonly #halted = Promise.withResolvers<undefined>();
   #emulator: Emulator | undefined;
   #paused = false;
@@ -60,6 +62,19 @@ export class Vm {
       if (from.type === 'Boot') await this.#boot();
       else await this.#restore(from);
     });
+  }
+
+  /** Goes on as another machine; resolves when the guest has been told. What was under way with its agent ends. */
+  async identify(identity: MachineIdentity): Promise<void> {
+    const greeted = await this.#inTurn(() => {
+      this.#config = { ...this.#config, ...identity };
+      this.#greeted = Promise.withResolvers();
+      if (this.#config.guestAgent) this.#session.connect();
+      else this.#greeted.resolve(undefined);
+      // Wrapped: others need not wait for a guest that does not answer.
+      return Promise.resolve({ answer: this.#greeted.promise });
+    });
+    await greeted.answer;
   }
 
   pause(): Promise<void> {
@@ -266,7 +281,6 @@ export class Vm {
   }
 
   #makeSession(): AgentSession {
-    const { hostname, uid, macAddress } = this.#config;
     const port = (): Emulator['agentPort'] | undefined => this.#emulator?.agentPort;
     return new AgentSession({
       port: {
@@ -285,12 +299,15 @@ export class Vm {
       freshness: () => ({
         epochMilliseconds: performance.timeOrigin + performance.now(),
         seed: randomBytes(64),
-        hostname,
-        machineId: createHash('sha256').update(uid).digest('hex').slice(0, 32),
-        macAddress,
+        hostname: this.#config.hostname,
+        machineId: createHash('sha256').update(this.#config.uid).digest('hex').slice(0, 32),
+        macAddress: this.#config.macAddress,
       }),
       events: {
-        onAnswered: () => this.#events.tell({ type: 'AgentAnswered' }),
+        onAnswered: () => {
+          this.#greeted.resolve(undefined);
+          this.#events.tell({ type: 'AgentAnswered' });
+        },
         onSilent: () => this.#events.tell({ type: 'AgentSilent' }),
       },
     });
