@@ -333,6 +333,15 @@ describe('A node agent', () => {
       startedFrom: { type: 'GoldenSnapshot' },
       lastTermination: { reason: 'NodeStopped', incarnation: before.status?.incarnation },
     });
+    // What its machines shared died with it, and is made anew for those that come.
+    const node = await until(
+      async () => {
+        const found = await corral.client.get(nodes, undefined, NODE_NAME);
+        return (found?.status?.corral?.bases?.users ?? 0) > 0 ? found : undefined;
+      },
+      { timeoutMs: 30_000, what: 'a base with users' },
+    );
+    expect(node.status?.corral?.bases?.bytes).toBeGreaterThan(16 * 2 ** 20);
   });
 
   it('does its work without Redis', async () => {

@@ -1,9 +1,12 @@
 import { MACHINE_PHASES, type MachinePhase } from '@corral/vm-lifecycle';
+import { type BaseTotals } from '../bases/base-images.ts';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 export interface MetricsSources {
   /** Phases of the machines of this node. */
   phases(): readonly MachinePhase[];
+  /** The RAM that machines share. */
+  bases(): BaseTotals;
   /** Objects that a resync found different from what the watch had told, by kind. */
   corrections(): Readonly<Record<string, number>>;
 }
@@ -37,6 +40,20 @@ export class Metrics {
         for (const phase of MACHINE_PHASES) this.set({ phase }, phases.filter((other) => other === phase).length);
       },
     });
+    const ofBases = (name: string, help: string, value: (totals: BaseTotals) => number): void => {
+      new Gauge({
+        name,
+        help,
+        registers: [this.#registry],
+        collect() {
+          this.set(value(sources.bases()));
+        },
+      });
+    };
+    ofBases('corral_bases', 'Bases held: RAM that machines from one snapshot share.', ({ bases }) => bases);
+    ofBases('corral_base_users', 'Machines that map a base.', ({ users }) => users);
+    ofBases('corral_base_bytes', 'Memory that bases take.', ({ storedBytes }) => storedBytes);
+    ofBases('corral_base_mapped_bytes', 'Memory of bases, counted once for each machine that maps it: what machines would take without sharing.', ({ mappedBytes }) => mappedBytes);
     new Gauge({
       name: 'corral_resync_corrections',
       help: 'Objects that a resync found different from what the watch had told.',

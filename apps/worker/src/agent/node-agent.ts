@@ -57,6 +57,7 @@ export class NodeAgent {
   readonly #recorder: EventRecorder;
   readonly #watches: NodeWatches;
   readonly #metrics: Metrics;
+  readonly #bases: BaseImages;
   readonly #clock: Clock = systemClock;
   readonly #disposer = new Disposer();
   #supervisor: Supervisor | undefined;
@@ -90,8 +91,15 @@ export class NodeAgent {
       onFailure: (error) => this.#log.debug({ err: error }, 'An event could not be written'),
     });
     this.#watches = new NodeWatches({ client: this.#client, nodeName: config.nodeName, log: this.#log });
+    this.#bases = new BaseImages({
+      directory: join(config.home, 'bases'),
+      maxBytes: config.baseMemoryMiB * MIB,
+      log: this.#log,
+      now: () => performance.now(),
+    });
     this.#metrics = new Metrics({
       phases: () => this.#supervisor?.machines.map(({ state }) => state.phase) ?? [],
+      bases: () => this.#bases.totals,
       corrections: () => this.#watches.corrections(),
     });
   }
@@ -107,9 +115,9 @@ export class NodeAgent {
       const message = `CORRAL_FIRMWARE_DIR: ${firmwareDirectory} does not hold a readable bios.bin and vgabios.bin`;
       throw new Error(message, { cause });
     });
-    const { artifacts, snapshotCache, bases, spool, pool } = await this.#openHome(firmware);
+    const { artifacts, snapshotCache, spool, pool } = await this.#openHome(firmware);
     const { machines, snapshots, images } = this.#watches;
-    const [client, store, recorder, clock, log] = [this.#client, this.#store, this.#recorder, this.#clock, this.#log];
+    const [client, store, recorder, clock, log, bases] = [this.#client, this.#store, this.#recorder, this.#clock, this.#log, this.#bases];
 
     const supervisor = new Supervisor({
       home,
@@ -190,6 +198,7 @@ export class NodeAgent {
       workersOnHost,
       clock,
       machines: () => supervisor.liveCount,
+      bases: () => bases.totals,
       images: () => prefetch.ready,
       snapshots: (limit) => snapshotCache.digests(limit),
     });
@@ -257,11 +266,10 @@ export class NodeAgent {
   async #openHome(firmware: MachineConfig['firmware']): Promise<{
     readonly artifacts: ArtifactCache;
     readonly snapshotCache: SnapshotCache;
-    readonly bases: BaseImages;
     readonly spool: Spool;
     readonly pool: ProcessPool;
   }> {
-    const { home, artifactCacheMiB, snapshotCacheMiB, baseMemoryMiB, poolSize } = this.#config;
+    const { home, artifactCacheMiB, snapshotCacheMiB, poolSize } = this.#config;
     const store = this.#store;
     const artifacts = new ArtifactCache({
       directory: join(home, 'artifacts'),
@@ -273,12 +281,6 @@ export class NodeAgent {
       store,
       maxBytes: snapshotCacheMiB * MIB,
     });
-    const bases = new BaseImages({
-      directory: join(home, 'bases'),
-      maxBytes: baseMemoryMiB * MIB,
-      log: this.#log,
-      now: () => performance.now(),
-    });
     const spool = new Spool(join(home, 'spool'));
     const pool = new ProcessPool({
       entryPath: VM_PROCESS_ENTRY,
@@ -287,10 +289,10 @@ export class NodeAgent {
       size: poolSize,
       log: this.#log,
     });
-    await Promise.all([artifacts.open(), snapshotCache.open(), bases.open(), spool.open(), pool.open()]);
-    this.#disposer.add(() => bases.close());
+    await Promise.all([artifacts.open(), snapshotCache.open(), this.#bases.open(), spool.open(), pool.open()]);
+    this.#disposer.add(() => this.#bases.close());
     this.#disposer.add(() => pool.close());
-    return { artifacts, snapshotCache, bases, spool, pool };
+    return { artifacts, snapshotCache, spool, pool };
   }
 
   /** Resolves to the server, and the URL at which gateways reach it. */

@@ -14,6 +14,7 @@ import {
   withCondition,
 } from '@corral/contracts';
 import { HostMemory } from '@corral/memory';
+import { type BaseTotals } from '../bases/base-images.ts';
 
 export interface RegistrationOptions {
   readonly client: ObjectClient;
@@ -28,6 +29,8 @@ export interface RegistrationOptions {
   readonly clock: Clock;
   /** How many machines run here now. */
   machines(): number;
+  /** The RAM that machines share. */
+  bases(): BaseTotals;
   /** Images whose machines start at once here. */
   images(): readonly string[];
   /** Digests of the `limit` most recently used snapshots at hand here. */
@@ -93,11 +96,12 @@ export class Registration {
    * node for lost. That somebody deleted the Node, or changed it, is found out by the next write.
    */
   async report(): Promise<void> {
-    const { client, nodeName, clock, machines, images, snapshots } = this.#options;
+    const { client, nodeName, clock, machines, bases, images, snapshots } = this.#options;
     const ready = readyOf(this.#isLeaving);
     // In one order, so that using a snapshot is no news.
     const held = [...(await snapshots(MAX_TOLD_SNAPSHOTS))].sort();
-    const fingerprint = `${ready.status} ${machines()} ${images().join()} ${held.join()} ${this.#isEmptying}`;
+    // How many bytes they take grows a little all the time, and is told with the next heartbeat.
+    const fingerprint = `${ready.status} ${machines()} ${bases().bases} ${bases().users} ${images().join()} ${held.join()} ${this.#isEmptying}`;
     const now = clock.now();
     const isNews = fingerprint !== this.#told || now.getTime() - this.#toldAt >= HEARTBEAT_PERIOD_MS;
     const wasAway = now.getTime() - this.#reportedAt > AWAY_MS;
@@ -126,8 +130,9 @@ export class Registration {
   }
 
   async #statusOf(node: Node, ready: ConditionUpdate, held: string[], now: Date): Promise<NodeStatus> {
-    const { dataPlaneUrl, v86Build, machinesMax, reservedMemoryMiB, workersOnHost, machines, images } = this.#options;
+    const { dataPlaneUrl, v86Build, machinesMax, reservedMemoryMiB, workersOnHost, machines, bases, images } = this.#options;
     const memory = Math.floor(usableMemoryBytes() / workersOnHost);
+    const { bases: count, storedBytes, users } = bases();
     const reserved = Math.ceil((reservedMemoryMiB * MIB) / workersOnHost);
     const conditions = withCondition(node.status?.conditions, ready, now).map((condition) =>
       condition.type === 'Ready' ? { ...condition, lastHeartbeatTime: toKubeTime(now) } : condition,
@@ -146,7 +151,7 @@ export class Registration {
         { type: 'Hostname', address: hostname() },
       ],
       nodeInfo: await hostInfo(v86Build),
-      corral: { dataPlaneUrl, v86Build, ...MEMORY, machines: machines(), images: [...images()], snapshots: held, ...(this.#isEmptying ? { isEmptying: true } : {}) },
+      corral: { dataPlaneUrl, v86Build, ...MEMORY, machines: machines(), bases: { count, bytes: storedBytes, users }, images: [...images()], snapshots: held, ...(this.#isEmptying ? { isEmptying: true } : {}) },
     };
   }
 }

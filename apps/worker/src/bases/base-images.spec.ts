@@ -67,7 +67,7 @@ describe.each([
   it('holds the pages of its pack, and zeros elsewhere, for whoever is told where', async () => {
     const held = await make(kinds()).hold(sourceOf('a'));
     expect(readFileSync(held?.base.ram.path ?? '').equals(expected())).toBe(true);
-    expect(images.totals).toEqual({ bases: 1, storedBytes: pieces.length * PIECE_BYTES, users: 1 });
+    expect(images.totals).toEqual({ bases: 1, storedBytes: pieces.length * PIECE_BYTES, users: 1, mappedBytes: pieces.length * PIECE_BYTES });
   });
 
   it('is made once for all who ask, and counted once for each', async () => {

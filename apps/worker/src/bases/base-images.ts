@@ -39,6 +39,8 @@ export interface BaseTotals {
   readonly bases: number;
   readonly storedBytes: number;
   readonly users: number;
+  /** What they take, counted once for each of their users. */
+  readonly mappedBytes: number;
 }
 
 interface Base {
@@ -95,7 +97,12 @@ export class BaseImages {
   get totals(): BaseTotals {
     const all = [...this.#bases.values()];
     const sum = (of: (base: Base) => number): number => all.reduce((total, base) => total + of(base), 0);
-    return { bases: all.length, storedBytes: sum(({ memory }) => memory.storedBytes), users: sum(({ users }) => users) };
+    return {
+      bases: all.length,
+      storedBytes: sum(({ memory }) => memory.storedBytes),
+      users: sum(({ users }) => users),
+      mappedBytes: sum(({ memory, users }) => memory.storedBytes * users),
+    };
   }
 
   close(): void {

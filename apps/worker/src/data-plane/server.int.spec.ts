@@ -52,6 +52,7 @@ beforeAll(async () => {
     tokens: new AccessTokens(KEYS, 'worker-1'),
     metrics: new Metrics({
       phases: () => ['Running', 'Running', 'Paused'],
+      bases: () => ({ bases: 1, storedBytes: 4096, users: 3, mappedBytes: 12_288 }),
       corrections: () => ({ VirtualMachine: 2 }),
     }),
     log: pino({ level: 'silent' }),
@@ -232,6 +233,7 @@ describe('The metrics of a node', () => {
     expect(text).toContain('corral_machines{phase="Running"} 2');
     expect(text).toContain('corral_machines{phase="Stopping"} 0');
     expect(text).toContain('corral_resync_corrections{kind="VirtualMachine"} 2');
+    expect(text).toMatch(/^corral_bases 1$[^]*^corral_base_users 3$[^]*^corral_base_bytes 4096$[^]*^corral_base_mapped_bytes 12288$/m);
   });
 });
 

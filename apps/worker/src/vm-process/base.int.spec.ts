@@ -109,7 +109,7 @@ describe.each([
     expect((await (await started('again', undefined, again)).exec('cat /tmp/kept')).stdout).toBe('kept\n');
     await Promise.all([left.dispose(), right.dispose()]);
     held.release();
-    expect(bases.totals).toEqual({ bases: 0, storedBytes: 0, users: 0 });
+    expect(bases.totals).toMatchObject({ bases: 0, storedBytes: 0, users: 0 });
   });
 
   it('run on when it is gone: its holder, its name, and all', async () => {

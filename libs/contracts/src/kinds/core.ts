@@ -58,6 +58,8 @@ export const NodeStatus = z.object({
       /** Why it is not a better mode. */
       memoryModeReason: z.string().optional(),
       machines: z.number().int().optional(),
+      /** RAM that machines from the same snapshot share: how many bases there are, what they take, and how many machines map them. */
+      bases: z.object({ count: z.number().int(), bytes: z.number().int(), users: z.number().int() }).optional(),
       /** Images whose machines start at once here: their golden snapshots are at hand. */
       images: z.array(z.string()).optional(),
       /** It stops, and would rather have its machines moved than suspend them. */
