@@ -238,6 +238,11 @@ export type components = {
                     readonly memoryMode: "Copy" | "MapOnly" | "Full";
                     readonly memoryModeReason?: string;
                     readonly machines?: number;
+                    readonly bases?: {
+                        readonly count: number;
+                        readonly bytes: number;
+                        readonly users: number;
+                    };
                     readonly images?: readonly string[];
                     readonly isEmptying?: boolean;
                     readonly snapshots?: readonly string[];
