@@ -24,6 +24,12 @@ beforeAll(async () => {
 });
 afterAll(() => corral?.stop());
 
+/** As if the node had never had any. */
+function forgetPacks(): void {
+  const packs = join(corral.workerHome, 'packs');
+  for (const name of readdirSync(packs)) rmSync(join(packs, name));
+}
+
 const reasonOf = (vm: VirtualMachine): string | undefined => readyOf(vm)?.reason;
 
 describe('A node', () => {
@@ -165,8 +171,9 @@ describe('A machine', () => {
   it('boots where the golden snapshot has been lost', async () => {
     const image = await corral.client.get(virtualMachineImages, undefined, IMAGE);
     const digest = image?.status?.goldenSnapshots?.[0]?.digest ?? '';
-    corral.s3.inject({ type: 'FlippedDownload', offset: 4_000 }, ({ path }) => path.endsWith('/memory.pack'));
+    corral.s3.inject({ type: 'FlippedDownload', offset: 4_000 }, ({ path }) => path.includes('/packs/'));
     rmSync(join(corral.workerHome, 'snapshots', digest), { recursive: true });
+    forgetPacks();
     try {
       expect((await corral.run('anyway')).status?.startedFrom).toMatchObject({ type: 'Boot', name: IMAGE });
     } finally {
@@ -257,7 +264,8 @@ describe('A snapshot', () => {
   it('whose bytes come back damaged starts nothing, and says so', async () => {
     await corral.takeSnapshot('damaged', 'hello');
     await corral.snapshotWhen('damaged', 'finished', finished);
-    corral.s3.inject({ type: 'FlippedDownload', offset: 4_000 }, ({ path }) => path.endsWith('/memory.pack'));
+    forgetPacks();
+    corral.s3.inject({ type: 'FlippedDownload', offset: 4_000 }, ({ path }) => path.includes('/packs/'));
     try {
       await corral.create('unlucky', { source: { snapshot: 'damaged' } });
       const refused = await corral.when('unlucky', 'refused', (vm) => reasonOf(vm) === 'DigestMismatch');

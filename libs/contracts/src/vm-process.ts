@@ -8,6 +8,8 @@ import type { VmTermination } from './kinds/virtual-machine.ts';
  */
 export interface MachineConfig {
   readonly uid: string;
+  /** Whose packs its snapshots share. */
+  readonly namespace: string;
   readonly incarnation: number;
   readonly hostname: string;
   /** Locally administered, unique to this machine: `02:…`. */
@@ -30,8 +32,11 @@ export interface MachineConfig {
 export type StartFrom =
   /** From the BIOS; an existing disk overlay in the machine's folder is kept. */
   | { readonly type: 'Boot' }
-  /** From a snapshot whose files lie in `directory`. Everything is verified before the guest runs, and before an existing disk overlay is replaced. */
-  | { readonly type: 'Snapshot'; readonly directory: string; readonly base?: SnapshotBase };
+  /**
+   * From a snapshot whose files lie in `directory`, and its packs there or, by digest, in the folder `packs`. Everything is verified before the guest runs, and before an
+   * existing disk overlay is replaced.
+   */
+  | { readonly type: 'Snapshot'; readonly directory: string; readonly packs?: string; readonly base?: SnapshotBase };
 
 /** The pages that a snapshot begins with, held by the node agent for all machines from it. A machine that cannot map them reads them from its directory. */
 export interface SnapshotBase {
@@ -58,7 +63,7 @@ export type VmProcessInput =
   | { readonly type: 'Identify'; readonly requestId: number; readonly identity: MachineIdentity }
   | { readonly type: 'Pause'; readonly requestId: number }
   | { readonly type: 'Resume'; readonly requestId: number }
-  /** Writes a complete snapshot into the (existing, empty) directory; the guest runs on as soon as its state is copied. */
+  /** Writes a snapshot into the (existing, empty) directory, and into it the packs that are new; the guest runs on as soon as its state is copied. */
   | { readonly type: 'Snapshot'; readonly requestId: number; readonly directory: string }
   /**
    * Pauses the guest for good, writes a complete snapshot and its last screen into the (existing, empty) directories, and stays
@@ -70,7 +75,7 @@ export type VmProcessInput =
   | { readonly type: 'Stop'; readonly requestId: number; readonly graceMs: number };
 
 export interface SnapshotFile {
-  /** Relative to the snapshot's directory. */
+  /** Relative to the snapshot's directory; a pack's is its SHA-256. */
   readonly name: string;
   readonly sha256: string;
   readonly sizeBytes: number;

@@ -1,8 +1,26 @@
-/** The snapshot format (docs/snapshot-format.md): packs of 4 KiB pieces, the manifest, and a directory that holds both. */
-export { decodeManifest, encodeManifest, filesOf, incompatibility, MANIFEST_FILE, MAX_SERIAL_BYTES, SNAPSHOT_FORMAT_VERSION, SnapshotMachine, SnapshotManifest } from './manifest.ts';
+/** The snapshot format (docs/snapshot-format.md): packs of 4 KiB pieces, layers of packs, the manifest that names them, and a directory that holds one. */
+export { incompatibility, SnapshotMachine } from './machine.ts';
+export {
+  adopted,
+  decodeManifest,
+  encodeManifest,
+  filesOf,
+  type Layer,
+  layersOf,
+  MANIFEST_FILE,
+  MAX_SERIAL_BYTES,
+  packKey,
+  SNAPSHOT_FORMAT_VERSION,
+  type SnapshotFileEntry,
+  type SnapshotManifest,
+} from './manifest.ts';
+export { LayerStack } from './layer-stack.ts';
+export { layerPlan, MAX_LAYERS_WRITTEN, type LayerPlan } from './layer-plan.ts';
+export { layerKeys, lineageOf, NO_LINEAGE, type Lineage } from './lineage.ts';
 export { decodePackIndex, frameDigest, packIndexBytes, packIndexBytesOf, type PackFrame, type PackIndex } from './pack-index.ts';
 export { encodePack, expandFrame, PackReader, PIECE_BYTES, type PackSource, type Piece, type PieceRun } from './pack.ts';
-export { expandSnapshot, openSnapshot, VERIFIED_FILE, writeSnapshot, type OpenedSnapshot, type PagePlace, type SnapshotContent, type WrittenSnapshot } from './snapshot.directory.ts';
+export { openSnapshot, VERIFIED_FILE, type OpenedSnapshot, type OpenOptions, type PagePlace } from './snapshot.read.ts';
+export { writeSnapshot, type LayeredPieces, type SnapshotContent, type WrittenSnapshot } from './snapshot.write.ts';
 export { HostMemory, MEMORY_MODES, WRITTEN_PRIVATELY, type MemoryCapability, type MemoryMode, type ProbedMemory, type ProbeOptions } from './host/host-memory.ts';
 export { MappingFailed } from './host/mapping-failed.ts';
 export { MemoryBlock } from './host/memory-block.ts';

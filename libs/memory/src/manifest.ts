@@ -1,95 +1,140 @@
 import { z } from 'zod';
+import { SnapshotMachine } from './machine.ts';
 import { SnapshotError } from './snapshot.error.ts';
 
-export const SNAPSHOT_FORMAT_VERSION = 1;
+/** What is written. Version 1, where each snapshot is one complete pack per memory and disk, is still read. */
+export const SNAPSHOT_FORMAT_VERSION = 2;
 /** What a viewer of the serial line is shown of the time before it came, at most. */
 export const MAX_SERIAL_BYTES = 256 * 1024;
 export const MANIFEST_FILE = 'manifest.json';
+/** No snapshot Corral takes has more (see layerPlan); a manifest that names more is not one of its own. */
+const MAX_LAYERS = 64;
+
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const Size = z.number().int().nonnegative();
+const PACK_KEY = /^packs\/[a-z0-9-]+\/([0-9a-f]{64})$/;
 
 const SnapshotFileEntry = z.object({
-  /** Relative to the snapshot's directory, one plain name. */
+  /** Relative to the manifest, one plain name. */
   name: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  sizeBytes: z.number().int().nonnegative(),
+  sha256: Sha256,
+  sizeBytes: Size,
 });
 export type SnapshotFileEntry = z.output<typeof SnapshotFileEntry>;
 
-/** What the saved device state belongs to: a machine that differs in any of it cannot take the state over. */
-export const SnapshotMachine = z.object({
-  v86Build: z.string(),
-  memoryMiB: z.number().int().positive(),
-  imageDigest: z.string(),
-  devices: z.object({ acpi: z.boolean(), disk: z.boolean(), cdrom: z.boolean(), floppy: z.boolean() }),
-});
-export type SnapshotMachine = z.output<typeof SnapshotMachine>;
+/** A pack of what changed since the layers below it: pages of memory, or clusters of a disk. */
+const Layer = z
+  .object({
+    sha256: Sha256,
+    sizeBytes: Size,
+    /** How many pages or clusters it holds. */
+    pieces: Size,
+    /** Where it lies in the object store. */
+    key: z.string().regex(PACK_KEY),
+  })
+  .refine(({ key, sha256 }) => PACK_KEY.exec(key)?.[1] === sha256, { error: 'a layer’s key does not end in its digest', path: ['key'] });
+export type Layer = z.output<typeof Layer>;
 
-/** `manifest.json`: every byte of a snapshot, by digest (docs/snapshot-format.md). */
-export const SnapshotManifest = z.object({
+const Layers = z.object({
+  /** The base first; where two hold the same piece, the later one counts. */
+  layers: z.array(Layer).max(MAX_LAYERS),
+});
+
+const ManifestV2 = z.object({
   formatVersion: z.literal(SNAPSHOT_FORMAT_VERSION),
   createdAt: z.iso.datetime(),
   machine: SnapshotMachine,
-  /** Manifest digests of the snapshots whose pieces show through; null in version 1, where each snapshot is complete. */
-  base: z.null(),
-  parent: z.null(),
+  /** SHA-256 of the manifest of the snapshot that this one was taken after, on the same line of time. */
+  parent: Sha256.nullable(),
+  memory: Layers,
+  devices: SnapshotFileEntry,
+  /** Absent for a machine without a disk. */
+  disk: Layers.optional(),
+  /** Absent where the guest had said nothing on its serial line, and in snapshots from before it was kept. */
+  serial: SnapshotFileEntry.extend({ sizeBytes: Size.max(MAX_SERIAL_BYTES) }).optional(),
+});
+
+const PackV1 = SnapshotFileEntry.extend({ pieces: Size });
+const ManifestV1 = z.object({
+  formatVersion: z.literal(1),
+  createdAt: z.iso.datetime(),
+  machine: SnapshotMachine,
   files: z.object({
-    memory: SnapshotFileEntry.extend({ pieces: z.number().int().nonnegative() }),
+    memory: PackV1,
     devices: SnapshotFileEntry,
-    /** Absent for a machine without a disk. */
-    disk: SnapshotFileEntry.extend({ pieces: z.number().int().nonnegative() }).optional(),
-    /** Absent where the guest had said nothing on its serial line, and in snapshots from before it was kept. */
-    serial: SnapshotFileEntry.extend({ sizeBytes: z.number().int().nonnegative().max(MAX_SERIAL_BYTES) }).optional(),
+    disk: PackV1.optional(),
+    serial: ManifestV2.shape.serial,
   }),
 });
-export type SnapshotManifest = z.output<typeof SnapshotManifest>;
 
-/** Every file but the manifest. */
-export function filesOf({ files: { memory, devices, disk, serial } }: SnapshotManifest): SnapshotFileEntry[] {
-  return [memory, devices, ...(disk ? [disk] : []), ...(serial ? [serial] : [])];
+/** `manifest.json`: every byte of a snapshot, by digest (docs/snapshot-format.md). One of version 1 reads as if each of its packs were a layer. */
+export type SnapshotManifest = Omit<z.output<typeof ManifestV2>, 'formatVersion'> & { readonly formatVersion: 1 | 2 };
+
+/** The files that lie beside the manifest. */
+export function filesOf({ devices, serial }: SnapshotManifest): SnapshotFileEntry[] {
+  return [devices, ...(serial ? [serial] : [])];
+}
+
+/** Every pack a snapshot lies on, each place once. */
+export function layersOf({ memory, disk }: Pick<SnapshotManifest, 'memory' | 'disk'>): Layer[] {
+  return [...new Map([...memory.layers, ...(disk?.layers ?? [])].map((layer) => [layer.key, layer])).values()];
+}
+
+/** Where a namespace keeps a pack. Packs are shared inside a namespace and never across. */
+export function packKey(namespace: string, sha256: string): string {
+  return `packs/${namespace}/${sha256}`;
+}
+
+/** A layer under the name that a namespace's own snapshots have for it; only those of version 1 have none yet. */
+export function adopted(layer: Layer, namespace: string): Layer {
+  return PACK_KEY.test(layer.key) ? layer : { ...layer, key: packKey(namespace, layer.sha256) };
 }
 
 export function encodeManifest(manifest: SnapshotManifest): Uint8Array {
-  return new TextEncoder().encode(`${JSON.stringify(manifest, undefined, 2)}\n`);
+  return new TextEncoder().encode(`${JSON.stringify({ ...manifest, formatVersion: SNAPSHOT_FORMAT_VERSION }, undefined, 2)}\n`);
 }
 
-/** Throws SnapshotError: Incompatible for a format of another version, Corrupt for anything else that is no manifest. */
-export function decodeManifest(bytes: Uint8Array): SnapshotManifest {
+/**
+ * Throws SnapshotError: Incompatible for a format of another version, Corrupt for anything else that is no manifest.
+ * `folderKey` is where the manifest lies in the object store: packs of version 1 lie beside it.
+ */
+export function decodeManifest(bytes: Uint8Array, folderKey = ''): SnapshotManifest {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (error) {
     throw new SnapshotError('SnapshotCorrupt', 'the snapshot’s manifest is not JSON', { cause: error });
   }
-  const version = z.object({ formatVersion: z.number() }).safeParse(value);
-  if (version.success && version.data.formatVersion !== SNAPSHOT_FORMAT_VERSION) {
-    throw new SnapshotError(
-      'SnapshotIncompatible',
-      `the snapshot’s format is version ${version.data.formatVersion}; this node reads version ${SNAPSHOT_FORMAT_VERSION}`,
-    );
+  const version = z.object({ formatVersion: z.number() }).safeParse(value).data?.formatVersion ?? SNAPSHOT_FORMAT_VERSION;
+  switch (version) {
+    case 1:
+      return fromV1(parse(ManifestV1, value), folderKey);
+    case SNAPSHOT_FORMAT_VERSION:
+      return parse(ManifestV2, value);
+    default:
+      throw new SnapshotError('SnapshotIncompatible', `the snapshot’s format is version ${version}; this node reads versions 1 and ${SNAPSHOT_FORMAT_VERSION}`);
   }
-  const parsed = SnapshotManifest.safeParse(value);
-  if (!parsed.success) {
-    throw new SnapshotError('SnapshotCorrupt', `the snapshot’s manifest is damaged: ${z.prettifyError(parsed.error)}`);
-  }
-  return parsed.data;
 }
 
-/** Why a machine cannot take over a snapshot, in words that name both sides; undefined when it can. */
-export function incompatibility(snapshot: SnapshotMachine, machine: SnapshotMachine): string | undefined {
-  if (snapshot.v86Build !== machine.v86Build) {
-    return `the snapshot was taken by v86 build ${snapshot.v86Build}; this node runs ${machine.v86Build}`;
-  }
-  if (snapshot.memoryMiB !== machine.memoryMiB) {
-    return `the snapshot has ${snapshot.memoryMiB}Mi of memory; the machine has ${machine.memoryMiB}Mi`;
-  }
-  if (snapshot.imageDigest !== machine.imageDigest) {
-    return `the snapshot is of image ${snapshot.imageDigest}; the machine’s image is ${machine.imageDigest}`;
-  }
-  const differing = (['acpi', 'disk', 'cdrom', 'floppy'] as const).find(
-    (device) => snapshot.devices[device] !== machine.devices[device],
-  );
-  return differing && `the snapshot’s machine has ${differing} ${onOff(snapshot.devices[differing])}; this one has it ${onOff(machine.devices[differing])}`;
+function fromV1({ createdAt, machine, files: { memory, devices, disk, serial } }: z.output<typeof ManifestV1>, folderKey: string): SnapshotManifest {
+  const layers = ({ name, sha256, sizeBytes, pieces }: z.output<typeof PackV1>): { layers: Layer[] } => ({
+    layers: [{ sha256, sizeBytes, pieces, key: folderKey === '' ? name : `${folderKey}/${name}` }],
+  });
+  return {
+    formatVersion: 1,
+    createdAt,
+    machine,
+    parent: null,
+    memory: layers(memory),
+    devices,
+    ...(disk ? { disk: layers(disk) } : {}),
+    ...(serial ? { serial } : {}),
+  };
 }
 
-function onOff(present: boolean): string {
-  return present ? 'on' : 'off';
+function parse<T>(schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new SnapshotError('SnapshotCorrupt', `the snapshot’s manifest is damaged: ${z.prettifyError(parsed.error)}`);
 }
+

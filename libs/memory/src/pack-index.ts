@@ -11,6 +11,8 @@ const MAGIC_BYTES = 8;
 /** Of packs whose index holds no digests: they are verified as a whole, or not at all. */
 const MAGIC_WITHOUT_DIGESTS = 'CORRALP1';
 const MAGIC = 'CORRALP2';
+/** zstd makes no frame longer than this. Source: ZSTD_compressBound. */
+const MAX_FRAME_BYTES = PIECES_PER_FRAME * PIECE_BYTES + 4096;
 /** No pack of a machine Corral runs is larger: 2 TiB of disk. */
 const MAX_PIECES = 0x2000_0000;
 
@@ -80,6 +82,7 @@ export function decodePackIndex(tail: Uint8Array, packBytes: number): PackIndex 
   let offset = 0;
   const frames = Array.from({ length: frameCount }, (_, frame): PackFrame => {
     const length = view.getUint32(frame * 4, true);
+    if (length > MAX_FRAME_BYTES) throw damaged('index');
     const digestAt = digestsAt + frame * digestBytes;
     const first = frame * PIECES_PER_FRAME;
     const found = {

@@ -1,5 +1,6 @@
 import { promisify } from 'node:util';
-import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
+import { zstdDecompress } from 'node:zlib';
+import { FrameCompressor } from './frame-compressor.ts';
 import {
   decodePackIndex,
   encodePackIndex,
@@ -13,11 +14,10 @@ import {
 } from './pack-index.ts';
 import { SnapshotError } from './snapshot.error.ts';
 
-const COMPRESSION_LEVEL = 1;
-/** Frames compressed or expanded at once, in libuv's threads. */
+const FRAME_BYTES = PIECES_PER_FRAME * PIECE_BYTES;
+/** Frames expanded at once, in libuv's threads. */
 const CONCURRENCY = 4;
 
-const compress = promisify(zstdCompress);
 const expand = promisify(zstdDecompress);
 
 export { PIECE_BYTES };
@@ -37,14 +37,22 @@ export interface PieceRun {
 
 /**
  * Pieces as a pack (docs/snapshot-format.md), in chunks to write one after the other: zstd frames of 64 pieces each, and as
- * the last chunk an index that says where each frame lies, what its digest is and which pieces it holds.
+ * the last chunk an index that says where each frame lies, what its digest is and which pieces it holds. The same pieces
+ * in the same order are the same bytes.
  */
 export async function* encodePack(pieces: Iterable<Piece>): AsyncGenerator<Uint8Array> {
   const numbers: number[] = [];
   const frames: { length: number; sha256: Uint8Array }[] = [];
-  for await (const frame of mapOrdered(runsOf(pieces), (run) => compress(run.bytes, compressionOptions), numbers)) {
-    frames.push({ length: frame.length, sha256: frameDigest(frame) });
-    yield frame;
+  const compressor = new FrameCompressor(FRAME_BYTES);
+  try {
+    for (const run of runsOf(pieces)) {
+      for (const number of run.numbers) numbers.push(number);
+      const frame = await compressor.compress(run.bytes);
+      frames.push({ length: frame.length, sha256: frameDigest(frame) });
+      yield frame;
+    }
+  } finally {
+    compressor.close();
   }
   yield encodePackIndex(numbers, frames);
 }
@@ -78,21 +86,12 @@ export class PackReader {
     return this.index.numbers;
   }
 
-  /** The pieces in order. Throws SnapshotError where a frame is damaged. */
-  runs(): AsyncGenerator<PieceRun> {
-    return mapOrdered(this.index.frames, async (frame) => expandFrame(frame, await this.#source.read(frame.offset, frame.length)));
+  /** The pieces that are wanted, in order; a frame without any is not read. Throws SnapshotError where a frame is damaged. */
+  runs(isWanted: (number: number) => boolean = () => true): AsyncGenerator<PieceRun> {
+    const frames = this.index.frames.filter(({ numbers }) => numbers.some(isWanted));
+    return mapOrdered(frames, async (frame) => wantedOf(await expandFrame(frame, await this.#source.read(frame.offset, frame.length)), isWanted));
   }
 }
-
-const compressionOptions = {
-  // One trip through libuv's threads a frame; the default makes sixteen.
-  chunkSize: PIECES_PER_FRAME * PIECE_BYTES,
-  params: {
-    [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL,
-    // A flipped bit is found even where nobody looked at the file's digest.
-    [constants.ZSTD_c_checksumFlag]: 1,
-  },
-};
 
 /** The pieces of a frame, once its digest was compared, where it has one. Throws SnapshotError where it is damaged. */
 export async function expandFrame({ numbers, sha256 }: Pick<PackFrame, 'numbers' | 'sha256'>, compressed: Uint8Array): Promise<PieceRun> {
@@ -109,29 +108,32 @@ export async function expandFrame({ numbers, sha256 }: Pick<PackFrame, 'numbers'
   throw new SnapshotError('SnapshotCorrupt', 'a frame of a pack holds fewer pieces than its index says');
 }
 
+function wantedOf(run: PieceRun, isWanted: (number: number) => boolean): PieceRun {
+  const positions = [...run.numbers.keys()].filter((at) => isWanted(run.numbers[at] ?? 0));
+  if (positions.length === run.numbers.length) return run;
+  const bytes = new Uint8Array(positions.length * PIECE_BYTES);
+  positions.forEach((from, at) => bytes.set(run.bytes.subarray(from * PIECE_BYTES, (from + 1) * PIECE_BYTES), at * PIECE_BYTES));
+  return { numbers: Uint32Array.from(positions, (at) => run.numbers[at] ?? 0), bytes };
+}
+
+/** Each run is good until the next is asked for. */
 function* runsOf(pieces: Iterable<Piece>): Generator<PieceRun> {
+  const bytes = new Uint8Array(FRAME_BYTES);
   let numbers: number[] = [];
-  let bytes = new Uint8Array(PIECES_PER_FRAME * PIECE_BYTES);
   for (const piece of pieces) {
     bytes.set(piece.bytes, numbers.length * PIECE_BYTES);
     numbers.push(piece.number);
     if (numbers.length < PIECES_PER_FRAME) continue;
     yield { numbers: Uint32Array.from(numbers), bytes };
     numbers = [];
-    bytes = new Uint8Array(PIECES_PER_FRAME * PIECE_BYTES);
   }
   if (numbers.length > 0) yield { numbers: Uint32Array.from(numbers), bytes: bytes.subarray(0, numbers.length * PIECE_BYTES) };
 }
 
 /** Results in the order of their sources, with a few under way at once. */
-async function* mapOrdered<T extends { readonly numbers: Uint32Array }, R>(
-  sources: Iterable<T>,
-  map: (source: T) => Promise<R>,
-  seen: number[] = [],
-): AsyncGenerator<R> {
+async function* mapOrdered<T, R>(sources: Iterable<T>, map: (source: T) => Promise<R>): AsyncGenerator<R> {
   const underWay: Promise<R>[] = [];
   for (const source of sources) {
-    for (const number of source.numbers) seen.push(number);
     const result = map(source);
     // It may fail before its turn comes to be awaited, or never be awaited because one before it failed.
     result.catch(() => undefined);

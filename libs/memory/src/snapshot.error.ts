@@ -1,6 +1,9 @@
-export type SnapshotErrorReason = 'SnapshotCorrupt' | 'SnapshotUnreadable' | 'SnapshotIncompatible';
+export type SnapshotErrorReason = 'SnapshotCorrupt' | 'SnapshotUnreadable' | 'SnapshotIncompatible' | 'DiskFull';
 
-/** A snapshot that cannot be used. Corrupt: its bytes are not what was written. Unreadable: bytes are missing. Incompatible: for another machine. */
+/**
+ * A snapshot that cannot be used, or written. Corrupt: its bytes are not what was written. Unreadable: bytes are missing.
+ * Incompatible: for another machine. DiskFull: there is no room to write it, and nothing of it is left.
+ */
 export class SnapshotError extends Error {
   override readonly name = 'SnapshotError';
   readonly reason: SnapshotErrorReason;

@@ -41,7 +41,10 @@ export class ImagePrefetch {
       return { type: 'Done' };
     }
     for (const artifact of Object.values(image?.status?.artifacts ?? {})) await artifacts.ensure(artifact);
-    for (const snapshot of golden) await bases.prepare(baseSourceOf(await snapshots.ensure(snapshot)));
+    for (const snapshot of golden) {
+      const base = baseSourceOf(await snapshots.ensure(snapshot));
+      if (base) await bases.prepare(base);
+    }
     this.#ready.add(name);
     return { type: 'Done' };
   }

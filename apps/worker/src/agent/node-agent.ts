@@ -13,6 +13,7 @@ import { PublicKeys } from '../data-plane/public-keys.ts';
 import { DataPlaneServer } from '../data-plane/server.ts';
 import { BaseImages } from '../bases/base-images.ts';
 import { ArtifactCache } from '../machine/artifact-cache.ts';
+import { PackCache } from '../machine/pack-cache.ts';
 import { Preparer } from '../machine/preparation.ts';
 import { ProcessPool } from '../machine/process-pool.ts';
 import { SnapshotCache } from '../machine/snapshot-cache.ts';
@@ -115,7 +116,7 @@ export class NodeAgent {
       const message = `CORRAL_FIRMWARE_DIR: ${firmwareDirectory} does not hold a readable bios.bin and vgabios.bin`;
       throw new Error(message, { cause });
     });
-    const { artifacts, snapshotCache, spool, pool } = await this.#openHome(firmware);
+    const { artifacts, packs, snapshotCache, spool, pool } = await this.#openHome(firmware);
     const { machines, snapshots, images } = this.#watches;
     const [client, store, recorder, clock, log, bases] = [this.#client, this.#store, this.#recorder, this.#clock, this.#log, this.#bases];
 
@@ -127,8 +128,9 @@ export class NodeAgent {
       log,
       v86Build: build,
       snapshots: snapshotCache,
+      packs,
       bases,
-      preparer: new Preparer({ client, artifacts, snapshots: snapshotCache, bases, v86Build: build }),
+      preparer: new Preparer({ client, artifacts, snapshots: snapshotCache, packs, bases, v86Build: build }),
       onChange: (key) => machineController.enqueue(key),
       onReady: (from, startMilliseconds) => this.#metrics.observeStart(from, startMilliseconds),
       onNotice: (uid, { type, reason, message }) => {
@@ -156,6 +158,7 @@ export class NodeAgent {
       supervisor,
       store,
       spool,
+      packs,
       isServing: () => lease.isHeld,
       recorder,
       clock,
@@ -208,6 +211,7 @@ export class NodeAgent {
       watches: this.#watches,
       artifacts,
       snapshots: snapshotCache,
+      uploads: snapshotConvergence,
       prefetch,
       log,
     });
@@ -265,6 +269,7 @@ export class NodeAgent {
 
   async #openHome(firmware: MachineConfig['firmware']): Promise<{
     readonly artifacts: ArtifactCache;
+    readonly packs: PackCache;
     readonly snapshotCache: SnapshotCache;
     readonly spool: Spool;
     readonly pool: ProcessPool;
@@ -276,9 +281,11 @@ export class NodeAgent {
       store,
       maxBytes: artifactCacheMiB * MIB,
     });
+    const packs = new PackCache({ directory: join(home, 'packs'), store, maxBytes: snapshotCacheMiB * MIB });
     const snapshotCache = new SnapshotCache({
       directory: join(home, 'snapshots'),
       store,
+      packs,
       maxBytes: snapshotCacheMiB * MIB,
     });
     const spool = new Spool(join(home, 'spool'));
@@ -289,10 +296,10 @@ export class NodeAgent {
       size: poolSize,
       log: this.#log,
     });
-    await Promise.all([artifacts.open(), snapshotCache.open(), this.#bases.open(), spool.open(), pool.open()]);
+    await Promise.all([artifacts.open(), packs.open(), snapshotCache.open(), this.#bases.open(), spool.open(), pool.open()]);
     this.#disposer.add(() => this.#bases.close());
     this.#disposer.add(() => pool.close());
-    return { artifacts, snapshotCache, spool, pool };
+    return { artifacts, packs, snapshotCache, spool, pool };
   }
 
   /** Resolves to the server, and the URL at which gateways reach it. */

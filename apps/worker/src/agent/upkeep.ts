@@ -3,6 +3,7 @@ import { type ArtifactCache } from '../machine/artifact-cache.ts';
 import { type SnapshotCache } from '../machine/snapshot-cache.ts';
 import { type Supervisor } from '../machine/supervisor.ts';
 import { identitiesOf } from './fence.ts';
+import { type SnapshotConvergence } from '../snapshots/snapshot-convergence.ts';
 import { type ImagePrefetch } from './image-prefetch.ts';
 import { type NodeLease } from './lease.ts';
 import { isRefused, type NodeCredential } from './node-credential.ts';
@@ -47,13 +48,14 @@ export interface HousekeepingOptions {
   readonly watches: NodeWatches;
   readonly artifacts: ArtifactCache;
   readonly snapshots: SnapshotCache;
+  readonly uploads: Pick<SnapshotConvergence, 'neededPacks'>;
   readonly prefetch: ImagePrefetch;
   readonly log: Logger;
 }
 
 /** Removes what nobody needs any more: folders of machines that are gone, and what the caches have too much of. */
 export function housekeeping(options: HousekeepingOptions): Repetition {
-  const { supervisor, watches, artifacts, snapshots, prefetch, log } = options;
+  const { supervisor, watches, artifacts, snapshots, uploads, prefetch, log } = options;
   return new Repetition({
     name: 'Housekeeping',
     everyMs: HOUSEKEEPING_MS,
@@ -63,7 +65,8 @@ export function housekeeping(options: HousekeepingOptions): Repetition {
       const left = await supervisor.sweep(bound);
       if (left.length > 0) log.info({ machines: left }, 'Removed what earlier machines left');
       await artifacts.prune(new Set([...(await supervisor.neededArtifacts()), ...prefetch.neededArtifacts()]));
-      await snapshots.prune(new Set(prefetch.neededSnapshots()));
+      const packs = new Set([...(await supervisor.neededPacks()), ...uploads.neededPacks()]);
+      await snapshots.prune({ snapshots: new Set(prefetch.neededSnapshots()), packs });
     },
   });
 }

@@ -32,6 +32,12 @@ export async function prune({ directory, maxBytes, needed, now }: PruningOptions
   return removed;
 }
 
+/** All that lies in a folder. */
+export async function folderBytes(directory: string): Promise<number> {
+  const entries = await Promise.all((await readdir(directory)).map((name) => measure(directory, name)));
+  return entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
 async function measure(directory: string, name: string): Promise<{ name: string; sizeBytes: number; usedAt: number }> {
   const path = join(directory, name);
   const entry = await stat(path).catch(() => undefined);

@@ -1,14 +1,15 @@
 import { jest } from '@jest/globals';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type EmbeddedObjectStore, startObjectStore } from '@corral/embedded';
-import { openSnapshot, writeSnapshot } from '@corral/memory';
+import { type Layer, layersOf, openSnapshot, PIECE_BYTES, writeSnapshot } from '@corral/memory';
 import { ObjectStore } from '@corral/object-store';
 import { S3FaultProxy } from '@corral/testing';
 import { ArtifactCache } from './artifact-cache.ts';
+import { PackCache } from './pack-cache.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
 
 jest.setTimeout(60_000);
@@ -19,6 +20,7 @@ let embedded: EmbeddedObjectStore;
 let s3: S3FaultProxy;
 let store: ObjectStore;
 let artifacts: ArtifactCache;
+let packs: PackCache;
 let snapshots: SnapshotCache;
 
 beforeAll(async () => {
@@ -38,8 +40,9 @@ beforeAll(async () => {
 beforeEach(async () => {
   s3.heal();
   artifacts = new ArtifactCache({ directory: join(home, 'artifacts'), store, maxBytes: MIB });
-  snapshots = new SnapshotCache({ directory: join(home, 'snapshots'), store, maxBytes: MIB });
-  await Promise.all([artifacts.open(), snapshots.open()]);
+  packs = new PackCache({ directory: join(home, 'packs'), store, maxBytes: MIB });
+  snapshots = new SnapshotCache({ directory: join(home, 'snapshots'), store, packs, maxBytes: MIB });
+  await Promise.all([artifacts.open(), packs.open(), snapshots.open()]);
 });
 afterAll(async () => {
   store.close();
@@ -57,10 +60,10 @@ async function anArtifact(): Promise<{ key: string; sha256: string; sizeBytes: n
 }
 
 let count = 0;
-async function aSnapshot(): Promise<{ manifestKey: string; digest: string; prefix: string }> {
+async function aSnapshot(below: readonly Layer[] = []): Promise<{ manifestKey: string; digest: string; prefix: string; layers: Layer[] }> {
   const directory = await mkdtemp(join(home, 'taken-'));
   const prefix = `snapshots/default/${++count}`;
-  const { files, manifest } = await writeSnapshot(directory, {
+  const { files, manifest, content } = await writeSnapshot(directory, {
     machine: {
       v86Build: 'b',
       memoryMiB: 16,
@@ -68,11 +71,15 @@ async function aSnapshot(): Promise<{ manifestKey: string; digest: string; prefi
       devices: { acpi: false, disk: false, cdrom: false, floppy: false },
     },
     createdAt: new Date('2026-01-01T00:00:00Z'),
-    pages: [{ number: 3, bytes: randomBytes(4096) }],
+    parent: null,
+    namespace: 'default',
+    memory: { below, pieces: [{ number: 3, bytes: randomBytes(PIECE_BYTES) }] },
     devices: randomBytes(1000),
   });
-  for (const { name } of files) await store.putFile(`${prefix}/${name}`, join(directory, name));
-  return { manifestKey: `${prefix}/${manifest.name}`, digest: manifest.sha256, prefix };
+  const layers = layersOf(content);
+  const keyOf = (name: string): string => layers.find(({ sha256 }) => sha256 === name)?.key ?? `${prefix}/${name}`;
+  for (const { name } of files) await store.putFile(keyOf(name), join(directory, name));
+  return { manifestKey: `${prefix}/${manifest.name}`, digest: manifest.sha256, prefix, layers };
 }
 
 const downloadsOf = (text: string): number =>
@@ -117,14 +124,15 @@ describe('The cache of snapshots', () => {
     const { directory, manifest } = await snapshots.ensure(source);
     expect(manifest.machine.memoryMiB).toBe(16);
     expect((await readFile(join(directory, 'verified'), 'utf8')).trim()).toBe(source.digest);
-    const opened = await openSnapshot(directory);
+    const opened = await openSnapshot(directory, { packs: packs.directory });
     await opened.verified;
     await opened.close();
     expect((await snapshots.ensure(source)).directory).toBe(directory);
-    expect(downloadsOf(source.prefix)).toBe(3);
+    expect(downloadsOf(source.prefix)).toBe(2);
+    expect(downloadsOf(source.layers[0]?.sha256 ?? '')).toBe(1);
   });
 
-  it.each(['memory.pack', 'devices.bin', 'manifest.json'])(
+  it.each(['devices.bin', 'manifest.json'])(
     'holds nothing of a snapshot whose %s comes damaged, and has it once S3 is well',
     async (file) => {
       const source = await aSnapshot();
@@ -143,6 +151,99 @@ describe('The cache of snapshots', () => {
     await snapshots.discard(source.digest);
     expect(await snapshots.digests(100)).not.toContain(source.digest);
     await snapshots.ensure(source);
-    expect(downloadsOf(source.prefix)).toBe(6);
+    expect(downloadsOf(source.prefix)).toBe(4);
+    expect(downloadsOf(source.layers[0]?.sha256 ?? '')).toBe(1);
+  });
+
+  it('fetches once the layers that snapshots share, and a few at a time', async () => {
+    let below: Layer[] = [];
+    const chain = [];
+    for (let length = 0; length < 7; length += 1) {
+      const source = await aSnapshot(below);
+      below = source.layers;
+      chain.push(source);
+    }
+    await Promise.all(chain.map((source) => snapshots.ensure(source)));
+    for (const { sha256 } of below) expect(downloadsOf(sha256)).toBe(1);
+  });
+});
+
+describe('The cache of packs', () => {
+  const only = ({ layers: [layer] }: { readonly layers: readonly Layer[] }): Layer => layer!;
+  const bytesOf = (layer: Layer): Promise<Buffer> => readFile(packs.pathOf(layer.sha256));
+  const isWhole = async (layer: Layer): Promise<boolean> => createHash('sha256').update(await bytesOf(layer)).digest('hex') === layer.sha256;
+
+  it.each([
+    ['was truncated', (layer: Layer) => truncate(packs.pathOf(layer.sha256), 100)],
+    ['was removed', (layer: Layer) => rm(packs.pathOf(layer.sha256))],
+    [
+      'was overwritten in place',
+      async (layer: Layer) => {
+        await chmod(packs.pathOf(layer.sha256), 0o600);
+        await writeFile(packs.pathOf(layer.sha256), randomBytes(layer.sizeBytes));
+      },
+    ],
+  ])('fetches anew a pack that %s', async (_what, harm) => {
+    const layer = only(await aSnapshot());
+    await packs.ensure([layer]);
+    await harm(layer);
+    await packs.ensure([layer]);
+    expect(await isWhole(layer)).toBe(true);
+    expect(downloadsOf(layer.sha256)).toBe(2);
+  });
+
+  it('finds out what happened to a pack while no agent looked', async () => {
+    const layer = only(await aSnapshot());
+    await packs.ensure([layer]);
+    const { mtime } = await stat(packs.pathOf(layer.sha256));
+    await chmod(packs.pathOf(layer.sha256), 0o600);
+    await writeFile(packs.pathOf(layer.sha256), randomBytes(layer.sizeBytes));
+    await utimes(packs.pathOf(layer.sha256), mtime, mtime);
+    const restarted = new PackCache({ directory: packs.directory, store, maxBytes: MIB });
+    await restarted.ensure([layer]);
+    expect(await isWhole(layer)).toBe(true);
+  });
+
+  it('holds nothing of a pack that comes damaged', async () => {
+    const layer = only(await aSnapshot());
+    s3.inject({ type: 'FlippedDownload', offset: 20 }, ({ path }) => path.endsWith(layer.sha256));
+    await expect(packs.ensure([layer])).rejects.toMatchObject({ name: 'ObjectStoreFailure', reason: 'Corrupt' });
+    expect((await readdir(packs.directory)).filter((name) => name.startsWith(layer.sha256))).toEqual([]);
+    s3.heal();
+    await packs.ensure([layer]);
+  });
+
+  it('takes in what a machine wrote, but only as what it is', async () => {
+    const [bytes, other] = [randomBytes(500), randomBytes(500)];
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const path = join(home, 'written');
+    await writeFile(path, other);
+    await expect(packs.adopt(path, { sha256, sizeBytes: 500 })).rejects.toMatchObject({ name: 'PackForged' });
+    expect(await packs.has({ sha256, sizeBytes: 500 })).toBe(false);
+    await writeFile(path, bytes);
+    await packs.adopt(path, { sha256, sizeBytes: 500 });
+    expect(await readFile(packs.pathOf(sha256))).toEqual(bytes);
+    // Said again, with other content: what is here stays.
+    await writeFile(path, other);
+    await packs.adopt(path, { sha256, sizeBytes: 500 });
+    expect(await readFile(packs.pathOf(sha256))).toEqual(bytes);
+    await expect(readFile(path)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('makes room, but never of what is in use or was used a moment ago', async () => {
+    const small = new PackCache({ directory: join(home, 'few-packs'), store, maxBytes: 14_000 });
+    await small.open();
+    const layers = [];
+    for (let at = 0; at < 4; at += 1) layers.push(only(await aSnapshot()));
+    await small.ensure(layers);
+    const [kept, oldest, old, young] = layers as [Layer, Layer, Layer, Layer];
+    for (const [age, { sha256 }] of [[90, kept], [80, oldest], [70, old]] as const) {
+      const then = new Date(Date.now() - age * 60_000);
+      await utimes(small.pathOf(sha256), then, then);
+    }
+    await small.prune(new Set([kept.sha256]), 0);
+    expect((await readdir(small.directory)).sort()).toEqual([kept, old, young].map(({ sha256 }) => sha256).sort());
+    await small.prune(new Set([kept.sha256]), 14_000);
+    expect((await readdir(small.directory)).sort()).toEqual([kept, young].map(({ sha256 }) => sha256).sort());
   });
 });

@@ -13,6 +13,7 @@ export function machineConfigOf(
   const { memoryMiB, commandLine, imageDigest, guestAgent, acpi } = record;
   return {
     uid: metadata.uid,
+    namespace: metadata.namespace ?? '',
     incarnation,
     hostname: metadata.name,
     macAddress: macAddressOf(metadata.uid),

@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ImageParts } from '@corral/contracts';
+import { decodeManifest, MANIFEST_FILE, type SnapshotManifest } from '@corral/memory';
 import { z } from 'zod';
 import { isOverlayWritten, settleOverlay } from '../disk-overlay.ts';
 
@@ -85,6 +86,15 @@ export class MachineFolder {
   /** Whether a suspended state lies here, whole: it gets its name only when it is. */
   async hasSuspended(): Promise<boolean> {
     return (await stat(this.suspendedPath).catch(() => undefined))?.isDirectory() ?? false;
+  }
+
+  /** What the suspended state is made of; undefined where there is none that can be read. */
+  async suspendedManifest(): Promise<SnapshotManifest | undefined> {
+    try {
+      return decodeManifest(await readFile(join(this.suspendedPath, MANIFEST_FILE)));
+    } catch {
+      return undefined;
+    }
   }
 
   /** An empty folder to write a suspended state into. */

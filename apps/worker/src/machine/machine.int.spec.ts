@@ -9,6 +9,7 @@ import { type Run, type StartOrigin } from '@corral/vm-lifecycle';
 import { type Logger, pino } from 'pino';
 import { Machine } from './machine.ts';
 import { MachineFolder } from './machine-folder.ts';
+import { PackCache } from './pack-cache.ts';
 import { type MachineNotice } from './machine-notice.ts';
 import { ProcessPool } from './process-pool.ts';
 
@@ -16,7 +17,8 @@ jest.setTimeout(60_000);
 
 /** A process that speaks the protocol, writes down what it is asked, and behaves as its machine's name says. */
 const PROGRAM = `
-import { appendFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 let machine;
@@ -29,7 +31,12 @@ process.on('message', ({ type, requestId, config, directory }) => {
   const refuse = (reason) => say({ type: 'Reply', requestId, ok: false, reason, message: 'refused' });
   if (type === 'Start' && machine.hostname.startsWith('snapshot')) return refuse({ 'snapshot-corrupt': 'SnapshotCorrupt', 'snapshot-incompatible': 'SnapshotIncompatible', 'snapshot-unreadable': 'SnapshotUnreadable' }[machine.hostname]);
   if (type === 'Snapshot' && machine.hostname === 'slow') return;
-  const file = { name: 'manifest.json', sha256: '0'.repeat(64), sizeBytes: 1 };
+  const manifest = JSON.stringify({
+    formatVersion: 2, createdAt: '2026-01-01T00:00:00Z', parent: null, memory: { layers: [] }, devices: { name: 'devices.bin', sha256: '0'.repeat(64), sizeBytes: 1 },
+    machine: { v86Build: 'b', memoryMiB: 64, imageDigest: 'd', devices: { acpi: false, disk: false, cdrom: false, floppy: false } },
+  });
+  if (type === 'Snapshot') writeFileSync(join(directory, 'manifest.json'), manifest);
+  const file = { name: 'manifest.json', sha256: createHash('sha256').update(manifest).digest('hex'), sizeBytes: manifest.length };
   say({ type: 'Reply', requestId, ok: true, ...(type === 'Snapshot' ? { snapshot: { pauseMs: 1, files: [file], manifest: file } } : {}) });
   if (type === 'Start') say({ type: 'AgentAnswered' });
   if (type === 'Start' && machine.hostname === 'chatty') {
@@ -83,6 +90,7 @@ async function aMachine(name: string, { suspended = false } = {}): Promise<Machi
     log: log(),
     snapshots: { discard: async (digest) => void discarded.push(digest) },
     bases: { hold: async () => undefined },
+    packs: new PackCache({ directory: join(root, 'packs'), store: {} as never, maxBytes: 0 }),
     preparer: {
       prepare: async (_vm, origin, { suspendedPath }) => ({
         origin: name === 'unreadable-record' ? 'Source' : origin,
@@ -159,13 +167,13 @@ describe('A snapshot', () => {
   it('is of the incarnation that was meant, or none', async () => {
     const machine = await started(await aMachine('again'), 'Source', 1);
     await answers(machine);
-    await expect(machine.snapshot(root, 1)).resolves.toMatchObject({ pauseMs: 1 });
+    await expect(machine.snapshot(root, 1)).resolves.toMatchObject({ taken: { pauseMs: 1 }, manifest: { formatVersion: 2 } });
     machine.kill();
     await phase(machine, 'Ended');
     await started(machine, 'Source', 2);
     await answers(machine);
     await expect(machine.snapshot(root, 1)).rejects.toMatchObject({ reason: 'NotStarted' });
-    await expect(machine.snapshot(root, 2)).resolves.toMatchObject({ pauseMs: 1 });
+    await expect(machine.snapshot(root, 2)).resolves.toMatchObject({ taken: { pauseMs: 1 }, manifest: { formatVersion: 2 } });
   });
 });
 

@@ -31,6 +31,9 @@ import { type BaseImages, type HeldBase } from '../bases/base-images.ts';
 import { macAddressOf, machineConfigOf } from './machine-config.ts';
 import { imagePartsOf, type MachineFolder } from './machine-folder.ts';
 import { endNotice, type MachineNotice, notice, startNotice, warning } from './machine-notice.ts';
+import { type SnapshotManifest } from '@corral/memory';
+import { keepTaken } from '../snapshots/taken-snapshot.ts';
+import { type PackCache } from './pack-cache.ts';
 import { type Preparation, type Preparer, Unpreparable } from './preparation.ts';
 import { type ProcessPool } from './process-pool.ts';
 import { type SnapshotCache } from './snapshot-cache.ts';
@@ -42,6 +45,7 @@ export interface MachineSurroundings {
   readonly preparer: Pick<Preparer, 'prepare'>;
   readonly snapshots: Pick<SnapshotCache, 'discard'>;
   readonly bases: Pick<BaseImages, 'hold'>;
+  readonly packs: PackCache;
   readonly firmware: MachineConfig['firmware'];
   readonly v86Build: string;
   readonly clock: Clock;
@@ -94,6 +98,7 @@ export class Machine {
   #failure: ProcessExit['failure'];
   #rebootToldAt = 0;
   #isKilled = false;
+  #lineage: SnapshotManifest | undefined;
   suspended = false;
   /** Since when nobody uses the guest, as its process tells. */
   idleSince: Date | undefined;
@@ -131,6 +136,11 @@ export class Machine {
   /** Of its VM process, while there is one. */
   get pid(): number | undefined {
     return this.#process?.pid;
+  }
+
+  /** The snapshot that its next one builds on: what it started from, or the last that was taken of it. */
+  get lineage(): SnapshotManifest | undefined {
+    return this.#lineage;
   }
 
   get failures(): number {
@@ -199,6 +209,7 @@ export class Machine {
     const preparation = this.#preparation;
     if (!preparation) throw new Error('A start needs a preparation');
     this.#preparation = undefined;
+    this.#lineage = preparation.manifest;
     this.#ended = undefined;
     this.#failure = undefined;
     this.residentBytes = undefined;
@@ -261,7 +272,8 @@ export class Machine {
         // First of all: what the guest did after its state was copied would be undone.
         await process?.request({ type: 'Pause' }, SUSPEND_PAUSE_DEADLINE_MS);
         const directory = await this.folder.beginSuspended();
-        await process?.request({ type: 'Snapshot', directory }, SUSPEND_DEADLINE_MS);
+        const taken = await process?.request({ type: 'Snapshot', directory }, SUSPEND_DEADLINE_MS);
+        if (taken) this.#lineage = await keepTaken(directory, taken, this.key.namespace ?? '', this.#around.packs);
         await this.folder.commitSuspended();
         this.suspended = true;
         this.#notice(notice('Suspended', 'Suspended to the node’s disk because the node agent stops'));
@@ -280,7 +292,8 @@ export class Machine {
     void (async () => {
       try {
         const [directory, screenDirectory] = await Promise.all([this.folder.beginSuspended(), this.folder.beginScreen()]);
-        await process?.request({ type: 'Hibernate', directory, screenDirectory, ifIdle }, HIBERNATE_DEADLINE_MS);
+        const taken = await process?.request({ type: 'Hibernate', directory, screenDirectory, ifIdle }, HIBERNATE_DEADLINE_MS);
+        if (taken) this.#lineage = await keepTaken(directory, taken, this.key.namespace ?? '', this.#around.packs);
         // Stopped meanwhile: its memory is of no use any more.
         if (this.#state.phase !== 'Hibernating') return;
         await this.folder.commitSuspended();
@@ -318,14 +331,16 @@ export class Machine {
   }
 
   /**
-   * Writes a complete snapshot of this incarnation into an existing, empty folder. Throws VmProcessRefusal, or Error when the
-   * machine ends meanwhile.
+   * Writes a snapshot of this incarnation into an existing, empty folder. Throws VmProcessRefusal, or Error when the
+   * machine ends meanwhile, or PackForged where its process did not write what it says.
    */
-  async snapshot(directory: string, incarnation: number): Promise<SnapshotTaken> {
+  async snapshot(directory: string, incarnation: number): Promise<{ readonly taken: SnapshotTaken; readonly manifest: SnapshotManifest }> {
     const isMeant = isLive(this.#state) && this.#state.run.incarnation === incarnation;
     const taken = isMeant && (await this.#process?.request({ type: 'Snapshot', directory }, SNAPSHOT_DEADLINE_MS));
     if (!taken) throw new VmProcessRefusal('NotStarted', `Incarnation ${incarnation} of the machine has no process`);
-    return taken;
+    const manifest = await keepTaken(directory, taken, this.key.namespace ?? '', this.#around.packs);
+    this.#lineage = manifest;
+    return { taken, manifest };
   }
 
   /** Looks how much memory the process holds. */

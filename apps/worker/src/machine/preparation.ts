@@ -14,7 +14,7 @@ import {
   virtualMachineImages,
   virtualMachineSnapshots,
 } from '@corral/contracts';
-import { SnapshotError } from '@corral/memory';
+import { type Layer, layersOf, SnapshotError, type SnapshotManifest } from '@corral/memory';
 import { ObjectStoreFailure } from '@corral/object-store';
 import { type StartedFrom, type StartOrigin } from '@corral/vm-lifecycle';
 import { type BaseImages, type BaseSource } from '../bases/base-images.ts';
@@ -22,6 +22,7 @@ import { baseSourceOf } from '../bases/base-source.ts';
 import { type ArtifactCache } from './artifact-cache.ts';
 import { type MachineFolder, type MachineRecord, RecordUnreadable } from './machine-folder.ts';
 import { storageReason } from './storage-reason.ts';
+import { type PackCache } from './pack-cache.ts';
 import { type CachedSnapshot, type SnapshotCache } from './snapshot-cache.ts';
 
 /** Why a machine cannot start now. Permanent when waiting alone will not help. */
@@ -46,6 +47,8 @@ export interface Preparation {
   readonly record: MachineRecord;
   readonly artifactPaths: Readonly<Partial<Record<ArtifactRole, string>>>;
   readonly from: StartFrom;
+  /** The snapshot it starts from. */
+  readonly manifest?: SnapshotManifest;
   readonly startedFrom: StartedFrom;
   /** The RAM it begins with, where other machines may share it. */
   readonly base?: BaseSource;
@@ -56,6 +59,7 @@ export interface PreparerOptions {
   readonly artifacts: ArtifactCache;
   readonly snapshots: SnapshotCache;
   readonly bases: Pick<BaseImages, 'prepare'>;
+  readonly packs: PackCache;
   readonly v86Build: string;
 }
 
@@ -90,14 +94,15 @@ export class Preparer {
     // Without the record nobody knows which disk the overlay lies on.
     if (!record)
       throw new Unpreparable('MachineFolderLost', 'The machine’s record on this node is gone', { permanent: true });
-    const artifactPaths = await this.#fetch(record);
-    const from: StartFrom =
-      origin === 'Suspended' ? { type: 'Snapshot', directory: folder.suspendedPath } : { type: 'Boot' };
+    const manifest = origin === 'Suspended' ? await folder.suspendedManifest() : undefined;
+    const [artifactPaths] = await Promise.all([this.#fetch(record), manifest && this.#options.packs.ensure(layersAway(manifest))]);
+    const from = origin === 'Suspended' ? this.#from(folder.suspendedPath) : ({ type: 'Boot' } as const);
     return {
       origin,
       record,
       artifactPaths,
       from,
+      ...(manifest ? { manifest } : {}),
       startedFrom: {
         type: origin === 'Suspended' ? 'Suspended' : 'Boot',
         name: origin === 'Suspended' ? vm.metadata.name : record.image,
@@ -132,9 +137,10 @@ export class Preparer {
       origin: 'Source',
       record,
       artifactPaths,
-      from: { type: 'Snapshot', directory: cached.directory },
+      from: this.#from(cached.directory),
+      manifest: cached.manifest,
       startedFrom: { type: 'GoldenSnapshot', name, digest: wanted.digest },
-      base: baseSourceOf(cached),
+      ...withBaseOf(cached),
     };
   }
 
@@ -203,16 +209,22 @@ export class Preparer {
       origin: 'Source',
       record,
       artifactPaths,
-      from: { type: 'Snapshot', directory: cached.directory },
+      from: this.#from(cached.directory),
+      manifest: cached.manifest,
       startedFrom: { type: 'Snapshot', name, digest },
-      base: baseSourceOf(cached),
+      ...withBaseOf(cached),
     };
   }
 
   /** Its pages are in memory before the machine gets a process. Throws SnapshotError. */
   async #withBase(cached: CachedSnapshot): Promise<CachedSnapshot> {
-    await this.#options.bases.prepare(baseSourceOf(cached));
+    const base = baseSourceOf(cached);
+    if (base) await this.#options.bases.prepare(base);
     return cached;
+  }
+
+  #from(directory: string): StartFrom {
+    return { type: 'Snapshot', directory, packs: this.#options.packs.directory };
   }
 
   async #fetch(record: MachineRecord): Promise<Partial<Record<ArtifactRole, string>>> {
@@ -226,6 +238,14 @@ export class Preparer {
     return paths;
   }
 }
+
+const withBaseOf = (cached: CachedSnapshot): Pick<Preparation, 'base'> => {
+  const base = baseSourceOf(cached);
+  return base ? { base } : {};
+};
+
+/** Of a suspended state: one of version 1 lies whole in its folder. */
+const layersAway = (manifest: SnapshotManifest): Layer[] => (manifest.formatVersion === 1 ? [] : layersOf(manifest));
 
 const unreadable = (remedy: string, cause: RecordUnreadable): Unpreparable =>
   new Unpreparable('RecordUnreadable', `${cause.message} and cannot be read: ${remedy}`, { permanent: true, cause });

@@ -1,30 +1,43 @@
+import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
-import { decodeManifest, filesOf, MANIFEST_FILE, type SnapshotManifest, VERIFIED_FILE } from '@corral/memory';
+import { decodeManifest, filesOf, type Layer, layersOf, MANIFEST_FILE, type SnapshotManifest, VERIFIED_FILE } from '@corral/memory';
 import { type ObjectStore } from '@corral/object-store';
-import { prune, touch } from './cache-pruning.ts';
+import { folderBytes, prune, touch } from './cache-pruning.ts';
+import { type PackCache } from './pack-cache.ts';
 import { SingleFlight } from './single-flight.ts';
 
 export interface SnapshotCacheOptions {
   readonly directory: string;
   readonly store: ObjectStore;
+  readonly packs: PackCache;
   readonly maxBytes: number;
+}
+
+export interface SnapshotSource {
+  readonly manifestKey: string;
+  readonly digest: string;
 }
 
 export interface CachedSnapshot {
   readonly directory: string;
   readonly manifest: SnapshotManifest;
+  /** Where one of its packs lies on this node. */
+  packPath(layer: Layer): string;
 }
+
+type Described = Omit<CachedSnapshot, 'packPath'>;
 
 const DOWNLOAD_DEADLINE_MS = 30 * 60_000;
 
 /**
- * Snapshots on this node, each a folder named by the digest of its manifest. A folder that has its name holds every file
- * the manifest names, verified when it was fetched; a marker tells the VM process, which then need not do it again.
+ * Snapshots on this node, each a folder named by the digest of its manifest. A folder that has its name holds the manifest
+ * and the files beside it, verified when they were fetched; a marker tells the VM process, which then need not do it again.
+ * Packs lie in the PackCache, which many snapshots share.
  */
 export class SnapshotCache {
   readonly #options: SnapshotCacheOptions;
-  readonly #flights = new SingleFlight<CachedSnapshot>();
+  readonly #flights = new SingleFlight<Described>();
 
   constructor(options: SnapshotCacheOptions) {
     this.#options = options;
@@ -38,15 +51,25 @@ export class SnapshotCache {
       if (name.endsWith('.tmp')) await rm(join(directory, name), { recursive: true, force: true });
   }
 
-  /** The snapshot, fetched when it is not here yet. Throws ObjectStoreFailure or SnapshotError. */
-  async ensure(source: { readonly manifestKey: string; readonly digest: string }): Promise<CachedSnapshot> {
+  /** The snapshot with every pack it lies on, fetched where they are not here yet. Throws ObjectStoreFailure or SnapshotError. */
+  async ensure(source: SnapshotSource): Promise<CachedSnapshot> {
+    const { packs } = this.#options;
+    const described = await this.describe(source);
+    const { directory, manifest } = described;
+    // Snapshots of version 1 were fetched with their packs, by a node agent of before.
+    const beside = new Set(manifest.formatVersion === 1 ? await readdir(directory) : []);
+    const isBeside = ({ key }: Layer): boolean => beside.has(posix.basename(key));
+    await packs.ensure(layersOf(manifest).filter((layer) => !isBeside(layer)));
+    return { ...described, packPath: (layer) => (isBeside(layer) ? join(directory, posix.basename(layer.key)) : packs.pathOf(layer.sha256)) };
+  }
+
+  /** The snapshot without its packs. Throws ObjectStoreFailure or SnapshotError. */
+  async describe(source: SnapshotSource): Promise<Described> {
     const directory = join(this.#options.directory, source.digest);
-    const manifest = await readManifest(directory);
-    if (manifest) {
-      await touch(directory, new Date());
-      return { directory, manifest };
-    }
-    return this.#flights.do(source.digest, () => this.#fetch(source, directory));
+    const manifest = await readManifest(directory, source);
+    if (!manifest) return this.#flights.do(source.digest, () => this.#fetch(source, directory));
+    await touch(directory, new Date());
+    return { directory, manifest };
   }
 
   /** Digests of the snapshots here, the most recently used first; at most `limit`. */
@@ -58,21 +81,24 @@ export class SnapshotCache {
     return byUse.slice(0, limit).map(({ name }) => name);
   }
 
-  /** Makes room, but not of what is needed. */
-  async prune(needed: ReadonlySet<string>): Promise<void> {
-    const { directory, maxBytes } = this.#options;
-    await prune({ directory, maxBytes, needed, now: new Date() });
+  /** Makes room, but not of what is needed: these snapshots with their packs, and these packs. */
+  async prune(needed: { readonly snapshots: ReadonlySet<string>; readonly packs: ReadonlySet<string> }): Promise<void> {
+    const { directory, maxBytes, packs } = this.#options;
+    await prune({ directory, maxBytes, needed: needed.snapshots, now: new Date() });
+    const manifests = await Promise.all([...needed.snapshots].map((digest) => readManifest(join(directory, digest), { digest }).catch(() => undefined)));
+    const layers = manifests.flatMap((manifest) => (manifest ? layersOf(manifest) : []));
+    await packs.prune(new Set([...needed.packs, ...layers.map(({ sha256 }) => sha256)]), await folderBytes(directory));
   }
 
-  /** Forgets a snapshot whose local copy proved bad, so that it is fetched anew. */
+  /** Forgets a snapshot whose local copy proved bad, so that it is fetched anew, and those of its packs that are damaged. */
   async discard(digest: string): Promise<void> {
-    await rm(join(this.#options.directory, digest), { recursive: true, force: true });
+    const directory = join(this.#options.directory, digest);
+    const manifest = await readManifest(directory, { digest }).catch(() => undefined);
+    await rm(directory, { recursive: true, force: true });
+    if (manifest) await this.#options.packs.recheck(layersOf(manifest));
   }
 
-  async #fetch(
-    { manifestKey, digest }: { readonly manifestKey: string; readonly digest: string },
-    directory: string,
-  ): Promise<CachedSnapshot> {
+  async #fetch({ manifestKey, digest }: SnapshotSource, directory: string): Promise<Described> {
     const { store } = this.#options;
     const temporary = `${directory}.tmp`;
     const failed = new AbortController();
@@ -86,7 +112,7 @@ export class SnapshotCache {
         { sha256: digest, sizeBytes: MAX_MANIFEST_BYTES },
         signal,
       );
-      const manifest = decodeManifest(await readFile(join(temporary, MANIFEST_FILE)));
+      const manifest = decodeManifest(await readFile(join(temporary, MANIFEST_FILE)), posix.dirname(manifestKey));
       const downloads = filesOf(manifest).map((file) =>
         store.downloadFile(posix.join(posix.dirname(manifestKey), file.name), join(temporary, file.name), file, signal),
       );
@@ -97,6 +123,7 @@ export class SnapshotCache {
         throw error;
       });
       await writeFile(join(temporary, VERIFIED_FILE), digest, { mode: 0o400 });
+      await rm(directory, { recursive: true, force: true });
       await rename(temporary, directory);
       return { directory, manifest };
     } catch (error) {
@@ -111,7 +138,9 @@ const DIGEST = /^[0-9a-f]{64}$/;
 /** A manifest names a handful of files. */
 const MAX_MANIFEST_BYTES = 1024 * 1024;
 
-async function readManifest(directory: string): Promise<SnapshotManifest | undefined> {
+/** Undefined where it is not there, or is not what it is called. */
+async function readManifest(directory: string, { digest, manifestKey }: Pick<SnapshotSource, 'digest'> & Partial<SnapshotSource>): Promise<SnapshotManifest | undefined> {
   const bytes = await readFile(join(directory, MANIFEST_FILE)).catch(() => undefined);
-  return bytes && decodeManifest(bytes);
+  if (!bytes || createHash('sha256').update(bytes).digest('hex') !== digest) return undefined;
+  return decodeManifest(bytes, manifestKey === undefined ? undefined : posix.dirname(manifestKey));
 }

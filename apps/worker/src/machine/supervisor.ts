@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ObjectKey } from '@corral/contracts';
+import { layersOf } from '@corral/memory';
 import { isLive, worthReporting } from '@corral/vm-lifecycle';
 import { Machine, type MachineEndpoint, type MachineSurroundings } from './machine.ts';
 import { MachineFolder, machineFolders } from './machine-folder.ts';
@@ -114,6 +115,13 @@ export class Supervisor {
   async neededArtifacts(): Promise<Set<string>> {
     const records = await Promise.all(this.machines.map(({ folder }) => folder.record().catch(() => undefined)));
     return new Set(records.flatMap((record) => Object.values(record?.artifacts ?? {}).map(({ sha256 }) => sha256)));
+  }
+
+  /** Digests of the packs that machines here lie on, also those that nobody has looked at since the agent started. */
+  async neededPacks(): Promise<Set<string>> {
+    const suspended = await Promise.all((await machineFolders(this.#root)).map((uid) => new MachineFolder(this.#root, uid).suspendedManifest()));
+    const manifests = [...suspended, ...this.machines.map(({ lineage }) => lineage)];
+    return new Set(manifests.flatMap((manifest) => (manifest ? layersOf(manifest).map(({ sha256 }) => sha256) : [])));
   }
 
   async #sample(): Promise<void> {

@@ -1,7 +1,7 @@
 import { type VmProcessOutput } from '@corral/contracts';
 import { parseMessage } from './vm-process.messages.ts';
 
-const file = { name: 'memory.pack', sha256: 'a'.repeat(64), sizeBytes: 3 };
+const file = { name: 'a'.repeat(64), sha256: 'a'.repeat(64), sizeBytes: 3 };
 const taken = { pauseMs: 1.5, files: [file], manifest: { ...file, name: 'manifest.json' } };
 
 describe('parseMessage', () => {

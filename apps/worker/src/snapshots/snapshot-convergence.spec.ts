@@ -8,7 +8,9 @@ import { SnapshotConvergence, type SnapshotConvergenceOptions } from './snapshot
 
 const KEY = { namespace: 'default', name: 'kept' };
 const MANIFEST = { name: 'manifest.json', sha256: 'a'.repeat(64), sizeBytes: 2 };
-const TAKEN: SnapshotTaken = { pauseMs: 1, files: [MANIFEST], manifest: MANIFEST };
+const DEVICES = { name: 'devices.bin', sha256: 'b'.repeat(64), sizeBytes: 2 };
+const TAKEN: SnapshotTaken = { pauseMs: 1, files: [DEVICES, MANIFEST], manifest: MANIFEST };
+const LAYER = { sha256: 'c'.repeat(64), sizeBytes: 3, pieces: 1, key: `packs/corral-system/${'c'.repeat(64)}` };
 const NEW: VirtualMachineSnapshot = {
   apiVersion: 'corral.dev/v1',
   kind: 'VirtualMachineSnapshot',
@@ -22,6 +24,8 @@ class OneSnapshot {
   incarnation = 1;
   taken: number[] = [];
   uploads = 0;
+  /** What the API knew to be needed when the store was first asked for anything. */
+  namedAtFirstLook: readonly string[] | undefined;
   /** What happens while the upload is under way. */
   meanwhile: () => void = () => undefined;
   /** What happens while the API is told that it begins. */
@@ -29,7 +33,7 @@ class OneSnapshot {
   readonly convergence: SnapshotConvergence;
 
   constructor(folder: string) {
-    writeFileSync(join(folder, MANIFEST.name), '{}');
+    for (const { name } of TAKEN.files) writeFileSync(join(folder, name), '{}');
     let known = this.held;
     const machine = {
       uid: 'vm',
@@ -38,7 +42,7 @@ class OneSnapshot {
       snapshot: async (_directory: string, incarnation: number) => {
         if (incarnation !== this.incarnation) throw new Error('another incarnation');
         this.taken.push(incarnation);
-        return TAKEN;
+        return { taken: TAKEN, manifest: { machine: { memoryMiB: 64, v86Build: 'b', imageDigest: 'd' }, memory: { layers: [LAYER] }, devices: DEVICES } };
       },
     };
     this.convergence = new SnapshotConvergence({
@@ -48,15 +52,19 @@ class OneSnapshot {
       isServing: () => true,
       recorder: { record: () => undefined },
       snapshots: { get: () => known, getByUid: () => known, list: () => [known], observe: (snapshot: VirtualMachineSnapshot) => (known = snapshot) },
-      machines: { get: () => ({ metadata: { uid: 'vm' } }) },
+      machines: { get: () => ({ metadata: { uid: 'vm' } }), getByUid: () => undefined },
       supervisor: { find: () => machine },
       spool: {
         begin: async () => folder,
         pathOf: () => folder,
         remove: async () => undefined,
-        manifestOf: async () => ({ machine: { memoryMiB: 64, v86Build: 'b', imageDigest: 'd' } }),
       },
+      packs: { pathOf: () => '' },
       store: {
+        head: async () => {
+          this.namedAtFirstLook ??= this.held.status?.layers;
+          return { sizeBytes: LAYER.sizeBytes };
+        },
         putStream: async () => {
           this.uploads += 1;
           this.meanwhile();
@@ -112,7 +120,12 @@ describe('Taking a snapshot', () => {
       left = one.held;
     };
     expect(await reconcile()).toEqual({ type: 'Done' });
-    expect([one.uploads, one.held]).toEqual([1, left]);
+    expect([one.uploads, one.held]).toEqual([2, left]);
+  });
+
+  it('says which packs it needs before it looks whether they are there', async () => {
+    await reconcile();
+    expect(one.namedAtFirstLook).toEqual([LAYER.key]);
   });
 
   it('takes nothing of an incarnation that began while the API was told of the one before', async () => {

@@ -13,11 +13,13 @@ import {
   type VirtualMachineStatus,
 } from '@corral/contracts';
 import { backoffMs, type EventRecorder, type Informer, type ReconcileResult } from '@corral/reconcile';
+import { layerKeys, layersOf, type SnapshotManifest } from '@corral/memory';
 import { type ObjectStore, ObjectStoreFailure } from '@corral/object-store';
 import { isLive } from '@corral/vm-lifecycle';
 import { type Logger } from 'pino';
 import { type Machine } from '../machine/machine.ts';
 import { imagePartsOf } from '../machine/machine-folder.ts';
+import { type PackCache } from '../machine/pack-cache.ts';
 import { storageReason } from '../machine/storage-reason.ts';
 import { type Supervisor } from '../machine/supervisor.ts';
 import { VmProcessRefusal } from '../machine/vm-process.handle.ts';
@@ -41,6 +43,7 @@ export interface SnapshotConvergenceOptions {
   readonly supervisor: Supervisor;
   readonly store: ObjectStore;
   readonly spool: Spool;
+  readonly packs: Pick<PackCache, 'pathOf'>;
   /** Whether this node may act on what is bound to it: it holds its Lease. */
   isServing(): boolean;
   readonly recorder: EventRecorder;
@@ -51,7 +54,12 @@ export interface SnapshotConvergenceOptions {
 /** A moment of a machine that lies in the spool. */
 interface Moment {
   readonly taken: SnapshotTaken;
+  readonly manifest: SnapshotManifest;
   readonly facts: Facts;
+  /** What kept packs of it from being deleted before it named them. */
+  readonly namedBefore: ReadonlySet<string>;
+  /** When the API knew what it needs, as `performance.now()` counts. */
+  namedAtMs?: number;
 }
 
 /** Why this try failed, and whether another may succeed. */
@@ -125,7 +133,7 @@ export class SnapshotConvergence {
   }
 
   async #advance(snapshot: VirtualMachineSnapshot, signal: AbortSignal): Promise<void> {
-    const { clock, store, spool, recorder } = this.#options;
+    const { clock, store, spool, packs, recorder } = this.#options;
     const { uid, namespace = '' } = snapshot.metadata;
     const begunElsewhere = snapshot.status?.incarnation !== undefined && !this.#begun.has(uid);
     if (begunElsewhere)
@@ -134,12 +142,18 @@ export class SnapshotConvergence {
       });
 
     const moment = this.#moments.get(uid) ?? (await this.#take(snapshot));
+    const namedAtMs = (moment.namedAtMs ??= await this.#name(snapshot, moment));
     const progress = new ProgressReport(clock, (uploadedBytes) => this.#tellProgress(snapshot, moment, uploadedBytes));
     const manifestKey = await uploadSnapshot({
       store,
       directory: spool.pathOf(uid),
+      packPath: (sha256) => packs.pathOf(sha256),
       keyPrefix: `snapshots/${namespace}/${uid}`,
+      namespace,
       taken: moment.taken,
+      manifest: moment.manifest,
+      named: moment.namedBefore,
+      namedAtMs,
       signal: AbortSignal.any([signal, AbortSignal.timeout(UPLOAD_DEADLINE_MS)]),
       checkRight: () => {
         if (!this.#options.isServing()) throw new SnapshotFailure('NodeFenced', 'The node has lost touch with the API and uploads nothing');
@@ -182,11 +196,14 @@ export class SnapshotConvergence {
       notReady(current, 'Taking', '', clock.now(), { virtualMachineUid: machine.uid, incarnation }),
     );
     // Telling took a while: only this incarnation is what was told of.
-    const taken = await machine.snapshot(await spool.begin(uid), incarnation);
-    const [manifest, record] = await Promise.all([spool.manifestOf(uid, taken), machine.folder.record()]);
+    const { taken, manifest } = await machine.snapshot(await spool.begin(uid), incarnation);
+    const record = await machine.folder.record();
     const { memoryMiB, v86Build, imageDigest } = manifest.machine;
+    const vm = this.#options.machines.getByUid(machine.uid);
     const moment: Moment = {
       taken,
+      manifest,
+      namedBefore: new Set(vm?.status?.lineage?.layers),
       facts: {
         virtualMachineUid: machine.uid,
         incarnation,
@@ -194,11 +211,25 @@ export class SnapshotConvergence {
         v86Build,
         imageDigest,
         pauseMilliseconds: taken.pauseMs,
+        layers: layerKeys(manifest),
         ...(record ? { image: record.image, imageParts: imagePartsOf(record) } : {}),
       },
     };
     this.#moments.set(uid, moment);
     return moment;
+  }
+
+  /** Says what the snapshot needs, before the first byte of it is sent: from then on nobody decides to delete that. */
+  async #name(snapshot: VirtualMachineSnapshot, { taken, facts }: Moment): Promise<number> {
+    await this.#write(snapshot, (current) =>
+      notReady(current, 'Uploading', '', this.#options.clock.now(), { ...facts, uploadedBytes: 0, totalBytes: totalBytesOf(taken) }),
+    );
+    return performance.now();
+  }
+
+  /** Digests of the packs that wait here to be uploaded. */
+  neededPacks(): string[] {
+    return [...this.#moments.values()].flatMap(({ manifest }) => layersOf(manifest).map(({ sha256 }) => sha256));
   }
 
   #runningMachine({ metadata, spec }: VirtualMachineSnapshot): Machine {

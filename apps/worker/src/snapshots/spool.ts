@@ -1,7 +1,5 @@
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type SnapshotTaken } from '@corral/contracts';
-import { decodeManifest, type SnapshotManifest } from '@corral/memory';
 
 /** Snapshots that were taken and are on their way to the object store, each in a folder of its own. */
 export class Spool {
@@ -26,10 +24,6 @@ export class Spool {
     await this.remove(uid);
     await mkdir(this.pathOf(uid), { mode: 0o700 });
     return this.pathOf(uid);
-  }
-
-  async manifestOf(uid: string, taken: SnapshotTaken): Promise<SnapshotManifest> {
-    return decodeManifest(await readFile(join(this.pathOf(uid), taken.manifest.name)));
   }
 
   async remove(uid: string): Promise<void> {

@@ -23,7 +23,7 @@ beforeAll(async () => {
   const images = await guestImages();
   const image = await images.image('linux-minimal');
   config = {
-    uid: 'source', incarnation: 1, hostname: 'source', macAddress: '02:00:00:00:00:01', memoryMiB: 128,
+    uid: 'source', namespace: 'default', incarnation: 1, hostname: 'source', macAddress: '02:00:00:00:00:01', memoryMiB: 128,
     commandLine: image.commandLine,
     artifacts: Object.fromEntries(Object.entries(image.artifacts).map(([role, { file }]) => [role, join(image.directory, file)])),
     firmware: { biosPath: join(images.firmwareDirectory, 'bios.bin'), vgaBiosPath: join(images.firmwareDirectory, 'vgabios.bin') },
@@ -72,7 +72,8 @@ async function basesOf(name: string, kinds: (directory: string) => BaseMemoryKin
     bases,
     async hold() {
       const manifest = decodeManifest(await readFile(join(folder, 'manifest.json')));
-      const held = await bases.hold(baseSourceOf({ directory: folder, manifest }));
+      const source = baseSourceOf({ manifest, packPath: ({ sha256 }) => join(folder, sha256) });
+      const held = source && (await bases.hold(source));
       if (!held) throw new Error('there is no base');
       return held;
     },

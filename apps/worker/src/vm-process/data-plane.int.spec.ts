@@ -21,7 +21,7 @@ beforeAll(async () => {
   await truncate(disk, 1024 * 1024);
   const images = await guestImages();
   vm = await ForkedVm.fork({
-    uid: 'sockets', incarnation: 1, hostname: 'sockets', macAddress: '02:00:00:00:00:01', memoryMiB: 16, commandLine: '', artifacts: { disk },
+    uid: 'sockets', namespace: 'default', incarnation: 1, hostname: 'sockets', macAddress: '02:00:00:00:00:01', memoryMiB: 16, commandLine: '', artifacts: { disk },
     firmware: { biosPath: join(images.firmwareDirectory, 'bios.bin'), vgaBiosPath: join(images.firmwareDirectory, 'vgabios.bin') },
     imageDigest: 'none', guestAgent: false, acpi: false,
   });

@@ -1,42 +1,38 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { BaseRam, SnapshotBase } from '@corral/contracts';
-import { SealedMemory, SealingFailed, type OpenedSnapshot } from '@corral/memory';
+import { type OpenedSnapshot, SealedMemory, SealingFailed } from '@corral/memory';
 import type { Emulator } from '@corral/v86-host';
 import { hostMemory } from './process-memory.ts';
 
-/**
- * Gives a machine that never ran the RAM of a snapshot. Where the host can, that is a mapping of what every machine from
- * this snapshot shares, and takes no time and no memory of its own; else it is a copy.
- */
-export async function restoreMemory(
-  { memory }: Emulator,
-  snapshot: Pick<OpenedSnapshot, 'manifest' | 'readMemory'>,
-  base: SnapshotBase | undefined,
-): Promise<void> {
-  // A base that is not this snapshot's own would be somebody else's memory.
-  const isIts = base?.sha256 === snapshot.manifest.files.memory.sha256;
-  const fd = hostMemory && base && isIts ? openBase(base.ram, memory.sizeBytes) : undefined;
-  if (hostMemory && fd !== undefined) {
-    try {
-      // The mapping holds the memory: its descriptor is not needed any more, nor its name.
-      return hostMemory.mapPrivate(memory.whole(), fd);
-    } finally {
-      closeSync(fd);
-    }
-  }
-  memory.clear();
-  await snapshot.readMemory((number, count) => memory.place(number, count));
+/** A base that this process can map. */
+export interface OpenedBase {
+  /** Of the pack its pages are from. */
+  readonly sha256: string;
+  readonly fd: number;
+  close(): void;
 }
 
-/** Undefined, with a word about it, where it cannot be had: the snapshot has the same pages. */
-function openBase(ram: BaseRam, atLeastBytes: number): number | undefined {
+/** Undefined, with a word about it, where the base cannot be had: the snapshot's packs have the same pages. */
+export function openBase({ sha256, ram }: SnapshotBase, atLeastBytes: number): OpenedBase | undefined {
+  if (!hostMemory) return undefined;
   try {
     if (ram.sizeBytes < atLeastBytes) throw new SealingFailed(`it has ${ram.sizeBytes} bytes; the machine has ${atLeastBytes}`);
-    return ram.type === 'Sealed' ? SealedMemory.open(ram) : openFile(ram);
+    const fd = ram.type === 'Sealed' ? SealedMemory.open(ram) : openFile(ram);
+    return { sha256, fd, close: () => closeSync(fd) };
   } catch (error) {
     console.error('The base cannot be mapped, and is copied:', error);
     return undefined;
   }
+}
+
+/**
+ * Gives a machine that never ran the memory of a snapshot. Where the snapshot lies on a base, that is mapped: all machines from
+ * it share it, and it takes no time and no memory of its own. The rest is copied.
+ */
+export async function restoreMemory({ memory }: Emulator, snapshot: Pick<OpenedSnapshot, 'isOnBase' | 'readMemory'>, base: OpenedBase | undefined): Promise<void> {
+  if (snapshot.isOnBase && base) hostMemory?.mapPrivate(memory.whole(), base.fd);
+  else memory.clear();
+  await snapshot.readMemory((number, count) => memory.place(number, count));
 }
 
 function openFile({ path, sizeBytes }: Extract<BaseRam, { type: 'File' }>): number {

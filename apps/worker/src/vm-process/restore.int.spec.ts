@@ -29,7 +29,7 @@ beforeAll(async () => {
   const images = await guestImages();
   const image = await images.image('linux-minimal');
   config = {
-    uid: 'restored', incarnation: 1, hostname: 'restored', macAddress: '02:00:00:00:00:01', memoryMiB: 64, commandLine: '', artifacts: { disk },
+    uid: 'restored', namespace: 'default', incarnation: 1, hostname: 'restored', macAddress: '02:00:00:00:00:01', memoryMiB: 64, commandLine: '', artifacts: { disk },
     firmware: { biosPath: join(images.firmwareDirectory, 'bios.bin'), vgaBiosPath: join(images.firmwareDirectory, 'vgabios.bin') },
     imageDigest: image.digest, guestAgent: false, acpi: false,
   };

@@ -1,11 +1,14 @@
 import type { SnapshotTaken } from '@corral/contracts';
-import { PIECE_BYTES, writeSnapshot, type Piece, type SnapshotMachine } from '@corral/memory';
+import { PIECE_BYTES, writeSnapshot, type Piece, type SnapshotContent } from '@corral/memory';
 import type { CopiedPages, Emulator } from '@corral/v86-host';
 import type { SerialHub } from './serial.hub.ts';
 
+/** Of what it is a snapshot, and whose packs it shares. */
+export type SnapshotIdentity = Pick<SnapshotContent, 'machine' | 'namespace'>;
+
 /** A machine's state at one moment, held in this process until it is written. */
 export interface CopiedState {
-  write(directory: string, machine: SnapshotMachine): Promise<SnapshotTaken>;
+  write(directory: string, identity: SnapshotIdentity): Promise<SnapshotTaken>;
 }
 
 /** Stops the guest, copies what it is, and lets it run on. The disk is not copied: it keeps old clusters while it is frozen. */
@@ -14,17 +17,18 @@ export async function takeSnapshot(emulator: Emulator, serial: SerialHub, mayRun
   const { createdAt, pages, devices, said, clusters } = await copyOf(emulator, serial, mayRun);
   const pauseMs = Math.ceil(performance.now() - begun);
   return {
-    async write(directory, machine) {
+    async write(directory, identity) {
       try {
-        const written = await writeSnapshot(directory, {
-          machine,
+        const { files, manifest } = await writeSnapshot(directory, {
+          ...identity,
           createdAt,
-          pages: piecesOf(pages),
+          parent: null,
+          memory: { below: [], pieces: piecesOf(pages) },
           devices,
           serial: said,
-          ...(clusters ? { clusters: clusters.clusters() } : {}),
+          ...(clusters ? { disk: { below: [], pieces: clusters.clusters() } } : {}),
         });
-        return { pauseMs, ...written };
+        return { pauseMs, files, manifest };
       } finally {
         clusters?.release();
       }

@@ -23,6 +23,7 @@ async function linuxConfig(): Promise<Omit<MachineConfig, 'directory' | 'socketP
   return {
     uid: 'f0a4c2ae-5a0f-4d55-9d5c-6f1f2d9d2f11',
     incarnation: 1,
+    namespace: 'default',
     hostname: 'demo',
     macAddress: '02:00:00:12:34:56',
     memoryMiB: 128,
@@ -66,7 +67,7 @@ async function restoredVm(): Promise<ForkedVm> {
 /** Of all the guest's memory, as a snapshot has it: the same twice only where the guest did nothing in between. */
 async function memoryDigest(vm: ForkedVm, name: string): Promise<string> {
   const reply = await vm.send({ type: 'Snapshot', directory: await vm.emptyFolder(name) });
-  const file = reply.ok ? reply.snapshot?.files.find((each) => each.name === 'memory.pack') : undefined;
+  const file = reply.ok ? reply.snapshot?.files.find((each) => each.name === each.sha256) : undefined;
   if (!file) throw new Error(JSON.stringify(reply));
   return file.sha256;
 }

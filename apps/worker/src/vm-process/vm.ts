@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { Problem, type MachineConfig, type MachineIdentity, type SnapshotTaken, type StartFrom, type VmProcessOutput } from '@corral/contracts';
+import { MIB, Problem, type MachineConfig, type MachineIdentity, type SnapshotTaken, type StartFrom, type VmProcessOutput } from '@corral/contracts';
 import { AgentSession, GuestFiles, powerOff } from '@corral/guest-agent';
 import { incompatibility, openSnapshot, SnapshotError, type SnapshotMachine } from '@corral/memory';
-import { restoreMemory } from './memory.restore.ts';
+import { openBase, restoreMemory } from './memory.restore.ts';
 import { Emulator, Unbootable, v86Build, type EmulatorConfig } from '@corral/v86-host';
 import { clearRestoring, overlayPath, replaceOverlay, restoringPath } from '../disk-overlay.ts';
 import { VmFailure } from './failure.ts';
@@ -11,7 +11,7 @@ import { PanicWatch } from './panic.watch.ts';
 import { hostMemory, trimProcess } from './process-memory.ts';
 import { keepScreen } from './screen.http.ts';
 import { SerialHub } from './serial.hub.ts';
-import { takeSnapshot, type CopiedState } from './snapshot.taking.ts';
+import { takeSnapshot, type CopiedState, type SnapshotIdentity } from './snapshot.taking.ts';
 
 const AGENT_PORT_NAME = 'corral.agent.0';
 
@@ -100,7 +100,7 @@ export class Vm {
       const { writing } = await this.#inTurn(async () => {
         const copied = await takeSnapshot(this.emulator(), this.serial, () => !this.#paused && !this.#panicked);
         // Wrapped: the turn ends with the copying.
-        return { writing: this.#write(copied, directory, machine) };
+        return { writing: this.#write(copied, directory, { machine, namespace: this.#config.namespace }) };
       });
       return writing;
     });
@@ -153,8 +153,8 @@ export class Vm {
     return { session: this.#session, files: this.#files };
   }
 
-  #write(copied: CopiedState, directory: string, machine: SnapshotMachine): Promise<SnapshotTaken> {
-    const writing = copied.write(directory, machine);
+  #write(copied: CopiedState, directory: string, identity: SnapshotIdentity): Promise<SnapshotTaken> {
+    const writing = copied.write(directory, identity);
     this.#writing = writing.catch(() => undefined);
     return writing;
   }
@@ -164,15 +164,19 @@ export class Vm {
     this.#run();
   }
 
-  async #restore({ directory, base }: Extract<StartFrom, { type: 'Snapshot' }>): Promise<void> {
+  async #restore({ directory, packs, base }: Extract<StartFrom, { type: 'Snapshot' }>): Promise<void> {
     const machineFolder = this.#config.directory;
-    const snapshot = await openSnapshot(directory);
+    const held = base && openBase(base, this.#config.memoryMiB * MIB);
+    const snapshot = await openSnapshot(directory, { ...(packs === undefined ? {} : { packs }), ...(held ? { base: held.sha256 } : {}) }).catch((error: unknown) => {
+      held?.close();
+      throw error;
+    });
     try {
       const difference = incompatibility(snapshot.manifest.machine, await this.#machine());
       if (difference !== undefined) throw new SnapshotError('SnapshotIncompatible', difference);
       await clearRestoring(machineFolder);
       const [emulator, devices] = await Promise.all([this.#create(restoringPath(machineFolder), { boot: false }), snapshot.devices()]);
-      await restoreMemory(emulator, snapshot, base);
+      await restoreMemory(emulator, snapshot, held);
       for await (const run of snapshot.clusters()) emulator.disk?.writeClusters(run);
       const said = await snapshot.serial();
       await snapshot.verified;
@@ -181,6 +185,8 @@ export class Vm {
       this.serial.append(said);
       this.#adopt(emulator);
     } finally {
+      // The mapping holds the memory: its descriptor is not needed any more, nor its name.
+      held?.close();
       await snapshot.close();
     }
     this.#run();

@@ -24,3 +24,6 @@ export const PACK_DELETION_WINDOW_MS = 20_000;
 
 /** Whether a snapshot may rely on a pack that is in the store already; older ones are written again, as if they were not there. */
 export const isPackReusable = (modifiedAt: Date, now: Date): boolean => now.getTime() - modifiedAt.getTime() < PACK_GRACE_MS / 2;
+
+/** Golden snapshots are in this namespace: snapshots of every other may lie on its packs, and on their own, and on no others. */
+export const SHARED_PACKS_NAMESPACE = 'corral-system';

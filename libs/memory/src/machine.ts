@@ -1,0 +1,31 @@
+import { z } from 'zod';
+
+/** What the saved device state belongs to: a machine that differs in any of it cannot take the state over. */
+export const SnapshotMachine = z.object({
+  v86Build: z.string(),
+  memoryMiB: z.number().int().positive().max(2047),
+  imageDigest: z.string(),
+  devices: z.object({ acpi: z.boolean(), disk: z.boolean(), cdrom: z.boolean(), floppy: z.boolean() }),
+});
+export type SnapshotMachine = z.output<typeof SnapshotMachine>;
+
+/** Why a machine cannot take over a snapshot, in words that name both sides; undefined when it can. */
+export function incompatibility(snapshot: SnapshotMachine, machine: SnapshotMachine): string | undefined {
+  if (snapshot.v86Build !== machine.v86Build) {
+    return `the snapshot was taken by v86 build ${snapshot.v86Build}; this node runs ${machine.v86Build}`;
+  }
+  if (snapshot.memoryMiB !== machine.memoryMiB) {
+    return `the snapshot has ${snapshot.memoryMiB}Mi of memory; the machine has ${machine.memoryMiB}Mi`;
+  }
+  if (snapshot.imageDigest !== machine.imageDigest) {
+    return `the snapshot is of image ${snapshot.imageDigest}; the machine’s image is ${machine.imageDigest}`;
+  }
+  const differing = (['acpi', 'disk', 'cdrom', 'floppy'] as const).find(
+    (device) => snapshot.devices[device] !== machine.devices[device],
+  );
+  return differing && `the snapshot’s machine has ${differing} ${onOff(snapshot.devices[differing])}; this one has it ${onOff(machine.devices[differing])}`;
+}
+
+function onOff(present: boolean): string {
+  return present ? 'on' : 'off';
+}
