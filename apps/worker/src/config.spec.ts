@@ -30,6 +30,7 @@ describe('WorkerConfig', () => {
     ['CORRAL_DATA_PLANE_PORT', '0x'],
     ['REDIS_URL', 'redis://'],
     ['CORRAL_POOL_SIZE', 'many'],
+    ['CORRAL_MEMORY_MODE', 'Fast'],
     ['REDIS_URL', 'http://127.0.0.1'],
     ['S3_ENDPOINT', 'nowhere'],
     ['S3_BUCKET', 'No Bucket'],

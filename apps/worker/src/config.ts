@@ -1,3 +1,4 @@
+import { MEMORY_MODES } from '@corral/memory';
 import { ObjectStoreConfig } from '@corral/object-store';
 import { z } from 'zod';
 
@@ -40,6 +41,8 @@ const Environment = z.object({
   /** Memory for bases that nobody uses just now, together with those in use. */
   CORRAL_BASE_MEMORY_MIB: z.coerce.number().int().min(0).default(2_048),
   CORRAL_SNAPSHOT_CACHE_MIB: z.coerce.number().int().min(1).default(10_240),
+  /** The best way to hold guests' RAM that is used here, also where the host has a better one. */
+  CORRAL_MEMORY_MODE: z.enum(MEMORY_MODES).default('Full'),
   CORRAL_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   CORRAL_EXIT_ON_STDIN_EOF: z.enum(['0', '1']).default('0'),
   REDIS_URL: z
@@ -63,6 +66,7 @@ const AgentConfig = Environment.transform((env) => ({
   artifactCacheMiB: env.CORRAL_ARTIFACT_CACHE_MIB,
   baseMemoryMiB: env.CORRAL_BASE_MEMORY_MIB,
   snapshotCacheMiB: env.CORRAL_SNAPSHOT_CACHE_MIB,
+  memoryMode: env.CORRAL_MEMORY_MODE,
   logLevel: env.CORRAL_LOG_LEVEL,
   exitOnStdinEof: env.CORRAL_EXIT_ON_STDIN_EOF === '1',
   redisUrl: env.REDIS_URL,

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { type Clock, Disposer, systemClock } from '@corral/base';
 import { Connection, HttpObjectClient } from '@corral/client';
 import { type MachineConfig, MIB, SIGNING_KEYS_PATH, virtualMachines, virtualMachineSnapshots } from '@corral/contracts';
+import { HostMemory } from '@corral/memory';
 import { type ObjectStore } from '@corral/object-store';
 import { Controller, EventRecorder, LocalQueue } from '@corral/reconcile';
 import { v86Build } from '@corral/v86-host';
@@ -97,6 +98,7 @@ export class NodeAgent {
       maxBytes: config.baseMemoryMiB * MIB,
       log: this.#log,
       now: () => performance.now(),
+      ...(config.memoryMode === 'Copy' ? { kinds: [] } : {}),
     });
     this.#metrics = new Metrics({
       phases: () => this.#supervisor?.machines.map(({ state }) => state.phase) ?? [],
@@ -173,7 +175,7 @@ export class NodeAgent {
     snapshots.onChange((key) => snapshotController.enqueue(key));
     images.onChange((key) => imageController.enqueue(key));
 
-    const { machinesMax, reservedMemoryMiB, workersOnHost, leaseSeconds } = this.#config;
+    const { machinesMax, reservedMemoryMiB, workersOnHost, leaseSeconds, memoryMode } = this.#config;
     const lease = new NodeLease({
       client: this.#urgentClient,
       nodeName,
@@ -198,6 +200,7 @@ export class NodeAgent {
       v86Build: build,
       machinesMax,
       reservedMemoryMiB,
+      memory: HostMemory.probe({ atBest: memoryMode }).capability,
       workersOnHost,
       clock,
       machines: () => supervisor.liveCount,
@@ -274,7 +277,7 @@ export class NodeAgent {
     readonly spool: Spool;
     readonly pool: ProcessPool;
   }> {
-    const { home, artifactCacheMiB, snapshotCacheMiB, poolSize } = this.#config;
+    const { home, artifactCacheMiB, snapshotCacheMiB, poolSize, memoryMode } = this.#config;
     const store = this.#store;
     const artifacts = new ArtifactCache({
       directory: join(home, 'artifacts'),
@@ -294,6 +297,7 @@ export class NodeAgent {
       firmware,
       directory: join(home, 'processes'),
       size: poolSize,
+      memoryMode,
       log: this.#log,
     });
     await Promise.all([artifacts.open(), packs.open(), snapshotCache.open(), this.#bases.open(), spool.open(), pool.open()]);

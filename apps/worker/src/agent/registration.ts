@@ -13,7 +13,7 @@ import {
   toKubeTime,
   withCondition,
 } from '@corral/contracts';
-import { HostMemory } from '@corral/memory';
+import { type MemoryCapability } from '@corral/memory';
 import { type BaseTotals } from '../bases/base-images.ts';
 
 export interface RegistrationOptions {
@@ -26,6 +26,8 @@ export interface RegistrationOptions {
   readonly reservedMemoryMiB: number;
   /** Node agents that divide the host's memory among them. */
   readonly workersOnHost: number;
+  /** How machines' RAM is held here. */
+  readonly memory: MemoryCapability;
   readonly clock: Clock;
   /** How many machines run here now. */
   machines(): number;
@@ -130,7 +132,7 @@ export class Registration {
   }
 
   async #statusOf(node: Node, ready: ConditionUpdate, held: string[], now: Date): Promise<NodeStatus> {
-    const { dataPlaneUrl, v86Build, machinesMax, reservedMemoryMiB, workersOnHost, machines, bases, images } = this.#options;
+    const { dataPlaneUrl, v86Build, memory: capability, machinesMax, reservedMemoryMiB, workersOnHost, machines, bases, images } = this.#options;
     const memory = Math.floor(usableMemoryBytes() / workersOnHost);
     const { bases: count, storedBytes, users } = bases();
     const reserved = Math.ceil((reservedMemoryMiB * MIB) / workersOnHost);
@@ -151,14 +153,10 @@ export class Registration {
         { type: 'Hostname', address: hostname() },
       ],
       nodeInfo: await hostInfo(v86Build),
-      corral: { dataPlaneUrl, v86Build, ...MEMORY, machines: machines(), bases: { count, bytes: storedBytes, users }, images: [...images()], snapshots: held, ...(this.#isEmptying ? { isEmptying: true } : {}) },
+      corral: { dataPlaneUrl, v86Build, memoryMode: capability.mode, ...(capability.reason === '' ? {} : { memoryModeReason: capability.reason }), machines: machines(), bases: { count, bytes: storedBytes, users }, images: [...images()], snapshots: held, ...(this.#isEmptying ? { isEmptying: true } : {}) },
     };
   }
 }
-
-/** The same in every process of this host. */
-const { mode, reason } = HostMemory.probe().capability;
-const MEMORY = { memoryMode: mode, ...(reason === '' ? {} : { memoryModeReason: reason }) };
 
 function readyOf(isLeaving: boolean): ConditionUpdate {
   const type = 'Ready';

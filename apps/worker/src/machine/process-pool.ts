@@ -1,6 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type MachineConfig } from '@corral/contracts';
+import { type MemoryMode } from '@corral/memory';
 import { type Logger } from 'pino';
 import { VmProcessHandle } from './vm-process.handle.ts';
 
@@ -11,6 +12,8 @@ export interface ProcessPoolOptions {
   readonly directory: string;
   /** How many wait, started ahead of time. */
   readonly size: number;
+  /** The best memory mode they may use; by default the best the host has. */
+  readonly memoryMode?: MemoryMode;
   readonly log: Logger;
 }
 
@@ -93,8 +96,8 @@ export class ProcessPool {
     if (this.#closed) throw new Error('The process pool is closed');
     const directory = join(this.#options.directory, String(++this.#count));
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const { entryPath, firmware } = this.#options;
-    const process = new VmProcessHandle({ entryPath, directory, firmware });
+    const { entryPath, firmware, memoryMode } = this.#options;
+    const process = new VmProcessHandle({ entryPath, directory, firmware, ...(memoryMode ? { memoryMode } : {}) });
     this.#all.add(process);
     void process.exited().then(async () => {
       this.#all.delete(process);

@@ -8,6 +8,7 @@ import {
   type VmProcessInput,
   type VmProcessOutput,
 } from '@corral/contracts';
+import { type MemoryMode } from '@corral/memory';
 import { BoundedLog } from './bounded-log.ts';
 import { parseMessage } from './vm-process.messages.ts';
 
@@ -46,6 +47,8 @@ export interface VmProcessOptions {
   readonly directory: string;
   /** What its machine will have: with it the process warms itself up before it waits. */
   readonly firmware: MachineConfig['firmware'];
+  /** The best memory mode it may use; by default the best the host has. */
+  readonly memoryMode?: MemoryMode;
 }
 
 /** What the process may know of the world outside: nothing but this. One malloc arena instead of one per thread saves tens of megabytes. */
@@ -66,10 +69,10 @@ export class VmProcessHandle {
   #listener: VmProcessListener | undefined;
   #exit: { readonly exitCode?: number; readonly signal?: string } | undefined;
 
-  constructor({ entryPath, directory, firmware }: VmProcessOptions) {
+  constructor({ entryPath, directory, firmware, memoryMode }: VmProcessOptions) {
     this.#child = fork(entryPath, [firmware.biosPath, firmware.vgaBiosPath], {
       cwd: directory,
-      env: CLOSED_ENVIRONMENT,
+      env: { ...CLOSED_ENVIRONMENT, ...(memoryMode ? { CORRAL_MEMORY_MODE: memoryMode } : {}) },
       execArgv: V8_FLAGS,
       serialization: 'advanced',
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

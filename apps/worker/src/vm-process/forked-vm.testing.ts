@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecRequest, ExecResult, MachineConfig, StartFrom, VmProcessInput, VmProcessOutput } from '@corral/contracts';
+import type { MemoryMode } from '@corral/memory';
 import { WebSocket } from 'ws';
 
 /** For tests: a real VM process, forked as the node agent does, and its data plane. */
@@ -29,10 +30,12 @@ export class ForkedVm {
   readonly #exited: Promise<void>;
   #nextRequestId = 1;
 
-  private constructor(config: MachineConfig) {
+  private constructor(config: MachineConfig, memoryMode: MemoryMode | undefined) {
     this.config = config;
     this.#child = fork(join(import.meta.dirname, 'main.ts'), [], {
       serialization: 'advanced',
+      // Closed, as the node agent's.
+      env: { MALLOC_ARENA_MAX: '1', ...(memoryMode ? { CORRAL_MEMORY_MODE: memoryMode } : {}) },
       execArgv: ['--conditions=@corral/source', '--disable-warning=ExperimentalWarning'],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
@@ -55,9 +58,9 @@ export class ForkedVm {
   }
 
   /** A process that waits for Start, with a folder of its own. */
-  static async fork(config: Omit<MachineConfig, 'directory' | 'socketPath'>): Promise<ForkedVm> {
+  static async fork(config: Omit<MachineConfig, 'directory' | 'socketPath'>, memoryMode?: MemoryMode): Promise<ForkedVm> {
     const directory = await mkdtemp(join(tmpdir(), 'corral-vm-'));
-    const vm = new ForkedVm({ ...config, directory, socketPath: join(directory, 'socket') });
+    const vm = new ForkedVm({ ...config, directory, socketPath: join(directory, 'socket') }, memoryMode);
     await vm.until('Waiting');
     return vm;
   }

@@ -1,5 +1,7 @@
 import type { VmProcessInput, VmProcessOutput } from '@corral/contracts';
+import { HostMemory, MEMORY_MODES } from '@corral/memory';
 import { preloadV86, warmUp } from '@corral/v86-host';
+import { z } from 'zod';
 import { DataPlaneServer } from './data-plane.server.ts';
 import { toFailure, VmFailure } from './failure.ts';
 import { IdleTrim, LOOK_EVERY_MS } from './idle-trim.ts';
@@ -7,6 +9,12 @@ import { Vm } from './vm.ts';
 
 /** The process in which one machine is emulated. Speaks libs/contracts/src/vm-process.ts with the node agent that forked it. */
 const EMULATOR_FAILED_EXIT_CODE = 70;
+const atBest = z.enum(MEMORY_MODES).default('Full').safeParse(process.env['CORRAL_MEMORY_MODE']);
+if (!atBest.success) {
+  process.stderr.write(`corral VM process: CORRAL_MEMORY_MODE must be one of ${MEMORY_MODES.join(', ')}\n`);
+  process.exit(1);
+}
+const host = HostMemory.probe({ atBest: atBest.data });
 let vm: Vm | undefined;
 
 function tell(output: VmProcessOutput): void {
@@ -21,7 +29,7 @@ function end(reason: 'GuestPoweredOff' | 'EmulatorFailed', message: string): voi
 async function handle(input: VmProcessInput): Promise<void> {
   if (input.type === 'Start') {
     if (vm) throw new VmFailure('Internal', 'the machine was started already');
-    const started = new Vm(input.config, { tell, end });
+    const started = new Vm(input.config, { tell, end }, host);
     vm = started;
     await new DataPlaneServer(started).listen(input.config.socketPath);
     await started.start(input.from);

@@ -1,8 +1,7 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { BaseRam, SnapshotBase } from '@corral/contracts';
-import { type OpenedSnapshot, SealedMemory, SealingFailed } from '@corral/memory';
+import { type HostMemory, type OpenedSnapshot, SealedMemory, SealingFailed } from '@corral/memory';
 import type { Emulator } from '@corral/v86-host';
-import { hostMemory } from './process-memory.ts';
 
 /** A base that this process can map. */
 export interface OpenedBase {
@@ -13,7 +12,7 @@ export interface OpenedBase {
 }
 
 /** Undefined, with a word about it, where the base cannot be had: the snapshot's packs have the same pages. */
-export function openBase({ sha256, ram }: SnapshotBase, atLeastBytes: number): OpenedBase | undefined {
+export function openBase({ sha256, ram }: SnapshotBase, atLeastBytes: number, hostMemory: HostMemory | undefined): OpenedBase | undefined {
   if (!hostMemory) return undefined;
   try {
     if (ram.sizeBytes < atLeastBytes) throw new SealingFailed(`it has ${ram.sizeBytes} bytes; the machine has ${atLeastBytes}`);
@@ -29,7 +28,7 @@ export function openBase({ sha256, ram }: SnapshotBase, atLeastBytes: number): O
  * Gives a machine that never ran the memory of a snapshot. Where the snapshot lies on a base, that is mapped: all machines from
  * it share it, and it takes no time and no memory of its own. The rest is copied.
  */
-export async function restoreMemory({ memory }: Emulator, snapshot: Pick<OpenedSnapshot, 'isOnBase' | 'readMemory'>, base: OpenedBase | undefined): Promise<void> {
+export async function restoreMemory({ memory }: Emulator, snapshot: Pick<OpenedSnapshot, 'isOnBase' | 'readMemory'>, base: OpenedBase | undefined, hostMemory: HostMemory | undefined): Promise<void> {
   if (snapshot.isOnBase && base) hostMemory?.mapPrivate(memory.whole(), base.fd);
   else memory.clear();
   await snapshot.readMemory((number, count) => memory.place(number, count));

@@ -1,14 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { MIB, Problem, type MachineConfig, type MachineIdentity, type SnapshotTaken, type StartFrom, type VmProcessOutput } from '@corral/contracts';
 import { AgentSession, GuestFiles, powerOff } from '@corral/guest-agent';
-import { incompatibility, openSnapshot, SnapshotError, type SnapshotMachine } from '@corral/memory';
+import { incompatibility, openSnapshot, SnapshotError, type ProbedMemory, type SnapshotMachine } from '@corral/memory';
 import { openBase, restoreMemory } from './memory.restore.ts';
 import { Emulator, Unbootable, v86Build, type EmulatorConfig } from '@corral/v86-host';
 import { clearRestoring, overlayPath, replaceOverlay, restoringPath } from '../disk-overlay.ts';
 import { VmFailure } from './failure.ts';
 import { GuestActivity } from './guest-activity.ts';
 import { PanicWatch } from './panic.watch.ts';
-import { hostMemory, trimProcess } from './process-memory.ts';
+import { trimProcess } from './process-memory.ts';
 import { keepScreen } from './screen.http.ts';
 import { SerialHub } from './serial.hub.ts';
 import { takeSnapshot, type CopiedState, type SnapshotIdentity } from './snapshot.taking.ts';
@@ -28,6 +28,7 @@ export class Vm {
   readonly serial = new SerialHub((bytes) => this.emulator().serial.write(bytes));
   #config: MachineConfig;
   readonly #events: VmEvents;
+  readonly #host: ProbedMemory;
   readonly #session: AgentSession;
   readonly #files: GuestFiles;
   readonly #panic: PanicWatch;
@@ -45,7 +46,8 @@ export class Vm {
   /** The writing of what was copied last: it reads the emulator's disk. */
   #writing: Promise<unknown> = Promise.resolve();
 
-  constructor(config: MachineConfig, events: VmEvents) {
+  constructor(config: MachineConfig, events: VmEvents, host: ProbedMemory) {
+    this.#host = host;
     this.#config = config;
     this.#events = events;
     this.#session = this.#makeSession();
@@ -166,7 +168,7 @@ export class Vm {
 
   async #restore({ directory, packs, base }: Extract<StartFrom, { type: 'Snapshot' }>): Promise<void> {
     const machineFolder = this.#config.directory;
-    const held = base && openBase(base, this.#config.memoryMiB * MIB);
+    const held = base && openBase(base, this.#config.memoryMiB * MIB, this.#host.memory);
     const snapshot = await openSnapshot(directory, { ...(packs === undefined ? {} : { packs }), ...(held ? { base: held.sha256 } : {}) }).catch((error: unknown) => {
       held?.close();
       throw error;
@@ -176,7 +178,7 @@ export class Vm {
       if (difference !== undefined) throw new SnapshotError('SnapshotIncompatible', difference);
       await clearRestoring(machineFolder);
       const [emulator, devices] = await Promise.all([this.#create(restoringPath(machineFolder), { boot: false }), snapshot.devices()]);
-      await restoreMemory(emulator, snapshot, held);
+      await restoreMemory(emulator, snapshot, held, this.#host.memory);
       for await (const run of snapshot.clusters()) emulator.disk?.writeClusters(run);
       const said = await snapshot.serial();
       await snapshot.verified;
@@ -227,8 +229,8 @@ export class Vm {
     const emulator = this.#emulator;
     if (!emulator) return;
     emulator.forgetCompiledCode();
-    trimProcess();
-    hostMemory?.dropZeroPages(emulator.memory.behind());
+    trimProcess(this.#host.memory);
+    this.#host.memory?.dropZeroPages(emulator.memory.behind());
   }
 
   #run(): void {
