@@ -15,6 +15,7 @@ describe('WorkerConfig', () => {
     expect(WorkerConfig.parse(ENVIRONMENT)).toMatchObject({
       nodeName: 'worker-1',
       poolSize: 2,
+      poolMaximum: 24,
       dataPlane: { host: '127.0.0.1', port: 0 },
       redisUrl: undefined,
       exitOnStdinEof: false,

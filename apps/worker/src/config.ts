@@ -26,6 +26,8 @@ const Environment = z.object({
   CORRAL_DATA_PLANE_URL: Url.optional(),
   CORRAL_FIRMWARE_DIR: z.string().min(1),
   CORRAL_POOL_SIZE: z.coerce.number().int().min(0).max(64).default(2),
+  /** After a burst of starts as many wait as it took, up to this. One that waits takes about 30 MiB. */
+  CORRAL_POOL_MAXIMUM: z.coerce.number().int().min(0).max(256).default(24),
   CORRAL_MACHINES_MAX: z.coerce.number().int().min(1).max(10_000).default(250),
   /** Kept from guests for the agent and the rest of the host. */
   CORRAL_RESERVED_MEMORY_MIB: z.coerce.number().int().min(0).default(512),
@@ -57,6 +59,7 @@ const AgentConfig = Environment.transform((env) => ({
   home: env.CORRAL_WORKER_HOME,
   firmwareDirectory: env.CORRAL_FIRMWARE_DIR,
   poolSize: env.CORRAL_POOL_SIZE,
+  poolMaximum: env.CORRAL_POOL_MAXIMUM,
   machinesMax: env.CORRAL_MACHINES_MAX,
   reservedMemoryMiB: env.CORRAL_RESERVED_MEMORY_MIB,
   leaseSeconds: env.CORRAL_LEASE_SECONDS,

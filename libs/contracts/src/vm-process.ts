@@ -55,6 +55,11 @@ export type BaseRam =
 export type MachineIdentity = Pick<MachineConfig, 'uid' | 'hostname' | 'macAddress' | 'directory'>;
 
 export type VmProcessInput =
+  /**
+   * Before Start, at most once: goes through a whole start with a machine that is thrown away, so that what comes is compiled,
+   * and builds the devices of the next machine, which is alike.
+   */
+  | { readonly type: 'Rehearse'; readonly requestId: number; readonly config: MachineConfig; readonly from: StartFrom }
   | { readonly type: 'Start'; readonly requestId: number; readonly config: MachineConfig; readonly from: StartFrom }
   /**
    * The running machine goes on as another one, whose folder it has by now: its guest is told who it is, with new entropy, as

@@ -7,6 +7,7 @@ import { napWhenIdle } from './idle.ts';
 import { shareEmptyPorts } from './io-ports.ts';
 import { jitWhenBusy } from './jit.ts';
 import { Keyboard } from './keyboard.ts';
+import { LateDisk } from './late-disk.ts';
 import { Pointer } from './pointer.ts';
 import { Screen } from './screen.ts';
 import { SerialPort } from './serial-port.ts';
@@ -32,17 +33,25 @@ export interface BootMedia {
   readonly multiboot?: string;
 }
 
-export interface EmulatorConfig {
+/** What a machine's devices are made of: machines that are alike in this differ only in what they hold. */
+export interface EmulatorHardware {
   readonly memoryMiB: number;
   readonly firmware: FirmwarePaths;
   readonly media: BootMedia;
-  readonly commandLine: string;
-  /** Where the clusters the guest changes are kept; an existing overlay is continued. */
-  readonly overlayPath: string;
   readonly acpi: boolean;
-  readonly macAddress: string;
   /** The name under which the guest finds its agent's port. */
   readonly agentPortName: string;
+}
+
+/** Whose a machine is. */
+export interface EmulatorIdentity {
+  /** Where the clusters the guest changes are kept; an existing overlay is continued. */
+  readonly overlayPath: string;
+  readonly macAddress: string;
+}
+
+export interface EmulatorConfig extends EmulatorHardware, EmulatorIdentity {
+  readonly commandLine: string;
 }
 
 /** The machine cannot boot as configured; the message is for people. */
@@ -78,24 +87,25 @@ export class Emulator {
   readonly agentPort: AgentPort;
   readonly keyboard: Keyboard;
   readonly pointer: Pointer;
-  readonly disk: OverlayDisk | undefined;
   readonly #emulator: V86Emulator;
-  readonly #closables: readonly OverlayDisk[];
-  readonly #macAddress: Uint8Array;
+  readonly #disks: Disks;
+  readonly #endNap: () => void;
+  #events: EmulatorEvents | undefined;
+  #disk: OverlayDisk | undefined;
+  #macAddress: Uint8Array | undefined;
   #stoppedAt: TimeStamp | undefined;
 
-  private constructor(emulator: V86Emulator, screen: Screen, disks: Disks, config: EmulatorConfig) {
+  private constructor(emulator: V86Emulator, screen: Screen, disks: Disks, { acpi, agentPortName }: EmulatorHardware) {
     this.#emulator = emulator;
-    this.#closables = disks.closables;
-    this.#macAddress = parseMac(config.macAddress);
-    this.disk = disks.disk;
+    this.#disks = disks;
+    this.#endNap = napWhenIdle(emulator.v86);
     this.screen = screen;
     this.memory = new GuestMemory(emulator.v86.cpu);
     this.serial = new SerialPort(emulator);
-    this.agentPort = new AgentPort(emulator, config.agentPortName);
+    this.agentPort = new AgentPort(emulator, agentPortName);
     this.keyboard = new Keyboard(emulator);
     this.pointer = new Pointer(emulator, screen);
-    this.#applyMac();
+    this.#listen(acpi);
   }
 
   /**
@@ -103,34 +113,41 @@ export class Emulator {
    * and the memory do not fit together.
    */
   static async create(config: EmulatorConfig, events: EmulatorEvents, { boot }: { boot: boolean }): Promise<Emulator> {
+    const emulator = await Emulator.#assemble(config, boot ? config.commandLine : undefined);
+    emulator.claim(config, events);
+    return emulator;
+  }
+
+  /** A machine built before anybody knows whose it will be. `claim` it, then `restoreDevices`; it cannot boot. */
+  static build(hardware: EmulatorHardware): Promise<Emulator> {
+    return Emulator.#assemble(hardware, undefined);
+  }
+
+  static async #assemble(hardware: EmulatorHardware, bootCommandLine: string | undefined): Promise<Emulator> {
     const screen = new Screen();
-    const disks = openDisks(config);
-    const options = await v86Options(config, disks, boot);
+    const disks = plugDisks(hardware.media);
+    const options = await v86Options(hardware, disks, bootCommandLine);
     const emulator = new V86(options) as unknown as V86Emulator;
     interceptScreen(emulator, screen);
     await new Promise<void>((resolve) => emulator.add_listener('emulator-loaded', () => resolve()));
     const { cpu } = emulator.v86;
     screen.attach(cpu);
-    napWhenIdle(emulator.v86);
     jitWhenBusy(cpu);
     shareEmptyPorts(cpu.io);
-    emulator.add_listener('cpu-event-halt', () => events.onHalt());
-    const control = cpu.io.ports[PM1A_CONTROL_PORT];
-    if (config.acpi && control) {
-      const write = control.write16;
-      control.write16 = (value) => {
-        write.call(cpu.devices.acpi, value);
-        if (value & SLEEP_ENABLE) events.onHalt();
-      };
-    }
-    // Upstream would run the BIOS again over a RAM that no longer holds the kernel it had put there.
-    let rebooting = false;
-    cpu.reboot_internal = () => {
-      emulator.v86.stop();
-      if (!rebooting) setImmediate(events.onReboot);
-      rebooting = true;
-    };
-    return new Emulator(emulator, screen, disks, config);
+    return new Emulator(emulator, screen, disks, hardware);
+  }
+
+  /** Makes the machine somebody's. Once, before anything else. */
+  claim({ overlayPath, macAddress }: EmulatorIdentity, events: EmulatorEvents): void {
+    this.#events = events;
+    this.#macAddress = parseMac(macAddress);
+    this.#applyMac();
+    this.#disk = this.#disks.disk?.open(overlayPath);
+  }
+
+  /** The disk the guest may write to, where it has one. */
+  get disk(): OverlayDisk | undefined {
+    return this.#disk;
   }
 
   get running(): boolean {
@@ -204,30 +221,53 @@ export class Emulator {
     this.agentPort.dispose();
     this.serial.dispose();
     await this.#emulator.destroy();
-    for (const disk of this.#closables) disk.close();
+    this.#endNap();
+    for (const disk of [this.#disk, this.#disks.cdrom]) disk?.close();
+  }
+
+  #listen(acpi: boolean): void {
+    const machine = this.#emulator.v86;
+    const { cpu } = machine;
+    this.#emulator.add_listener('cpu-event-halt', () => this.#events?.onHalt());
+    const control = cpu.io.ports[PM1A_CONTROL_PORT];
+    if (acpi && control) {
+      const write = control.write16;
+      control.write16 = (value) => {
+        write.call(cpu.devices.acpi, value);
+        if (value & SLEEP_ENABLE) this.#events?.onHalt();
+      };
+    }
+    // Upstream would run the BIOS again over a RAM that no longer holds the kernel it had put there.
+    let rebooting = false;
+    cpu.reboot_internal = () => {
+      machine.stop();
+      if (!rebooting) setImmediate(() => this.#events?.onReboot());
+      rebooting = true;
+    };
   }
 
   /** v86 makes up an address; the machine's own must be there before a driver reads it. */
   #applyMac(): void {
     const net = this.#emulator.v86.cpu.devices.virtio_net;
-    if (net) net.mac = this.#macAddress;
+    if (net && this.#macAddress) net.mac = this.#macAddress;
   }
 }
 
 interface Disks {
-  readonly disk: OverlayDisk | undefined;
+  readonly disk: LateDisk | undefined;
   readonly cdrom: OverlayDisk | undefined;
-  readonly closables: readonly OverlayDisk[];
 }
 
-function openDisks({ media, overlayPath }: EmulatorConfig): Disks {
-  const disk = media.disk === undefined ? undefined : new OverlayDisk(media.disk, overlayPath);
-  const cdrom = media.cdrom === undefined ? undefined : new OverlayDisk(media.cdrom);
-  return { disk, cdrom, closables: [disk, cdrom].filter((opened) => opened !== undefined) };
+function plugDisks(media: BootMedia): Disks {
+  return {
+    disk: media.disk === undefined ? undefined : new LateDisk(media.disk),
+    cdrom: media.cdrom === undefined ? undefined : new OverlayDisk(media.cdrom),
+  };
 }
 
-async function v86Options(config: EmulatorConfig, { disk, cdrom }: Disks, boot: boolean): Promise<V86Options> {
-  const { media, firmware, commandLine } = config;
+/** Without a command line the machine gets no kernel: it will be restored. */
+async function v86Options(hardware: EmulatorHardware, { disk, cdrom }: Disks, commandLine: string | undefined): Promise<V86Options> {
+  const { media, firmware, memoryMiB, acpi } = hardware;
   const module = v86Module();
   const [bios, vgaBios, floppy] = await Promise.all([
     fileBuffer(firmware.biosPath),
@@ -238,10 +278,10 @@ async function v86Options(config: EmulatorConfig, { disk, cdrom }: Disks, boot: 
     wasm_fn: async (imports) => (await WebAssembly.instantiate(await module, imports)).exports,
     bios: { buffer: bios },
     vga_bios: { buffer: vgaBios },
-    memory_size: config.memoryMiB * MIB,
+    memory_size: memoryMiB * MIB,
     vga_memory_size: VGA_MEMORY_BYTES,
     autostart: false,
-    acpi: config.acpi,
+    acpi,
     fastboot: true,
     disable_keyboard: true,
     disable_mouse: true,
@@ -252,15 +292,15 @@ async function v86Options(config: EmulatorConfig, { disk, cdrom }: Disks, boot: 
     ...(cdrom ? { cdrom: cdrom as never } : {}),
     ...(floppy ? { fda: { buffer: floppy } } : {}),
   };
-  if (!boot) return options;
+  if (commandLine === undefined) return options;
   if (media.kernel !== undefined) {
     options.bzimage = { buffer: bootable(await fileBuffer(media.kernel), isLinuxKernel, 'the kernel is no Linux bzImage') };
     options.cmdline = commandLine;
     if (media.initrd !== undefined) {
       const initrd = await fileBuffer(media.initrd);
       const neededMiB = Math.ceil((INITRD_ADDRESS + initrd.byteLength) / MIB);
-      if (config.memoryMiB < neededMiB) {
-        throw new Unbootable(`the image’s initrd needs at least ${neededMiB}Mi of memory; the machine has ${config.memoryMiB}Mi`);
+      if (memoryMiB < neededMiB) {
+        throw new Unbootable(`the image’s initrd needs at least ${neededMiB}Mi of memory; the machine has ${memoryMiB}Mi`);
       }
       options.initrd = { buffer: initrd };
     }

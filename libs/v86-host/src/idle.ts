@@ -10,15 +10,18 @@ const ACPI_TIMER_ENABLED = 1;
 /**
  * Lets an idle guest cost nothing. Upstream yields by setImmediate for anything under 1 ms, which spins while a timer is
  * nearly due; and it wakes up ten times a second because a device with nothing due answers "in 100 ms". Interrupts wake
- * the loop at once either way.
+ * the loop at once either way. Answers what ends the nap of a machine that will not run again: until then the timer keeps
+ * the machine in memory.
  */
-export function napWhenIdle(machine: V86Machine): void {
+export function napWhenIdle(machine: V86Machine): () => void {
+  let nap: NodeJS.Timeout | undefined;
   machine.yield = (milliseconds, tick) => {
     if (milliseconds <= 0) setImmediate(() => machine.yield_callback(tick));
-    else setTimeout(() => machine.yield_callback(tick), Math.ceil(milliseconds));
+    else nap = setTimeout(() => machine.yield_callback(tick), Math.ceil(milliseconds));
   };
   const { cpu } = machine;
   cpu.run_hardware_timers = (acpiEnabled, now) => Math.max(0, nextTimerMs(cpu, acpiEnabled, now));
+  return () => clearTimeout(nap);
 }
 
 function nextTimerMs(cpu: V86Cpu, acpiEnabled: boolean, now: number): number {

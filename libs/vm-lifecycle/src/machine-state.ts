@@ -1,4 +1,4 @@
-import { type ImageParts, toKubeTime, type VirtualMachineStatus, type VmProcessFailure, type VmTermination } from '@corral/contracts';
+import { type ImageParts, toKubeTime, type VirtualMachineStatus, type VmClass, type VmProcessFailure, type VmTermination } from '@corral/contracts';
 
 export type StartedFrom = NonNullable<VirtualMachineStatus['startedFrom']>;
 
@@ -18,6 +18,7 @@ export interface Run {
   readonly startedFrom: StartedFrom;
   readonly memoryMiB: number;
   readonly v86Build: string;
+  readonly class?: VmClass;
   readonly imageParts: ImageParts;
 }
 
@@ -52,6 +53,7 @@ export type MachineState =
       readonly startedFrom: StartedFrom;
       readonly memoryMiB: number;
       readonly v86Build: string;
+      readonly class?: VmClass;
       readonly imageParts: ImageParts;
     }
   | { readonly phase: 'Starting'; readonly run: Run; readonly since: Date }

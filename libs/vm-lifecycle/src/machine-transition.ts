@@ -98,8 +98,8 @@ export function transition(machine: MachineState, event: MachineEvent): MachineS
       return { phase: 'Unprepared', reason, message, permanent, retryAt };
     }
     case 'PreparationSucceeded': {
-      const { origin, startedFrom, memoryMiB, v86Build, imageParts } = event;
-      return { phase: 'Prepared', origin, startedFrom, memoryMiB, v86Build, imageParts };
+      const { type: _type, ...prepared } = event;
+      return { phase: 'Prepared', ...prepared };
     }
     case 'StartRequested':
       return { phase: 'Starting', run: event.run, since: event.at };

@@ -83,6 +83,7 @@ function runStatus({ vm, machine, residentBytes }: World): Partial<VirtualMachin
     startedAt: toKubeTime(run.startedAt),
     memoryMiB: run.memoryMiB,
     v86Build: run.v86Build,
+    ...(run.class === undefined ? {} : { class: run.class }),
     restartCount: (previous.restartCount ?? 0) + (counted ? 1 : 0),
   };
   const resident = worthReporting(isNew ? undefined : previous.residentBytes, residentBytes);

@@ -172,8 +172,8 @@ export class Convergence {
     const { preparation, state } = machine;
     if (!preparation || state.phase !== 'Prepared') throw new Error('A start needs a preparation');
     const now = this.#options.clock.now();
-    const { startedFrom, memoryMiB, v86Build, imageParts } = state;
-    const run: Run = { incarnation, startedAt: now, startedFrom, memoryMiB, v86Build, imageParts };
+    const { phase: _phase, origin: _origin, ...facts } = state;
+    const run: Run = { incarnation, startedAt: now, ...facts };
     const starting = transition(state, { type: 'StartRequested', run, at: now });
     await this.#writeStatus(vm, deriveStatus({ ...world, vm, machine: starting }));
     if (machine.state === state) machine.start(vm, run);

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Clock, Disposer, systemClock } from '@corral/base';
@@ -277,7 +278,7 @@ export class NodeAgent {
     readonly spool: Spool;
     readonly pool: ProcessPool;
   }> {
-    const { home, artifactCacheMiB, snapshotCacheMiB, poolSize, memoryMode } = this.#config;
+    const { home, artifactCacheMiB, snapshotCacheMiB, poolSize, poolMaximum, memoryMode } = this.#config;
     const store = this.#store;
     const artifacts = new ArtifactCache({
       directory: join(home, 'artifacts'),
@@ -298,6 +299,8 @@ export class NodeAgent {
       directory: join(home, 'processes'),
       size: poolSize,
       memoryMode,
+      maximum: poolMaximum,
+      concurrency: availableParallelism(),
       log: this.#log,
     });
     await Promise.all([artifacts.open(), packs.open(), snapshotCache.open(), this.#bases.open(), spool.open(), pool.open()]);

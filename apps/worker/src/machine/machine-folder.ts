@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ImageParts } from '@corral/contracts';
+import { ImageParts, VM_CLASSES } from '@corral/contracts';
 import { decodeManifest, MANIFEST_FILE, type SnapshotManifest } from '@corral/memory';
 import { z } from 'zod';
 import { isOverlayWritten, settleOverlay } from '../disk-overlay.ts';
@@ -10,6 +10,8 @@ export const MachineRecord = ImageParts.extend({
   image: z.string(),
   imageDigest: z.string(),
   memoryMiB: z.number().int(),
+  /** Of a machine that names none. */
+  class: z.enum(VM_CLASSES).optional(),
 });
 export type MachineRecord = z.output<typeof MachineRecord>;
 

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { type Clock } from '@corral/base';
 import {
+  DEFAULT_VM_CLASS,
   type MachineConfig,
   type ObjectKey,
   SNAPSHOT_DEADLINE_MS,
@@ -37,6 +38,7 @@ import { type PackCache } from './pack-cache.ts';
 import { type Preparation, type Preparer, Unpreparable } from './preparation.ts';
 import { type ProcessPool } from './process-pool.ts';
 import { type SnapshotCache } from './snapshot-cache.ts';
+import { rehearsalOf } from './rehearsal.ts';
 import { type VmProcessHandle, VmProcessRefusal } from './vm-process.handle.ts';
 
 /** What every machine of a node shares. */
@@ -180,6 +182,7 @@ export class Machine {
           startedFrom,
           memoryMiB: record.memoryMiB,
           v86Build: this.#around.v86Build,
+          class: vm.spec?.class ?? record.class ?? DEFAULT_VM_CLASS,
           imageParts: imagePartsOf(record),
         });
       },
@@ -353,7 +356,11 @@ export class Machine {
     try {
       await this.folder.writeRecord(preparation.record);
       this.#base = preparation.base && (await this.#around.bases.hold(preparation.base));
-      const process = await this.#around.pool.take();
+      const place = { firmware: this.#around.firmware, directory: this.folder.path, socketPath: this.#around.nextSocketPath() };
+      const config = machineConfigOf(vm, run, preparation, place);
+      const from = withBase(preparation.from, this.#base);
+      const rehearsal = rehearsalOf(config, { from, startedFrom: preparation.startedFrom });
+      const process = await this.#around.pool.take(run.class ?? DEFAULT_VM_CLASS, rehearsal);
       if (!isCurrent()) {
         process.kill();
         return this.#exited({});
@@ -364,16 +371,11 @@ export class Machine {
         { incarnation: run.incarnation, pid: process.pid, from: preparation.startedFrom.type },
         'Starting',
       );
-      const config = machineConfigOf(vm, run, preparation, {
-        firmware: this.#around.firmware,
-        directory: this.folder.path,
-        socketPath: this.#around.nextSocketPath(),
-      });
       process.listen({
         onEvent: (event) => this.#hear(event),
         onExit: (exit) => void this.#onExit(process, config.socketPath, exit),
       });
-      await process.request({ type: 'Start', config, from: withBase(preparation.from, this.#base) }, START_DEADLINE_MS);
+      await process.request({ type: 'Start', config, from }, START_DEADLINE_MS);
       this.#endpoint = { incarnation: run.incarnation, socketPath: config.socketPath };
       if (this.suspended) {
         await this.discardSuspended();

@@ -268,6 +268,7 @@ function recordOf({ metadata, spec, status }: VirtualMachineImage, memoryMiB: nu
     commandLine: spec?.commandLine ?? '',
     guestAgent: spec?.guestAgent ?? false,
     acpi: spec?.acpi ?? false,
+    ...(spec?.class === undefined ? {} : { class: spec.class }),
   };
 }
 

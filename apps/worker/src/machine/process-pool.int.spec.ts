@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { until } from '@corral/testing';
 import { pino } from 'pino';
 import { ProcessPool } from './process-pool.ts';
+import { type Rehearsal } from './rehearsal.ts';
 import { type VmProcessHandle, VmProcessRefusal } from './vm-process.handle.ts';
 
 jest.setTimeout(60_000);
@@ -41,11 +42,15 @@ beforeEach(async () => {
     log: pino({ level: 'silent' }),
   });
   await pool.open();
+  await waits(1);
 });
 afterEach(async () => {
   await pool.close();
   await rm(folder, { recursive: true, force: true });
 });
+
+const waits = (count: number): Promise<void> => until(() => pool.waiting === count, { timeoutMs: 20_000, what: `${count} waiting processes` });
+const take = (rehearsal?: Rehearsal): Promise<VmProcessHandle> => pool.take('small', rehearsal);
 
 const endOf = (process: VmProcessHandle): Promise<unknown> =>
   new Promise((resolve) => process.listen({ onEvent: () => undefined, onExit: resolve }));
@@ -59,7 +64,7 @@ const isAlive = (pid: number | undefined): boolean => {
 
 describe('A VM process', () => {
   it('answers a request, or refuses it with its reason', async () => {
-    const process = await pool.take();
+    const process = await take();
     await expect(process.request({ type: 'Pause' }, 5_000)).resolves.toBeUndefined();
     await expect(process.request({ type: 'Resume' }, 5_000)).rejects.toMatchObject({
       name: VmProcessRefusal.name,
@@ -69,7 +74,7 @@ describe('A VM process', () => {
   });
 
   it('that does not answer fails the request at its deadline, and one that ends, at once', async () => {
-    const process = await pool.take();
+    const process = await take();
     await expect(process.request({ type: 'Snapshot', directory: 'silence' }, 50)).rejects.toThrow(/within 50 ms/);
     const pending = process.request({ type: 'Snapshot', directory: 'silence' }, 60_000);
     process.kill();
@@ -78,7 +83,7 @@ describe('A VM process', () => {
   });
 
   it('has its last words heard before its end is told', async () => {
-    const process = await pool.take();
+    const process = await take();
     const heard: unknown[] = [];
     const ended = new Promise((resolve) =>
       process.listen({ onEvent: (event) => heard.push(event), onExit: (exit) => resolve(heard.push(exit)) }),
@@ -89,14 +94,14 @@ describe('A VM process', () => {
   });
 
   it('that stops speaking the protocol is ended', async () => {
-    const process = await pool.take();
+    const process = await take();
     const ended = endOf(process);
     await expect(process.request({ type: 'Snapshot', directory: 'nonsense' }, 5_000)).rejects.toThrow(/has ended/);
     await expect(ended).resolves.toEqual({ signal: 'SIGKILL' });
   });
 
   it('cannot fill memory or disk by what it prints', async () => {
-    const process = await pool.take();
+    const process = await take();
     const path = join(folder, 'process.log');
     process.log.writeTo(path);
     await process.request({ type: 'Snapshot', directory: 'shout' }, 5_000);
@@ -109,7 +114,7 @@ describe('A VM process', () => {
 
   it('knows nothing of the environment of the agent but the firmware to warm up with, and works in a folder of its own', async () => {
     process.env['CORRAL_NODE_TOKEN'] = 'secret';
-    const vm = await pool.take();
+    const vm = await take();
     await vm.request({ type: 'Snapshot', directory: 'environment' }, 5_000);
     const [own] = (await readdir(join(folder, 'processes'), { recursive: true })).filter((name) =>
       name.endsWith('environment.json'),
@@ -128,28 +133,28 @@ describe('A VM process', () => {
 
 describe('The pool', () => {
   it('has a process waiting, and another soon after it was taken', async () => {
-    const first = await pool.take();
-    const second = await pool.take();
+    const first = await take();
+    const second = await take();
     expect(second.pid).not.toBe(first.pid);
     expect([first.hasExited, second.hasExited]).toEqual([false, false]);
   });
 
   it('does not hand out a process that has died while it waited', async () => {
-    const waiting = await pool.take();
+    const waiting = await take();
     const folders = async (): Promise<string[]> => readdir(join(folder, 'processes'));
     await until(async () => (await folders()).length === 2, { timeoutMs: 10_000, what: 'another waiting process' });
     waiting.kill();
     await waiting.exited();
-    const next = await pool.take();
+    const next = await take();
     expect(next.hasExited).toBe(false);
     await next.request({ type: 'Pause' }, 5_000);
   });
 
   it('leaves no process and starts none when it is closed', async () => {
-    const taken = await pool.take();
+    const taken = await take();
     await pool.close();
     expect(isAlive(taken.pid)).toBe(false);
-    await expect(pool.take()).rejects.toThrow(/closed/);
+    await expect(take()).rejects.toThrow(/closed/);
   });
 
   it('says so when the program cannot start', async () => {
@@ -162,6 +167,6 @@ describe('The pool', () => {
       log: pino({ level: 'silent' }),
     });
     await broken.open();
-    await expect(broken.take()).rejects.toThrow(/has ended/);
+    await expect(broken.take('small')).rejects.toThrow(/has ended/);
   });
 });

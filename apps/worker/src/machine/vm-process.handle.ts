@@ -4,6 +4,7 @@ import { assertNever } from '@corral/base';
 import {
   type MachineConfig,
   type SnapshotTaken,
+  type VmClass,
   type VmProcessFailure,
   type VmProcessInput,
   type VmProcessOutput,
@@ -45,8 +46,9 @@ export interface VmProcessOptions {
   readonly entryPath: string;
   /** Its working directory, its own. */
   readonly directory: string;
+  readonly vmClass: VmClass;
   /** What its machine will have: with it the process warms itself up before it waits. */
-  readonly firmware: MachineConfig['firmware'];
+  readonly firmware?: MachineConfig['firmware'];
   /** The best memory mode it may use; by default the best the host has. */
   readonly memoryMode?: MemoryMode;
 }
@@ -55,6 +57,8 @@ export interface VmProcessOptions {
 const CLOSED_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' };
 /** A small young generation: an emulator allocates little, and what it keeps lives long. */
 const V8_FLAGS = ['--max-semi-space-size=1', '--disable-warning=ExperimentalWarning'];
+/** Docs: adr/0016-classes-of-machines.md. */
+const CLASS_FLAGS: Readonly<Record<VmClass, readonly string[]>> = { small: ['--liftoff-only'], compute: [] };
 
 const DRAIN_DEADLINE_MS = 1_000;
 
@@ -64,16 +68,18 @@ export class VmProcessHandle {
   readonly #pending = new Map<number, PendingRequest>();
   readonly #waiting = Promise.withResolvers<undefined>();
   readonly #exited = Promise.withResolvers<undefined>();
+  readonly directory: string;
   readonly log = new BoundedLog();
   #requests = 0;
   #listener: VmProcessListener | undefined;
   #exit: { readonly exitCode?: number; readonly signal?: string } | undefined;
 
-  constructor({ entryPath, directory, firmware, memoryMode }: VmProcessOptions) {
-    this.#child = fork(entryPath, [firmware.biosPath, firmware.vgaBiosPath], {
+  constructor({ entryPath, directory, vmClass, firmware, memoryMode }: VmProcessOptions) {
+    this.directory = directory;
+    this.#child = fork(entryPath, firmware ? [firmware.biosPath, firmware.vgaBiosPath] : [], {
       cwd: directory,
       env: { ...CLOSED_ENVIRONMENT, ...(memoryMode ? { CORRAL_MEMORY_MODE: memoryMode } : {}) },
-      execArgv: V8_FLAGS,
+      execArgv: [...V8_FLAGS, ...CLASS_FLAGS[vmClass]],
       serialization: 'advanced',
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // Out of the terminal's process group: Ctrl-C is for the agent, which suspends its machines first.

@@ -47,6 +47,13 @@ export class DataPlaneServer {
     });
   }
 
+  /** Hears nothing more, and ends what is open. */
+  async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams } = urlOf(request);
     switch (pathname) {

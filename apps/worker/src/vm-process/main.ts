@@ -1,10 +1,14 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { VmProcessInput, VmProcessOutput } from '@corral/contracts';
 import { HostMemory, MEMORY_MODES } from '@corral/memory';
 import { preloadV86, warmUp } from '@corral/v86-host';
 import { z } from 'zod';
+import { BuiltAhead, hardwareOf } from './built-ahead.ts';
 import { DataPlaneServer } from './data-plane.server.ts';
 import { toFailure, VmFailure } from './failure.ts';
 import { IdleTrim, LOOK_EVERY_MS } from './idle-trim.ts';
+import { trimProcess } from './process-memory.ts';
+import { rehearse } from './rehearsal.ts';
 import { Vm } from './vm.ts';
 
 /** The process in which one machine is emulated. Speaks libs/contracts/src/vm-process.ts with the node agent that forked it. */
@@ -15,6 +19,7 @@ if (!atBest.success) {
   process.exit(1);
 }
 const host = HostMemory.probe({ atBest: atBest.data });
+const ahead = new BuiltAhead();
 let vm: Vm | undefined;
 
 function tell(output: VmProcessOutput): void {
@@ -29,11 +34,20 @@ function end(reason: 'GuestPoweredOff' | 'EmulatorFailed', message: string): voi
 async function handle(input: VmProcessInput): Promise<void> {
   if (input.type === 'Start') {
     if (vm) throw new VmFailure('Internal', 'the machine was started already');
-    const started = new Vm(input.config, { tell, end }, host);
+    const started = new Vm(input.config, { tell, end }, host, ahead);
     vm = started;
     await new DataPlaneServer(started).listen(input.config.socketPath);
     await started.start(input.from);
     watchActivity(started);
+    return tell({ type: 'Reply', requestId: input.requestId, ok: true });
+  }
+  if (input.type === 'Rehearse') {
+    if (vm) throw new VmFailure('Internal', 'the machine was started already');
+    await rehearse(input.config, input.from, host, ahead);
+    await ahead.build(hardwareOf(input.config));
+    // In a turn of its own, when nothing refers to the rehearsed machine any more.
+    await nextTurn();
+    trimProcess(host.memory);
     return tell({ type: 'Reply', requestId: input.requestId, ok: true });
   }
   if (!vm) throw new VmFailure('NotStarted', 'the machine has not been started');

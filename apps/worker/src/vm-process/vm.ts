@@ -3,8 +3,9 @@ import { MIB, Problem, type MachineConfig, type MachineIdentity, type SnapshotTa
 import { AgentSession, GuestFiles, powerOff } from '@corral/guest-agent';
 import { incompatibility, openSnapshot, SnapshotError, type ProbedMemory, type SnapshotMachine } from '@corral/memory';
 import { openBase, restoreMemory } from './memory.restore.ts';
-import { Emulator, Unbootable, v86Build, type EmulatorConfig } from '@corral/v86-host';
+import { Emulator, Unbootable, v86Build, type EmulatorEvents } from '@corral/v86-host';
 import { clearRestoring, overlayPath, replaceOverlay, restoringPath } from '../disk-overlay.ts';
+import { type BuiltAhead, hardwareOf } from './built-ahead.ts';
 import { VmFailure } from './failure.ts';
 import { GuestActivity } from './guest-activity.ts';
 import { PanicWatch } from './panic.watch.ts';
@@ -12,8 +13,6 @@ import { trimProcess } from './process-memory.ts';
 import { keepScreen } from './screen.http.ts';
 import { SerialHub } from './serial.hub.ts';
 import { takeSnapshot, type CopiedState, type SnapshotIdentity } from './snapshot.taking.ts';
-
-const AGENT_PORT_NAME = 'corral.agent.0';
 
 /** What a machine says by itself, and its end. */
 export interface VmEvents {
@@ -29,6 +28,7 @@ export class Vm {
   #config: MachineConfig;
   readonly #events: VmEvents;
   readonly #host: ProbedMemory;
+  readonly #ahead: BuiltAhead;
   readonly #session: AgentSession;
   readonly #files: GuestFiles;
   readonly #panic: PanicWatch;
@@ -46,10 +46,11 @@ export class Vm {
   /** The writing of what was copied last: it reads the emulator's disk. */
   #writing: Promise<unknown> = Promise.resolve();
 
-  constructor(config: MachineConfig, events: VmEvents, host: ProbedMemory) {
+  constructor(config: MachineConfig, events: VmEvents, host: ProbedMemory, ahead: BuiltAhead) {
     this.#host = host;
     this.#config = config;
     this.#events = events;
+    this.#ahead = ahead;
     this.#session = this.#makeSession();
     this.#files = new GuestFiles(this.#session);
     this.#panic = new PanicWatch({
@@ -134,6 +135,12 @@ export class Vm {
     await this.#emulator?.pause();
   }
 
+  /** Ends it without a word, and gives back what it held; the process goes on. */
+  async discard(): Promise<void> {
+    await this.stop(0);
+    await this.#emulator?.dispose();
+  }
+
   /** The emulator, for screen and input. Throws a Problem before the machine was started. */
   emulator(): Emulator {
     if (!this.#emulator) throw new Problem('vm.not-running', 'the machine has not been started yet');
@@ -195,19 +202,17 @@ export class Vm {
   }
 
   async #create(overlay: string, how: { readonly boot: boolean }): Promise<Emulator> {
-    const { artifacts, firmware, memoryMiB, commandLine, acpi, macAddress } = this.#config;
-    const config: EmulatorConfig = {
-      memoryMiB,
-      firmware,
-      media: artifacts,
-      commandLine,
-      overlayPath: overlay,
-      acpi,
-      macAddress,
-      agentPortName: AGENT_PORT_NAME,
-    };
+    const { commandLine, macAddress } = this.#config;
+    const hardware = hardwareOf(this.#config);
+    const identity = { overlayPath: overlay, macAddress };
+    const events: EmulatorEvents = { onHalt: () => this.#onHalt(), onReboot: () => this.#onReboot() };
+    const built = await this.#ahead.take(hardware);
+    if (built && !how.boot) {
+      built.claim(identity, events);
+      return built;
+    }
     try {
-      return await Emulator.create(config, { onHalt: () => this.#onHalt(), onReboot: () => this.#onReboot() }, how);
+      return await Emulator.create({ ...hardware, ...identity, commandLine }, events, how);
     } catch (error) {
       if (error instanceof Unbootable) throw new VmFailure('ImageUnbootable', error.message, { cause: error });
       throw error;

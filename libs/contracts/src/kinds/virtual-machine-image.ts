@@ -5,7 +5,7 @@ import type { FieldProblem } from '../problems.ts';
 import { MIB, parseBytes } from '../quantity.ts';
 import { BytesQuantity, Sha256 } from './fields.ts';
 import { StoredArtifacts } from './image-parts.ts';
-import { MAX_MEMORY_MIB, MIN_MEMORY_MIB } from './virtual-machine.ts';
+import { MAX_MEMORY_MIB, MIN_MEMORY_MIB, VM_CLASSES } from './virtual-machine.ts';
 
 /** Bytes an image is made of: `https://…`, `http://…`, or the `artifact:<sha256>` an upload answered with. */
 export const ImageArtifact = z.strictObject({
@@ -26,6 +26,7 @@ export const VirtualMachineImageSpec = z.strictObject({
   memory: BytesQuantity.default('128Mi').describe('RAM of a machine that names none.'),
   minimumMemory: BytesQuantity.optional().describe('Machines with less are refused.'),
   guestAgent: z.boolean().default(false).describe('Whether the guest runs Corral’s agent: exec and files work, and Ready means it answered.'),
+  class: z.enum(VM_CLASSES).optional().describe('Class of a machine that names none: small or compute.'),
   acpi: z.boolean().default(false).describe('Whether the machine has ACPI. Tickless kernels idle cheaper with it.'),
 });
 export type VirtualMachineImageSpec = z.output<typeof VirtualMachineImageSpec>;

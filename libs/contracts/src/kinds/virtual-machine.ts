@@ -15,6 +15,12 @@ import { isSchedulerName, PLACEMENT_FIELDS, placementProblems, SCHEDULER_NAMES }
 export const MAX_MEMORY_MIB = 2047;
 export const MIN_MEMORY_MIB = 16;
 
+/** How the process of a machine is run: docs/adr/0016-classes-of-machines.md. */
+export const VM_CLASSES = ['small', 'compute'] as const;
+export type VmClass = (typeof VM_CLASSES)[number];
+/** Of a machine that names none, whose image names none either. */
+export const DEFAULT_VM_CLASS: VmClass = 'small';
+
 export const VirtualMachineSource = z
   .strictObject({
     image: DnsName.optional().describe('Name of a VirtualMachineImage to start from.'),
@@ -30,6 +36,10 @@ export const VirtualMachineSpec = z.strictObject({
   source: VirtualMachineSource,
   memory: BytesQuantity.optional().describe('Guest RAM. Defaults to the image’s or the snapshot’s; at most 2047Mi.'),
   residentMemory: BytesQuantity.optional().describe('Budget of guest RAM held on the node before cold pages are swapped: from 16Mi to memory. Takes effect with the paged memory mode; until then it is only recorded.'),
+  class: z
+    .enum(VM_CLASSES)
+    .optional()
+    .describe('How its process is run: small takes the least memory and starts fastest, compute is faster where a guest computes for long. Defaults to the image’s, else small. A change takes effect at the next start.'),
   powerState: z.enum(['Running', 'Paused', 'Stopped']).default('Running').describe('What the machine should be doing.'),
   restartPolicy: z.enum(['Always', 'OnFailure', 'Never']).default('Always').describe('When to start again after it ended.'),
   bootPolicy: z
@@ -122,6 +132,8 @@ export const VirtualMachineStatus = z.object({
   /** Bytes of the VM process resident on its node. */
   residentBytes: z.number().int().optional(),
   v86Build: z.string().optional(),
+  /** Of the current incarnation. */
+  class: z.enum(VM_CLASSES).optional(),
   /** What the current incarnation was started from. */
   startedFrom: z
     .object({ type: z.enum(['Boot', 'GoldenSnapshot', 'Snapshot', 'Suspended']), name: z.string(), digest: z.string().optional() })
@@ -178,8 +190,9 @@ export const virtualMachines: KindDefinition<VirtualMachineSpec, VirtualMachineS
     'spec.source.pool': (vm) => vm.spec?.source.pool ?? '',
     'status.phase': (vm) => vm.status?.phase ?? '',
   },
-  warnings: ({ spec }) => [
+  warnings: ({ spec, status }) => [
     ...(spec?.residentMemory === undefined ? [] : ['spec.residentMemory is recorded but not enforced by this version']),
+    ...(spec?.class === undefined || status?.class === undefined || spec.class === status.class ? [] : [`spec.class takes effect at the next start: the machine runs as ${status.class}`]),
     ...(spec?.schedulerName === undefined || isSchedulerName(spec.schedulerName)
       ? []
       : [`spec.schedulerName: no scheduler of this server is called "${spec.schedulerName}" (${SCHEDULER_NAMES.join(', ')} are): the machine waits until something else binds it`]),
