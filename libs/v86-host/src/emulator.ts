@@ -113,19 +113,21 @@ export class Emulator {
    * and the memory do not fit together.
    */
   static async create(config: EmulatorConfig, events: EmulatorEvents, { boot }: { boot: boolean }): Promise<Emulator> {
-    const emulator = await Emulator.#assemble(config, boot ? config.commandLine : undefined);
-    emulator.claim(config, events);
+    const disks = plugDisks(config.media);
+    // A machine that boots reads its disk as it is built.
+    const disk = disks.disk?.open(config.overlayPath);
+    const emulator = await Emulator.#assemble(config, disks, boot ? config.commandLine : undefined);
+    emulator.#become(config, events, disk);
     return emulator;
   }
 
   /** A machine built before anybody knows whose it will be. `claim` it, then `restoreDevices`; it cannot boot. */
   static build(hardware: EmulatorHardware): Promise<Emulator> {
-    return Emulator.#assemble(hardware, undefined);
+    return Emulator.#assemble(hardware, plugDisks(hardware.media), undefined);
   }
 
-  static async #assemble(hardware: EmulatorHardware, bootCommandLine: string | undefined): Promise<Emulator> {
+  static async #assemble(hardware: EmulatorHardware, disks: Disks, bootCommandLine: string | undefined): Promise<Emulator> {
     const screen = new Screen();
-    const disks = plugDisks(hardware.media);
     const options = await v86Options(hardware, disks, bootCommandLine);
     const emulator = new V86(options) as unknown as V86Emulator;
     interceptScreen(emulator, screen);
@@ -138,11 +140,8 @@ export class Emulator {
   }
 
   /** Makes the machine somebody's. Once, before anything else. */
-  claim({ overlayPath, macAddress }: EmulatorIdentity, events: EmulatorEvents): void {
-    this.#events = events;
-    this.#macAddress = parseMac(macAddress);
-    this.#applyMac();
-    this.#disk = this.#disks.disk?.open(overlayPath);
+  claim(identity: EmulatorIdentity, events: EmulatorEvents): void {
+    this.#become(identity, events, this.#disks.disk?.open(identity.overlayPath));
   }
 
   /** The disk the guest may write to, where it has one. */
@@ -222,7 +221,14 @@ export class Emulator {
     this.serial.dispose();
     await this.#emulator.destroy();
     this.#endNap();
-    for (const disk of [this.#disk, this.#disks.cdrom]) disk?.close();
+    for (const disk of [this.#disks.disk, this.#disks.cdrom]) disk?.close();
+  }
+
+  #become({ macAddress }: EmulatorIdentity, events: EmulatorEvents, disk: OverlayDisk | undefined): void {
+    this.#events = events;
+    this.#macAddress = parseMac(macAddress);
+    this.#applyMac();
+    this.#disk = disk;
   }
 
   #listen(acpi: boolean): void {

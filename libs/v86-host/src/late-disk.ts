@@ -1,25 +1,30 @@
-import { statSync } from 'node:fs';
 import { OverlayDisk } from './disk.ts';
 import type { V86Disk } from './v86.internals.ts';
 
 /**
- * A disk that is plugged in before anybody knows whose it will be: its size is known at once, its clusters when it is
- * opened with the overlay of a machine. Nothing may read it before.
+ * A disk that is plugged in before anybody knows whose it will be: until it is opened with the overlay of a machine it is
+ * the image's, and cannot be written to.
  */
 export class LateDisk implements V86Disk {
   readonly byteLength: number;
   onload: (() => void) | undefined;
   readonly #basePath: string;
-  #disk: OverlayDisk | undefined;
+  #disk: OverlayDisk;
 
   constructor(basePath: string) {
     this.#basePath = basePath;
-    this.byteLength = statSync(basePath).size;
+    this.#disk = new OverlayDisk(basePath);
+    this.byteLength = this.#disk.byteLength;
   }
 
   open(overlayPath: string): OverlayDisk {
+    this.#disk.close();
     this.#disk = new OverlayDisk(this.#basePath, overlayPath);
     return this.#disk;
+  }
+
+  close(): void {
+    this.#disk.close();
   }
 
   load(): void {
@@ -27,19 +32,19 @@ export class LateDisk implements V86Disk {
   }
 
   get(start: number, length: number, done: (bytes: Uint8Array) => void): void {
-    this.#opened().get(start, length, done);
+    this.#disk.get(start, length, done);
   }
 
   get_and_cache(start: number, length: number, done: (bytes: Uint8Array) => void): void {
-    this.#opened().get_and_cache(start, length, done);
+    this.#disk.get_and_cache(start, length, done);
   }
 
   get_from_cache(start: number, length: number): Uint8Array {
-    return this.#opened().get_from_cache(start, length);
+    return this.#disk.get_from_cache(start, length);
   }
 
   set(start: number, bytes: Uint8Array, done: () => void): void {
-    this.#opened().set(start, bytes, done);
+    this.#disk.set(start, bytes, done);
   }
 
   get_buffer(done: (buffer?: ArrayBuffer) => void): void {
@@ -53,10 +58,5 @@ export class LateDisk implements V86Disk {
 
   set_state(): void {
     // See get_state.
-  }
-
-  #opened(): OverlayDisk {
-    if (!this.#disk) throw new Error('the disk belongs to no machine yet');
-    return this.#disk;
   }
 }
