@@ -9,6 +9,7 @@ export * from './kinds/layers.ts';
 export * from './kinds/rollback.ts';
 export * from './kinds/checkpoint-policy.ts';
 export * from './kinds/hibernation.ts';
+export * from './kinds/vm-memory.ts';
 export * from './kinds/virtual-machine.ts';
 export * from './kinds/virtual-machine-snapshot.ts';
 export * from './kinds/virtual-machine-image.ts';

@@ -1,5 +1,6 @@
 import type { ArtifactRole } from './kinds/image-parts.ts';
 import type { VmTermination } from './kinds/virtual-machine.ts';
+import type { VmMemoryStatus } from './kinds/vm-memory.ts';
 
 /**
  * The protocol between the node agent and one VM process, over Node's IPC channel (structured clone). Every input has
@@ -27,7 +28,17 @@ export interface MachineConfig {
   readonly directory: string;
   /** Unix socket on which to serve the data plane. */
   readonly socketPath: string;
+  /** How much of the node's memory the guest's RAM may take; absent where nobody limits it. */
+  readonly memoryBudgetBytes?: number;
+  /** URL of the Redis that cold pages go to; absent where they go to the machine's folder alone. */
+  readonly swapRedisUrl?: string;
 }
+
+/** Beside the machine's other files: written to once a second by whoever answers its page faults, while somebody does. */
+export const PAGER_HEARTBEAT_FILE = 'pager';
+
+/** How a VM process ends whose guest lost a page: it cannot say so, because its thread waits for that page. */
+export const SWAP_LOST_EXIT_CODE = 71;
 
 export type StartFrom =
   /** From the BIOS; an existing disk overlay in the machine's folder is kept. */
@@ -68,6 +79,8 @@ export type VmProcessInput =
   | { readonly type: 'Identify'; readonly requestId: number; readonly identity: MachineIdentity }
   | { readonly type: 'Pause'; readonly requestId: number }
   | { readonly type: 'Resume'; readonly requestId: number }
+  /** From now on the guest's RAM may take so much of the node's memory; null: as much as it likes. */
+  | { readonly type: 'SetMemoryBudget'; readonly requestId: number; readonly budgetBytes: number | null }
   /** Writes a snapshot into the (existing, empty) directory, and into it the packs that are new; the guest runs on as soon as its state is copied. */
   | { readonly type: 'Snapshot'; readonly requestId: number; readonly directory: string }
   /**
@@ -108,6 +121,8 @@ export type VmProcessOutput =
   | { readonly type: 'Active' }
   | { readonly type: 'GuestPanicked'; readonly message: string }
   | { readonly type: 'GuestRebooted' }
+  /** Where the guest's RAM is, when that has changed enough to matter. */
+  | { readonly type: 'Memory'; readonly memory: VmMemoryStatus }
   /** Sent before the process exits by itself. */
   | { readonly type: 'Ended'; readonly reason: VmTermination['reason']; readonly message: string };
 

@@ -18,6 +18,12 @@ export interface FollowedWrites {
   stop(): void;
 }
 
+/** Knows the content of pages that are not in their place. */
+export interface PagesOut {
+  /** Undefined for a page that is in its place. Good until the next call. */
+  readOut(page: number): Uint8Array | undefined;
+}
+
 interface Region {
   readonly firstPage: number;
   readonly pages: number;
@@ -48,6 +54,7 @@ export class GuestRam {
   #base: BaseView | undefined;
   #tracking: { readonly fault: UserFault; readonly scan: PageScan } | undefined;
   #disposed = false;
+  #out: PagesOut | undefined;
 
   constructor(views: () => readonly Uint8Array[], { memory, capability }: ProbedMemory) {
     this.#views = views;
@@ -133,8 +140,28 @@ export class GuestRam {
     }
   }
 
-  /** Copies a run of pages to a place outside of this memory. */
+  /** Pages may be out of their places from now on, and whoever copies them copies what they hold. */
+  set pagesOut(out: PagesOut) {
+    this.#out = out;
+  }
+
+  /** Copies a run of pages to a place outside of this memory. A page that is out stays there. */
   copyRun({ start, count }: PageRun, destination: Uint8Array): void {
+    let from = start;
+    const inPlaceUntil = (end: number): void => {
+      if (end > from) this.#copyInPlace({ start: from, count: end - from }, destination.subarray((from - start) * PAGE_BYTES));
+    };
+    for (let page = start; this.#out && page < start + count; page += 1) {
+      const out = this.#out.readOut(page);
+      if (!out) continue;
+      inPlaceUntil(page);
+      destination.set(out, (page - start) * PAGE_BYTES);
+      from = page + 1;
+    }
+    inPlaceUntil(start + count);
+  }
+
+  #copyInPlace({ start, count }: PageRun, destination: Uint8Array): void {
     let to = 0;
     const views = this.#views();
     for (const cut of this.#cut({ start, count })) {
@@ -246,8 +273,8 @@ export class GuestRam {
   }
 
   /**
-   * Ends the tracking and lets go of the base. Only when the machine will not run again: memory that was registered stays in
-   * place, and is given back with the process.
+   * Ends the tracking and lets go of the base. Only when the machine will not run again, and after its pager was stopped: memory
+   * that was registered stays in place, and is given back with the process.
    */
   dispose(): void {
     if (this.#disposed) return;

@@ -35,7 +35,7 @@ export { SnapshotError, type SnapshotErrorReason } from './snapshot.error.ts';
 export { SealedMemory, SealingFailed, type SealedMemoryPlace } from './host/sealed-memory.ts';
 export { Pager, type PagerOptions, type PagerUsage } from './pager/pager.ts';
 export { LATENCY_BUCKETS_US, PAGER_COUNTERS, type PagerCounter } from './pager/pager-control.ts';
-export { SWAP_LOST_EXIT_CODE } from './pager/pager.protocol.ts';
 export { redisAddress, RedisUnsuitable, type RedisAddress } from './pager/redis-address.ts';
+export { LookPacing } from './pager/look-pacing.ts';
 export { clusterKeys, swapKeyPrefix } from './pager/swap-keys.ts';
 export { SwapLost } from './pager/swap-tiers.ts';

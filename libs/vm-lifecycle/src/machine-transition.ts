@@ -1,5 +1,5 @@
 import { assertNever } from '@corral/base';
-import { toKubeTime, type VmProcessFailure, type VmTermination } from '@corral/contracts';
+import { SWAP_LOST_EXIT_CODE, toKubeTime, type VmProcessFailure, type VmTermination } from '@corral/contracts';
 import {
   ABSENT,
   isLive,
@@ -196,6 +196,7 @@ function reasonOf(
     case 'Paused':
       if (isKept(machine)) return { reason: 'Hibernated', message: 'Written out whole, to go on from there' };
       if (ended) return ended;
+      if (exitCode === SWAP_LOST_EXIT_CODE) return { reason: 'SwapLost', message: 'A page of the machine’s memory that was swapped out could not be had again as it was' };
       if (failure) return { reason: 'StartFailed', message: `${failure.reason}: ${failure.message}` };
       return {
         reason: machine.phase === 'Starting' ? 'StartFailed' : 'ProcessExited',

@@ -1,4 +1,4 @@
-import { findCondition, toKubeTime, type VirtualMachine, type VmTermination } from '@corral/contracts';
+import { findCondition, toKubeTime, type VirtualMachine, type VmMemoryStatus, type VmTermination } from '@corral/contracts';
 import { type HibernationRefusal, isToSleep } from './hibernation.ts';
 import { isLive, panicTermination, type MachineState, type StartOrigin } from './machine-state.ts';
 
@@ -25,6 +25,8 @@ export interface World {
   readonly idleSince?: Date;
   /** Why it did not fall asleep when it was last to. */
   readonly hibernationRefusal?: HibernationRefusal;
+  /** Where its RAM is, as its process said last: it says so only when that is worth telling. */
+  readonly memory?: VmMemoryStatus;
   readonly nodeStopping: boolean;
   readonly now: Date;
 }

@@ -47,7 +47,7 @@ function keptOf({ machine }: World, previous: VirtualMachineStatus): VirtualMach
   const isConsumed = isLive(machine) && machine.phase !== 'Starting' && machine.run.incarnation > (continueFrom?.incarnation ?? 0);
   const kept = { ...rest, ...(continueFrom && !isConsumed ? { continueFrom } : {}) };
   if (!isLive(machine) || previous.incarnation === machine.run.incarnation) return kept;
-  const { startMilliseconds: _start, residentBytes: _resident, move: _move, ...lasting } = kept;
+  const { startMilliseconds: _start, residentBytes: _resident, memory: _memory, move: _move, ...lasting } = kept;
   return lasting;
 }
 
@@ -62,7 +62,7 @@ export function isSameStatus(previous: VirtualMachineStatus | undefined, next: V
 }
 
 /** What of a status belongs to the incarnation that lives. */
-function runStatus({ vm, machine, residentBytes }: World): Partial<VirtualMachineStatus> {
+function runStatus({ vm, machine, residentBytes, memory }: World): Partial<VirtualMachineStatus> {
   if (!vm || !isLive(machine)) return {};
   const { run } = machine;
   const previous = vm.status ?? {};
@@ -91,6 +91,7 @@ function runStatus({ vm, machine, residentBytes }: World): Partial<VirtualMachin
     ...fresh,
     ...(startMilliseconds === undefined ? {} : { startMilliseconds }),
     ...(resident === undefined ? {} : { residentBytes: resident }),
+    ...(memory === undefined ? {} : { memory }),
   };
 }
 

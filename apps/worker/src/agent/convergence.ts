@@ -91,6 +91,7 @@ export class Convergence {
       ...(machine.residentBytes === undefined ? {} : { residentBytes: machine.residentBytes }),
       ...(machine.idleSince === undefined ? {} : { idleSince: machine.idleSince }),
       ...(machine.hibernationRefusal === undefined ? {} : { hibernationRefusal: machine.hibernationRefusal }),
+      ...(machine.memory === undefined ? {} : { memory: machine.memory }),
       nodeStopping: this.nodeStopping,
       now: clock.now(),
     };

@@ -8,6 +8,7 @@ import {
   type SnapshotTaken,
   type StartFrom,
   type VirtualMachine,
+  type VmMemoryStatus,
   type VmProcessFailure,
   type VmProcessOutput,
 } from '@corral/contracts';
@@ -107,6 +108,8 @@ export class Machine {
   hibernationRefusal: HibernationRefusal | undefined;
   diskWritten = false;
   residentBytes: number | undefined;
+  /** Where its RAM is, as it said last. */
+  memory: VmMemoryStatus | undefined;
 
   constructor(
     identity: { readonly uid: string; readonly key: ObjectKey },
@@ -217,6 +220,7 @@ export class Machine {
     this.#failure = undefined;
     this.residentBytes = undefined;
     this.idleSince = undefined;
+    this.memory = undefined;
     this.#apply({ type: 'StartRequested', run, at: this.#around.clock.now() });
     void this.#launch(vm, run, preparation);
   }
@@ -436,6 +440,9 @@ export class Machine {
         if (at.getTime() - this.#rebootToldAt < REBOOT_NOTICE_INTERVAL_MS) return;
         this.#rebootToldAt = at.getTime();
         return this.#notice(notice('GuestRebooted', 'The guest rebooted'));
+      case 'Memory':
+        this.memory = event.memory;
+        return this.#around.onChange(this.key);
       case 'Ended':
         this.#ended = { reason: event.reason, message: event.message.slice(0, 1024) };
         return;

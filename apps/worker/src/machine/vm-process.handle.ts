@@ -168,6 +168,7 @@ export class VmProcessHandle {
       case 'Active':
       case 'GuestPanicked':
       case 'GuestRebooted':
+      case 'Memory':
       case 'Ended':
         return this.#listener?.onEvent(message);
       default:

@@ -1,4 +1,4 @@
-import { type VmProcessOutput, VmTermination } from '@corral/contracts';
+import { VmMemoryStatus, type VmProcessOutput, VmTermination } from '@corral/contracts';
 import { z } from 'zod';
 
 const text = z.string().max(64 * 1024);
@@ -45,6 +45,7 @@ const Message = z.union([
   z.object({ type: z.enum(['Waiting', 'AgentAnswered', 'AgentSilent', 'GuestRebooted', 'Active']) }),
   z.object({ type: z.literal('Idle'), forMs: z.number().nonnegative() }),
   z.object({ type: z.literal('GuestPanicked'), message: text }),
+  z.object({ type: z.literal('Memory'), memory: VmMemoryStatus }),
   z.object({ type: z.literal('Ended'), reason: VmTermination.shape.reason, message: text }),
 ]);
 

@@ -69,6 +69,9 @@ async function handle(input: VmProcessInput): Promise<void> {
       const snapshot = await vm.hibernate(input.directory, input.screenDirectory, input.ifIdle);
       return tell({ type: 'Reply', requestId: input.requestId, ok: true, snapshot });
     }
+    case 'SetMemoryBudget':
+      vm.setMemoryBudget(input.budgetBytes ?? undefined);
+      break;
     case 'Stop':
       await vm.stop(input.graceMs);
       process.send?.({ type: 'Reply', requestId: input.requestId, ok: true } satisfies VmProcessOutput, () => process.exit(0));

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { MIB, Problem, type MachineConfig, type MachineIdentity, type SnapshotTaken, type StartFrom, type VmProcessOutput } from '@corral/contracts';
 import { AgentSession, GuestFiles, powerOff } from '@corral/guest-agent';
-import { incompatibility, openSnapshot, SnapshotError, type ProbedMemory, type SnapshotMachine } from '@corral/memory';
+import { GuestRam, incompatibility, openSnapshot, SnapshotError, type ProbedMemory, type SnapshotMachine } from '@corral/memory';
 import { openBase, restoreMemory } from './memory.restore.ts';
 import { Emulator, Unbootable, v86Build, type EmulatorEvents } from '@corral/v86-host';
 import { clearRestoring, overlayPath, replaceOverlay, restoringPath } from '../disk-overlay.ts';
@@ -9,6 +9,7 @@ import { type BuiltAhead, hardwareOf } from './built-ahead.ts';
 import { VmFailure } from './failure.ts';
 import { GuestActivity } from './guest-activity.ts';
 import { PanicWatch } from './panic.watch.ts';
+import { MemoryKeeper } from './memory-keeper.ts';
 import { trimProcess } from './process-memory.ts';
 import { keepScreen } from './screen.http.ts';
 import { SerialHub } from './serial.hub.ts';
@@ -36,6 +37,8 @@ export class Vm {
   #greeted = Promise.withResolvers<undefined>();
   readonly #halted = Promise.withResolvers<undefined>();
   #emulator: Emulator | undefined;
+  #keeper: MemoryKeeper | undefined;
+  #budgetBytes: number | undefined;
   #paused = false;
   #panicked = false;
   #stopping = false;
@@ -49,6 +52,7 @@ export class Vm {
   constructor(config: MachineConfig, events: VmEvents, host: ProbedMemory, ahead: BuiltAhead) {
     this.#host = host;
     this.#config = config;
+    this.#budgetBytes = config.memoryBudgetBytes;
     this.#events = events;
     this.#ahead = ahead;
     this.#session = this.#makeSession();
@@ -139,6 +143,13 @@ export class Vm {
   async discard(): Promise<void> {
     await this.stop(0);
     await this.#emulator?.dispose();
+    await this.#keeper?.dispose();
+  }
+
+  /** How much of the node's memory the guest's RAM may take from now on; undefined: as much as it likes. */
+  setMemoryBudget(bytes: number | undefined): void {
+    this.#budgetBytes = bytes;
+    if (this.#keeper) this.#keeper.budgetBytes = bytes;
   }
 
   /** The emulator, for screen and input. Throws a Problem before the machine was started. */
@@ -226,6 +237,14 @@ export class Vm {
       this.#panic.see(bytes);
     };
     emulator.agentPort.onBytes = (bytes) => this.#session.receive(bytes);
+    this.#keeper = new MemoryKeeper({
+      config: this.#config,
+      budgetBytes: this.#budgetBytes,
+      ram: new GuestRam(() => [emulator.memory.whole()], this.#host),
+      host: this.#host.memory,
+      instructions: () => emulator.instructions,
+      tell: (memory) => this.#events.tell({ type: 'Memory', memory }),
+    });
     if (this.#config.guestAgent) this.#session.connect();
   }
 
@@ -266,6 +285,7 @@ export class Vm {
       this.#session.dispose('the guest restarts');
       await this.#writing;
       await this.emulator().dispose();
+      await this.#keeper?.dispose();
       this.#panicked = false;
       this.#events.tell({ type: 'GuestRebooted' });
       await this.#boot();

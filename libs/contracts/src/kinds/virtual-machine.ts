@@ -9,6 +9,7 @@ import { IdlePolicy, VmHibernation } from './hibernation.ts';
 import { ImageParts } from './image-parts.ts';
 import { LayerKeys } from './layers.ts';
 import { rollbackOf } from './rollback.ts';
+import { VmMemoryStatus } from './vm-memory.ts';
 import { isSchedulerName, PLACEMENT_FIELDS, placementProblems, SCHEDULER_NAMES } from './placement.ts';
 
 /** v86 clamps more than this silently; so Corral refuses it. */
@@ -35,11 +36,15 @@ const SOURCE_FIELDS = ['image', 'snapshot', 'virtualMachine', 'pool'] as const;
 export const VirtualMachineSpec = z.strictObject({
   source: VirtualMachineSource,
   memory: BytesQuantity.optional().describe('Guest RAM. Defaults to the image’s or the snapshot’s; at most 2047Mi.'),
+<<<<<<< HEAD
   residentMemory: BytesQuantity.optional().describe('Budget of guest RAM held on the node before cold pages are swapped: from 16Mi to memory. Takes effect with the paged memory mode; until then it is only recorded.'),
   class: z
     .enum(VM_CLASSES)
     .optional()
     .describe('How its process is run: small takes the least memory and starts fastest, compute is faster where a guest computes for long. Defaults to the image’s, else small. A change takes effect at the next start.'),
+=======
+  residentMemory: BytesQuantity.optional().describe('How much of the node’s memory the guest’s RAM may take, from 16Mi to memory: what is beyond, and has not been used for longest, is swapped out. Defaults to the image’s, else to memory. The node and the machine’s place on it count this.'),
+>>>>>>> 37bd36f (feat(worker): a machine's RAM kept within its budget: spec.residentMemory is enforced by the VM process)
   powerState: z.enum(['Running', 'Paused', 'Stopped']).default('Running').describe('What the machine should be doing.'),
   restartPolicy: z.enum(['Always', 'OnFailure', 'Never']).default('Always').describe('When to start again after it ended.'),
   bootPolicy: z
@@ -60,7 +65,7 @@ export type VmPhase = (typeof VM_PHASES)[number];
 
 /** Why the last incarnation ended. Reasons are stable; messages are for people. */
 export const VmTermination = z.object({
-  reason: z.enum(['Stopped', 'GuestPoweredOff', 'GuestPanicked', 'ProcessExited', 'EmulatorFailed', 'StartFailed', 'NodeStopped', 'NodeLost', 'Moved', 'RolledBack', 'Hibernated']),
+  reason: z.enum(['Stopped', 'GuestPoweredOff', 'GuestPanicked', 'ProcessExited', 'EmulatorFailed', 'StartFailed', 'NodeStopped', 'NodeLost', 'Moved', 'RolledBack', 'Hibernated', 'SwapLost']),
   message: z.string().default(''),
   exitCode: z.number().int().optional(),
   signal: z.string().optional(),
@@ -131,6 +136,7 @@ export const VirtualMachineStatus = z.object({
   memoryMiB: z.number().int().optional(),
   /** Bytes of the VM process resident on its node. */
   residentBytes: z.number().int().optional(),
+  memory: VmMemoryStatus.optional(),
   v86Build: z.string().optional(),
   /** Of the current incarnation. */
   class: z.enum(VM_CLASSES).optional(),
@@ -190,9 +196,13 @@ export const virtualMachines: KindDefinition<VirtualMachineSpec, VirtualMachineS
     'spec.source.pool': (vm) => vm.spec?.source.pool ?? '',
     'status.phase': (vm) => vm.status?.phase ?? '',
   },
+<<<<<<< HEAD
   warnings: ({ spec, status }) => [
     ...(spec?.residentMemory === undefined ? [] : ['spec.residentMemory is recorded but not enforced by this version']),
     ...(spec?.class === undefined || status?.class === undefined || spec.class === status.class ? [] : [`spec.class takes effect at the next start: the machine runs as ${status.class}`]),
+=======
+  warnings: ({ spec }) => [
+>>>>>>> 37bd36f (feat(worker): a machine's RAM kept within its budget: spec.residentMemory is enforced by the VM process)
     ...(spec?.schedulerName === undefined || isSchedulerName(spec.schedulerName)
       ? []
       : [`spec.schedulerName: no scheduler of this server is called "${spec.schedulerName}" (${SCHEDULER_NAMES.join(', ')} are): the machine waits until something else binds it`]),

@@ -3,13 +3,13 @@ import { closeSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { SWAP_LOST_EXIT_CODE } from '@corral/contracts';
 import { startRedis, type EmbeddedRedis } from '@corral/embedded';
 import { TcpProxy } from '@corral/testing';
 import { HostMemory } from '../host/host-memory.ts';
 import { PAGE_BYTES } from '../machine-pages.ts';
 import type { RegionOptions, RegionOrder } from './paged-region.testing.ts';
 import type { PagerUsage } from './pager.ts';
-import { SWAP_LOST_EXIT_CODE } from './pager.protocol.ts';
 
 type Answer = PagerUsage & { readonly wrong: number; readonly privatePages: number };
 const MIB = 1024 * 1024;

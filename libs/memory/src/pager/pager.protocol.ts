@@ -1,8 +1,5 @@
 import type { RedisAddress } from './redis-address.ts';
 
-/** How a process ends whose machine lost a page. */
-export const SWAP_LOST_EXIT_CODE = 71;
-
 /** What the pager's thread is started with. Addresses are the process's: both threads use the same memory. */
 export interface PagerWorkerData {
   readonly userFaultFd: number;
@@ -20,4 +17,6 @@ export interface PagerWorkerData {
   readonly heartbeatFd: number | undefined;
   readonly redis: RedisAddress | undefined;
   readonly keyPrefix: string;
+  /** How the process ends when its machine lost a page. */
+  readonly lostExitCode: number;
 }

@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { SWAP_LOST_EXIT_CODE } from '@corral/contracts';
 import { MADV_DONTNEED, type Libc } from '../host/libc.ts';
 import { MappingFailed } from '../host/mapping-failed.ts';
 import { MemoryBlock } from '../host/memory-block.ts';
@@ -100,7 +101,8 @@ export class Pager {
     this.#stagingBlock = MemoryBlock.anonymous(libc, this.#staging.capacity * PAGE_BYTES);
     // Twice what the machine has: slabs are rarely full, and what is not used costs nothing.
     this.#arenaBlock = MemoryBlock.anonymous(libc, Math.ceil((2 * pages * PAGE_BYTES) / SLAB_BYTES) * SLAB_BYTES);
-    this.#scratch = MemoryBlock.anonymous(libc, 2 * PAGE_BYTES);
+    // What was read, what it was packed as, zeros, and a number to wake the pager with.
+    this.#scratch = MemoryBlock.anonymous(libc, 4 * PAGE_BYTES);
     this.#wakeFd = this.#calls.eventfd(0, NON_BLOCKING | CLOSE_ON_EXEC);
     if (this.#wakeFd < 0) throw new MappingFailed(`eventfd failed with errno ${this.#calls.errno()}`);
     this.#applyBudget();
@@ -110,7 +112,7 @@ export class Pager {
       stagingCapacity: this.#staging.capacity, stagingAddress: this.#stagingBlock.address,
       arenaAddress: this.#arenaBlock.address, arenaBytes: this.#arenaBlock.byteLength,
       durableFd: this.#durable.fd, wakeFd: this.#wakeFd, heartbeatFd: options.heartbeatFd,
-      redis: options.redis, keyPrefix: options.keyPrefix,
+      redis: options.redis, keyPrefix: options.keyPrefix, lostExitCode: SWAP_LOST_EXIT_CODE,
     };
     this.#worker = new Worker(new URL(`./pager.worker${extname(import.meta.filename)}`, import.meta.url), { workerData: data, resourceLimits: THREAD_LIMITS });
     // It does not keep the process, and nothing is in order once it has ended.
@@ -187,16 +189,17 @@ export class Pager {
   }
 
   /**
-   * Copies a page that is out to an address, without bringing it back; false where it is in its place. On the machine's
+   * The content of a page that is out, without bringing it back; undefined where it is in its place. Good until the next call. On the machine's
    * thread only. Throws SwapLost.
    */
-  readOut(page: number, destination: number): boolean {
+  readOut(page: number): Uint8Array | undefined {
     for (let attempt = 0; attempt < READ_ATTEMPTS; attempt += 1) {
-      const state = this.#table.stateOf(page);
-      if (state === PageState.Resident) return false;
+      const state = page < this.#table.pages ? this.#table.stateOf(page) : PageState.Resident;
+      if (state === PageState.Resident) return undefined;
       const slot = this.#table.slot[page] ?? 0;
       // The pager may move the page on meanwhile; then what was read is of no use.
-      if (this.#readAt(page, state, slot, destination) && this.#table.stateOf(page) === state && this.#table.slot[page] === slot) return true;
+      if (this.#readAt(page, state, slot, this.#scratch.address) && this.#table.stateOf(page) === state && this.#table.slot[page] === slot)
+        return new Uint8Array(this.#scratch.buffer, 0, PAGE_BYTES);
     }
     throw new SwapLost(`page ${page} is nowhere any more as it was`);
   }
@@ -306,7 +309,7 @@ export class Pager {
 
   #readAt(page: number, state: PageState, slot: number, destination: number): boolean {
     const { libc } = this.#options;
-    const [packed, zeros] = [this.#scratch.address, this.#scratch.address + PAGE_BYTES];
+    const [packed, zeros] = [this.#scratch.address + PAGE_BYTES, this.#scratch.address + 2 * PAGE_BYTES];
     const length = this.#table.length[page] ?? 0;
     switch (state) {
       case PageState.Resident:
@@ -321,7 +324,7 @@ export class Pager {
         libc.copy(packed, this.#arenaBlock.address + slot, length);
         break;
       case PageState.Swapped:
-        if (!this.#durable.read(page, new Uint8Array(this.#scratch.buffer, 0, length))) return false;
+        if (!this.#durable.read(page, new Uint8Array(this.#scratch.buffer, PAGE_BYTES, length))) return false;
         break;
     }
     if (length === PAGE_BYTES) libc.copy(destination, packed, PAGE_BYTES);
@@ -330,7 +333,7 @@ export class Pager {
   }
 
   #wake(): void {
-    new BigUint64Array(this.#scratch.buffer, 0, 1)[0] = 1n;
-    this.#calls.write(this.#wakeFd, this.#scratch.address, 8);
+    new BigUint64Array(this.#scratch.buffer, 3 * PAGE_BYTES, 1)[0] = 1n;
+    this.#calls.write(this.#wakeFd, this.#scratch.address + 3 * PAGE_BYTES, 8);
   }
 }

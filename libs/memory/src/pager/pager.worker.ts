@@ -14,7 +14,7 @@ import { CLUSTER_PAGES } from './readahead.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { StagingQueue } from './staging-queue.ts';
 import { SwapLost, SwapTiers } from './swap-tiers.ts';
-import { SWAP_LOST_EXIT_CODE, type PagerWorkerData } from './pager.protocol.ts';
+import type { PagerWorkerData } from './pager.protocol.ts';
 
 /**
  * The thread that answers page faults. While it does, the machine's own thread may be standing still, and with it the
@@ -32,7 +32,7 @@ try {
 } catch (error) {
   const isLost = error instanceof SwapLost;
   writeSync(2, `pager: ${error instanceof Error ? error.stack : String(error)}\n`);
-  if (isLost) calls.exitNow(SWAP_LOST_EXIT_CODE);
+  if (isLost) calls.exitNow(data.lostExitCode);
   process.kill(process.pid, 'SIGKILL');
 }
 

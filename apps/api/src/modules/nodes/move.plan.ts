@@ -82,7 +82,7 @@ function snapshotName({ metadata }: VirtualMachine, { incarnation, requestedAt }
 }
 
 function movedStatus({ metadata, status = {} }: VirtualMachine, move: VmMove, snapshot: string, now: Date): VirtualMachineStatus {
-  const { nodeName: _node, move: _move, residentBytes: _resident, nextStartTime: _next, ...kept } = status;
+  const { nodeName: _node, move: _move, residentBytes: _resident, memory: _memory, nextStartTime: _next, ...kept } = status;
   const generation = metadata.generation + 1;
   const message = `It left ${move.from} and goes on elsewhere from where it was.`;
   let conditions = withCondition(kept.conditions, { type: 'Ready', status: 'False', reason: 'Moving', message }, now, generation);

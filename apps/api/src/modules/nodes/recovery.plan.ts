@@ -99,7 +99,7 @@ function unbind(
   event: RecoveryEvent,
   withoutState?: { readonly status: 'True' | 'False'; readonly reason: string; readonly message: string },
 ): RecoveryStep {
-  const { nodeName: _node, move: _move, continueFrom: _before, residentBytes: _resident, nextStartTime: _next, ...kept } = vm.status ?? {};
+  const { nodeName: _node, move: _move, continueFrom: _before, residentBytes: _resident, memory: _memory, nextStartTime: _next, ...kept } = vm.status ?? {};
   const generation = vm.metadata.generation + 1;
   let conditions = withCondition(kept.conditions, { type: 'Ready', status: 'False', reason: event.reason, message: event.message }, now, generation);
   conditions = withCondition(conditions, { type: 'Scheduled', status: 'False', reason: event.reason, message: 'It waits for another node.' }, now, generation);

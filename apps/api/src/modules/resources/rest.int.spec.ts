@@ -76,12 +76,6 @@ describe('create', () => {
     expect([ignored.status, ignored.headers.get('warning')]).toEqual([201, null]);
   });
 
-  it('warns of what is taken but has no effect yet', async () => {
-    const answer = await api.request('POST', MACHINES, machine({ residentMemory: '64Mi' }));
-    expect([answer.status, answer.headers.get('warning')]).toEqual([201, '299 - "spec.residentMemory is recorded but not enforced by this version"']);
-    expect(answer.body.spec).toMatchObject({ residentMemory: '64Mi' });
-  });
-
   it('names a field that stands twice', async () => {
     const text = JSON.stringify(machine()).replace('"memory":', '"memory":"64Mi","memory":');
     const answer = await api.request('POST', MACHINES, text);
