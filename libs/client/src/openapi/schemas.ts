@@ -879,7 +879,7 @@ export type components = {
                 };
                 /** @description Guest RAM. Defaults to the image’s or the snapshot’s; at most 2047Mi. */
                 readonly memory?: string;
-                /** @description Budget of guest RAM held on the node before cold pages are swapped: from 16Mi to memory. Takes effect with the paged memory mode; until then it is only recorded. */
+                /** @description How much of the node’s memory the guest’s RAM may take, from 16Mi to memory: what is beyond, and has not been used for longest, is swapped out. Defaults to the image’s, else to memory. The node and the machine’s place on it count this. */
                 readonly residentMemory?: string;
                 /**
                  * @description What the machine should be doing.
@@ -1069,6 +1069,61 @@ export type components = {
                 }[];
                 readonly memoryMiB?: number;
                 readonly residentBytes?: number;
+                readonly memory?: {
+                    /**
+                     * @description How the node holds the machine’s RAM.
+                     * @enum {string}
+                     */
+                    readonly mode: "Full" | "MapOnly" | "Copy";
+                    /** @description Why it is not Full. */
+                    readonly modeReason?: string;
+                    /** @description How much of the node’s memory the RAM may take now; absent where nobody limits it. */
+                    readonly budgetBytes?: number;
+                    /** @description How much it takes: private pages, and what pages on their way out and compressed ones take. */
+                    readonly heldBytes: number;
+                    /** @description RAM that is the machine’s own and in place. */
+                    readonly privateBytes: number;
+                    /** @description RAM in place that is shared with other machines of the same origin. */
+                    readonly sharedBytes: number;
+                    /** @description RAM that is kept compressed, or about to be, in the machine’s process. */
+                    readonly compressedBytes: number;
+                    /** @description RAM that is in Redis or in the durable copy. */
+                    readonly swappedBytes: number;
+                    /** @description RAM that was never used, or holds only zeros, and takes nothing. */
+                    readonly zeroBytes: number;
+                    /**
+                     * @description Off until the budget presses. Refused: the node cannot page this machine’s RAM.
+                     * @enum {string}
+                     */
+                    readonly pager: "Off" | "On" | "Refused";
+                    /** @description Why it is Refused. */
+                    readonly pagerReason?: string;
+                    /** @description Times the guest waited for a page. */
+                    readonly faults: number;
+                    /** @description Pages that came back, from wherever. */
+                    readonly swapIns: number;
+                    /** @description Pages that were taken out. */
+                    readonly swapOuts: number;
+                    /** @description Where pages came back from. */
+                    readonly swapInsFrom: {
+                        readonly staged: number;
+                        readonly compressed: number;
+                        readonly redis: number;
+                        readonly durable: number;
+                    };
+                    /** @description How long the guest waited for pages that were out; upper bounds. */
+                    readonly swapInMicroseconds?: {
+                        readonly p50: number;
+                        readonly p99: number;
+                    };
+                    /** @description What kept Redis from being used. */
+                    readonly redis: {
+                        readonly timeouts: number;
+                        readonly misses: number;
+                        readonly refusals: number;
+                        readonly stale: number;
+                    };
+                };
                 readonly v86Build?: string;
                 readonly startedFrom?: {
                     /** @enum {string} */
@@ -1094,7 +1149,7 @@ export type components = {
                 readonly nextStartTime?: string;
                 readonly lastTermination?: {
                     /** @enum {string} */
-                    readonly reason: "Stopped" | "GuestPoweredOff" | "GuestPanicked" | "ProcessExited" | "EmulatorFailed" | "StartFailed" | "NodeStopped" | "NodeLost" | "Moved" | "RolledBack" | "Hibernated";
+                    readonly reason: "Stopped" | "GuestPoweredOff" | "GuestPanicked" | "ProcessExited" | "EmulatorFailed" | "StartFailed" | "NodeStopped" | "NodeLost" | "Moved" | "RolledBack" | "Hibernated" | "SwapLost";
                     /** @default  */
                     readonly message?: string;
                     readonly exitCode?: number;
@@ -1270,7 +1325,7 @@ export type components = {
                         };
                         /** @description Guest RAM. Defaults to the image’s or the snapshot’s; at most 2047Mi. */
                         readonly memory?: string;
-                        /** @description Budget of guest RAM held on the node before cold pages are swapped: from 16Mi to memory. Takes effect with the paged memory mode; until then it is only recorded. */
+                        /** @description How much of the node’s memory the guest’s RAM may take, from 16Mi to memory: what is beyond, and has not been used for longest, is swapped out. Defaults to the image’s, else to memory. The node and the machine’s place on it count this. */
                         readonly residentMemory?: string;
                         /**
                          * @description What the machine should be doing.
