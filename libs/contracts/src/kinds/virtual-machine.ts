@@ -36,15 +36,11 @@ const SOURCE_FIELDS = ['image', 'snapshot', 'virtualMachine', 'pool'] as const;
 export const VirtualMachineSpec = z.strictObject({
   source: VirtualMachineSource,
   memory: BytesQuantity.optional().describe('Guest RAM. Defaults to the image’s or the snapshot’s; at most 2047Mi.'),
-<<<<<<< HEAD
-  residentMemory: BytesQuantity.optional().describe('Budget of guest RAM held on the node before cold pages are swapped: from 16Mi to memory. Takes effect with the paged memory mode; until then it is only recorded.'),
+  residentMemory: BytesQuantity.optional().describe('How much of the node’s memory the guest’s RAM may take, from 16Mi to memory: what is beyond, and has not been used for longest, is swapped out. Defaults to the image’s, else to memory. The node and the machine’s place on it count this.'),
   class: z
     .enum(VM_CLASSES)
     .optional()
     .describe('How its process is run: small takes the least memory and starts fastest, compute is faster where a guest computes for long. Defaults to the image’s, else small. A change takes effect at the next start.'),
-=======
-  residentMemory: BytesQuantity.optional().describe('How much of the node’s memory the guest’s RAM may take, from 16Mi to memory: what is beyond, and has not been used for longest, is swapped out. Defaults to the image’s, else to memory. The node and the machine’s place on it count this.'),
->>>>>>> 37bd36f (feat(worker): a machine's RAM kept within its budget: spec.residentMemory is enforced by the VM process)
   powerState: z.enum(['Running', 'Paused', 'Stopped']).default('Running').describe('What the machine should be doing.'),
   restartPolicy: z.enum(['Always', 'OnFailure', 'Never']).default('Always').describe('When to start again after it ended.'),
   bootPolicy: z
@@ -196,13 +192,8 @@ export const virtualMachines: KindDefinition<VirtualMachineSpec, VirtualMachineS
     'spec.source.pool': (vm) => vm.spec?.source.pool ?? '',
     'status.phase': (vm) => vm.status?.phase ?? '',
   },
-<<<<<<< HEAD
   warnings: ({ spec, status }) => [
-    ...(spec?.residentMemory === undefined ? [] : ['spec.residentMemory is recorded but not enforced by this version']),
     ...(spec?.class === undefined || status?.class === undefined || spec.class === status.class ? [] : [`spec.class takes effect at the next start: the machine runs as ${status.class}`]),
-=======
-  warnings: ({ spec }) => [
->>>>>>> 37bd36f (feat(worker): a machine's RAM kept within its budget: spec.residentMemory is enforced by the VM process)
     ...(spec?.schedulerName === undefined || isSchedulerName(spec.schedulerName)
       ? []
       : [`spec.schedulerName: no scheduler of this server is called "${spec.schedulerName}" (${SCHEDULER_NAMES.join(', ')} are): the machine waits until something else binds it`]),
