@@ -882,6 +882,11 @@ export type components = {
                 /** @description How much of the node’s memory the guest’s RAM may take, from 16Mi to memory: what is beyond, and has not been used for longest, is swapped out. Defaults to the image’s, else to memory. The node and the machine’s place on it count this. */
                 readonly residentMemory?: string;
                 /**
+                 * @description How its process is run: small takes the least memory and starts fastest, compute is faster where a guest computes for long. Defaults to the image’s, else small. A change takes effect at the next start.
+                 * @enum {string}
+                 */
+                readonly class?: "small" | "compute";
+                /**
                  * @description What the machine should be doing.
                  * @default Running
                  * @enum {string}
@@ -1125,6 +1130,8 @@ export type components = {
                     };
                 };
                 readonly v86Build?: string;
+                /** @enum {string} */
+                readonly class?: "small" | "compute";
                 readonly startedFrom?: {
                     /** @enum {string} */
                     readonly type: "Boot" | "GoldenSnapshot" | "Snapshot" | "Suspended";
@@ -1327,6 +1334,11 @@ export type components = {
                         readonly memory?: string;
                         /** @description How much of the node’s memory the guest’s RAM may take, from 16Mi to memory: what is beyond, and has not been used for longest, is swapped out. Defaults to the image’s, else to memory. The node and the machine’s place on it count this. */
                         readonly residentMemory?: string;
+                        /**
+                         * @description How its process is run: small takes the least memory and starts fastest, compute is faster where a guest computes for long. Defaults to the image’s, else small. A change takes effect at the next start.
+                         * @enum {string}
+                         */
+                        readonly class?: "small" | "compute";
                         /**
                          * @description What the machine should be doing.
                          * @default Running
@@ -1614,6 +1626,11 @@ export type components = {
                  * @default false
                  */
                 readonly guestAgent?: boolean;
+                /**
+                 * @description Class of a machine that names none: small or compute.
+                 * @enum {string}
+                 */
+                readonly class?: "small" | "compute";
                 /**
                  * @description Whether the machine has ACPI. Tickless kernels idle cheaper with it.
                  * @default false
