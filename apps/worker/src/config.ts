@@ -45,6 +45,10 @@ const Environment = z.object({
   CORRAL_SNAPSHOT_CACHE_MIB: z.coerce.number().int().min(1).default(10_240),
   /** The best way to hold guests' RAM that is used here, also where the host has a better one. */
   CORRAL_MEMORY_MODE: z.enum(MEMORY_MODES).default('Full'),
+  /** What the RAM of this node's machines may take together; by default all that is not kept for the host. */
+  CORRAL_MEMORY_BUDGET_MIB: z.coerce.number().int().min(16).optional(),
+  /** Where machines' cold pages go; by default to the Redis of REDIS_URL. */
+  CORRAL_SWAP_REDIS_URL: z.url({ protocol: /^(rediss?|unix)$/, error: 'must be a redis:// or unix:// URL' }).optional(),
   CORRAL_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   CORRAL_EXIT_ON_STDIN_EOF: z.enum(['0', '1']).default('0'),
   REDIS_URL: z
@@ -70,6 +74,8 @@ const AgentConfig = Environment.transform((env) => ({
   baseMemoryMiB: env.CORRAL_BASE_MEMORY_MIB,
   snapshotCacheMiB: env.CORRAL_SNAPSHOT_CACHE_MIB,
   memoryMode: env.CORRAL_MEMORY_MODE,
+  memoryBudgetMiB: env.CORRAL_MEMORY_BUDGET_MIB,
+  swapRedisUrl: env.CORRAL_SWAP_REDIS_URL ?? env.REDIS_URL,
   logLevel: env.CORRAL_LOG_LEVEL,
   exitOnStdinEof: env.CORRAL_EXIT_ON_STDIN_EOF === '1',
   redisUrl: env.REDIS_URL,

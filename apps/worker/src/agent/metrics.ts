@@ -1,5 +1,7 @@
 import { MACHINE_PHASES, type MachinePhase } from '@corral/vm-lifecycle';
 import { type BaseTotals } from '../bases/base-images.ts';
+import { type NodeMemory } from '../memory/node-memory.ts';
+import { registerMemoryMetrics } from '../memory/memory.metrics.ts';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 export interface MetricsSources {
@@ -7,6 +9,8 @@ export interface MetricsSources {
   phases(): readonly MachinePhase[];
   /** The RAM that machines share. */
   bases(): BaseTotals;
+  /** What machines' RAM takes and does; undefined before the node is up. */
+  memory(): NodeMemory | undefined;
   /** Objects that a resync found different from what the watch had told, by kind. */
   corrections(): Readonly<Record<string, number>>;
 }
@@ -54,6 +58,7 @@ export class Metrics {
     ofBases('corral_base_users', 'Machines that map a base.', ({ users }) => users);
     ofBases('corral_base_bytes', 'Memory that bases take.', ({ storedBytes }) => storedBytes);
     ofBases('corral_base_mapped_bytes', 'Memory of bases, counted once for each machine that maps it: what machines would take without sharing.', ({ mappedBytes }) => mappedBytes);
+    registerMemoryMetrics(this.#registry, () => sources.memory());
     new Gauge({
       name: 'corral_resync_corrections',
       help: 'Objects that a resync found different from what the watch had told.',

@@ -20,6 +20,8 @@ import { Preparer } from '../machine/preparation.ts';
 import { ProcessPool } from '../machine/process-pool.ts';
 import { SnapshotCache } from '../machine/snapshot-cache.ts';
 import { Supervisor } from '../machine/supervisor.ts';
+import { NodeMemory } from '../memory/node-memory.ts';
+import { SwapKeys } from '../memory/swap-keys.ts';
 import { UsageReader } from '../machine/usage.reader.ts';
 import { SnapshotConvergence } from '../snapshots/snapshot-convergence.ts';
 import { Spool } from '../snapshots/spool.ts';
@@ -34,12 +36,14 @@ import { NodeLease } from './lease.ts';
 import { NodeCredential } from './node-credential.ts';
 import { Metrics } from './metrics.ts';
 import { NodeWatches } from './node-watches.ts';
-import { advertisedHost, Registration } from './registration.ts';
+import { advertisedHost, allocatableMemoryBytes, Registration } from './registration.ts';
+import { Repetition } from './repetition.ts';
 import { systemSteadyClock } from './steady-clock.ts';
 import { housekeeping, signOfLife } from './upkeep.ts';
 
 const CONVERGENCE_CONCURRENCY = 16;
 const SNAPSHOT_CONCURRENCY = 2;
+const MEMORY_LOOK_MS = 5_000;
 /** Whose the fields are that it writes, in managedFields. */
 const USER_AGENT = 'corral-worker/1';
 /** Somebody waits for the answer to a request that needs a key. */
@@ -64,6 +68,7 @@ export class NodeAgent {
   readonly #clock: Clock = systemClock;
   readonly #disposer = new Disposer();
   #supervisor: Supervisor | undefined;
+  #memory: NodeMemory | undefined;
   #empty: (() => Promise<void>) | undefined;
   #depart: (() => Promise<void>) | undefined;
 
@@ -104,6 +109,7 @@ export class NodeAgent {
     this.#metrics = new Metrics({
       phases: () => this.#supervisor?.machines.map(({ state }) => state.phase) ?? [],
       bases: () => this.#bases.totals,
+      memory: () => this.#memory,
       corrections: () => this.#watches.corrections(),
     });
   }
@@ -133,6 +139,7 @@ export class NodeAgent {
       snapshots: snapshotCache,
       packs,
       bases,
+      ...(this.#config.swapRedisUrl === undefined ? {} : { swapRedisUrl: this.#config.swapRedisUrl }),
       preparer: new Preparer({ client, artifacts, snapshots: snapshotCache, packs, bases, v86Build: build }),
       onChange: (key) => machineController.enqueue(key),
       onReady: (from, startMilliseconds) => this.#metrics.observeStart(from, startMilliseconds),
@@ -145,6 +152,7 @@ export class NodeAgent {
     await supervisor.open();
     this.#disposer.add(() => supervisor.close());
 
+    const memory = this.#openMemory(supervisor);
     const convergence = new Convergence({ nodeName, client, machines, supervisor, recorder, clock });
     const machineQueue = new LocalQueue();
     const machineController = this.#controller(
@@ -206,6 +214,7 @@ export class NodeAgent {
       clock,
       machines: () => supervisor.liveCount,
       bases: () => bases.totals,
+      pressure: () => memory.pressure,
       images: () => prefetch.ready,
       snapshots: (limit) => snapshotCache.digests(limit),
     });
@@ -307,6 +316,27 @@ export class NodeAgent {
     this.#disposer.add(() => this.#bases.close());
     this.#disposer.add(() => pool.close());
     return { artifacts, packs, snapshotCache, spool, pool };
+  }
+
+  /** Divides memory among machines from now on. */
+  #openMemory(supervisor: Supervisor): NodeMemory {
+    const { swapRedisUrl, nodeName, memoryBudgetMiB, reservedMemoryMiB, workersOnHost } = this.#config;
+    const log = this.#log;
+    const keys = swapRedisUrl === undefined ? undefined : new SwapKeys({ url: swapRedisUrl, nodeName, log });
+    const memory = new NodeMemory({
+      machines: () => supervisor.machines,
+      vmOf: (uid) => this.#watches.machines.getByUid(uid),
+      budgetBytes: memoryBudgetMiB === undefined ? allocatableMemoryBytes({ reservedMemoryMiB, workersOnHost }) : memoryBudgetMiB * MIB,
+      keys,
+      log,
+    });
+    this.#memory = memory;
+    const looking = new Repetition({ name: 'Looking after memory', everyMs: MEMORY_LOOK_MS, log, work: () => memory.look() });
+    void keys?.sweep();
+    looking.start();
+    this.#disposer.add(() => keys?.close());
+    this.#disposer.add(() => looking.stop());
+    return memory;
   }
 
   /** Resolves to the server, and the URL at which gateways reach it. */

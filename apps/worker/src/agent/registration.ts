@@ -13,6 +13,7 @@ import {
   toKubeTime,
   withCondition,
 } from '@corral/contracts';
+import { type MemoryPressure } from '../memory/memory-pressure.ts';
 import { type MemoryCapability } from '@corral/memory';
 import { type BaseTotals } from '../bases/base-images.ts';
 
@@ -33,6 +34,8 @@ export interface RegistrationOptions {
   machines(): number;
   /** The RAM that machines share. */
   bases(): BaseTotals;
+  /** Whether there is too little memory for what runs here. */
+  pressure(): MemoryPressure;
   /** Images whose machines start at once here. */
   images(): readonly string[];
   /** Digests of the `limit` most recently used snapshots at hand here. */
@@ -98,12 +101,12 @@ export class Registration {
    * node for lost. That somebody deleted the Node, or changed it, is found out by the next write.
    */
   async report(): Promise<void> {
-    const { client, nodeName, clock, machines, bases, images, snapshots } = this.#options;
+    const { client, nodeName, clock, machines, bases, pressure, images, snapshots } = this.#options;
     const ready = readyOf(this.#isLeaving);
     // In one order, so that using a snapshot is no news.
     const held = [...(await snapshots(MAX_TOLD_SNAPSHOTS))].sort();
     // How many bytes they take grows a little all the time, and is told with the next heartbeat.
-    const fingerprint = `${ready.status} ${machines()} ${bases().bases} ${bases().users} ${images().join()} ${held.join()} ${this.#isEmptying}`;
+    const fingerprint = `${ready.status} ${machines()} ${bases().bases} ${bases().users} ${images().join()} ${held.join()} ${this.#isEmptying} ${pressure().reason}`;
     const now = clock.now();
     const isNews = fingerprint !== this.#told || now.getTime() - this.#toldAt >= HEARTBEAT_PERIOD_MS;
     const wasAway = now.getTime() - this.#reportedAt > AWAY_MS;
@@ -132,11 +135,10 @@ export class Registration {
   }
 
   async #statusOf(node: Node, ready: ConditionUpdate, held: string[], now: Date): Promise<NodeStatus> {
-    const { dataPlaneUrl, v86Build, memory: capability, machinesMax, reservedMemoryMiB, workersOnHost, machines, bases, images } = this.#options;
+    const { dataPlaneUrl, v86Build, memory: capability, machinesMax, reservedMemoryMiB, workersOnHost, machines, bases, pressure, images } = this.#options;
     const memory = Math.floor(usableMemoryBytes() / workersOnHost);
     const { bases: count, storedBytes, users } = bases();
-    const reserved = Math.ceil((reservedMemoryMiB * MIB) / workersOnHost);
-    const conditions = withCondition(node.status?.conditions, ready, now).map((condition) =>
+    const conditions = withCondition(withCondition(node.status?.conditions, ready, now), pressureOf(pressure()), now).map((condition) =>
       condition.type === 'Ready' ? { ...condition, lastHeartbeatTime: toKubeTime(now) } : condition,
     );
     return {
@@ -144,7 +146,7 @@ export class Registration {
       capacity: { cpu: String(cpus().length), memory: String(memory), 'corral.dev/machines': String(machinesMax) },
       allocatable: {
         cpu: String(cpus().length),
-        memory: String(Math.max(0, memory - reserved)),
+        memory: String(allocatableMemoryBytes({ reservedMemoryMiB, workersOnHost })),
         'corral.dev/machines': String(machinesMax),
       },
       conditions,
@@ -156,6 +158,14 @@ export class Registration {
       corral: { dataPlaneUrl, v86Build, memoryMode: capability.mode, ...(capability.reason === '' ? {} : { memoryModeReason: capability.reason }), machines: machines(), bases: { count, bytes: storedBytes, users }, images: [...images()], snapshots: held, ...(this.#isEmptying ? { isEmptying: true } : {}) },
     };
   }
+}
+
+/** Reasons are Corral's own, the type is Kubernetes's. */
+const pressureOf = ({ isPressing, reason, message }: MemoryPressure): ConditionUpdate => ({ type: 'MemoryPressure', status: isPressing ? 'True' : 'False', reason, message });
+
+/** What machines may have of this host's memory. */
+export function allocatableMemoryBytes({ reservedMemoryMiB, workersOnHost }: Pick<RegistrationOptions, 'reservedMemoryMiB' | 'workersOnHost'>): number {
+  return Math.max(0, Math.floor(usableMemoryBytes() / workersOnHost) - Math.ceil((reservedMemoryMiB * MIB) / workersOnHost));
 }
 
 function readyOf(isLeaving: boolean): ConditionUpdate {

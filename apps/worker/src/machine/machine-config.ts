@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto';
-import { type MachineConfig, type VirtualMachine } from '@corral/contracts';
+import { MIB, parseBytes, type MachineConfig, type VirtualMachine } from '@corral/contracts';
 import { type Run } from '@corral/vm-lifecycle';
 import { type Preparation } from './preparation.ts';
 
 /** What a VM process is told of its machine. */
 export function machineConfigOf(
-  { metadata }: VirtualMachine,
+  { metadata, spec }: VirtualMachine,
   { incarnation }: Run,
   { record, artifactPaths }: Preparation,
-  place: Pick<MachineConfig, 'firmware' | 'directory' | 'socketPath'>,
+  place: Pick<MachineConfig, 'firmware' | 'directory' | 'socketPath' | 'swapRedisUrl'>,
 ): MachineConfig {
   const { memoryMiB, commandLine, imageDigest, guestAgent, acpi } = record;
+  const residentBytes = parseBytes(spec?.residentMemory ?? '');
   return {
     uid: metadata.uid,
     namespace: metadata.namespace ?? '',
@@ -23,6 +24,7 @@ export function machineConfigOf(
     imageDigest,
     guestAgent,
     acpi,
+    ...(residentBytes !== undefined && residentBytes < memoryMiB * MIB ? { memoryBudgetBytes: residentBytes } : {}),
     ...place,
   };
 }

@@ -53,6 +53,8 @@ export interface MachineSurroundings {
   readonly v86Build: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** The Redis that cold pages go to; undefined: they go to the node's disk alone. */
+  readonly swapRedisUrl?: string;
   /** A path for the next socket, short enough for sockaddr_un. */
   nextSocketPath(): string;
   /** Something changed: plan again. */
@@ -110,6 +112,7 @@ export class Machine {
   residentBytes: number | undefined;
   /** Where its RAM is, as it said last. */
   memory: VmMemoryStatus | undefined;
+  #memoryBudgetBytes: number | undefined;
 
   constructor(
     identity: { readonly uid: string; readonly key: ObjectKey },
@@ -350,6 +353,23 @@ export class Machine {
     return { taken, manifest };
   }
 
+  /** What its RAM may take of the node's memory, as its process was told; undefined: as much as it likes. */
+  get memoryBudgetBytes(): number | undefined {
+    return this.#memoryBudgetBytes;
+  }
+
+  setMemoryBudget(bytes: number | undefined): void {
+    this.#memoryBudgetBytes = bytes;
+    this.#process
+      ?.request({ type: 'SetMemoryBudget', budgetBytes: bytes ?? null }, REQUEST_DEADLINE_MS)
+      .catch((error: unknown) => this.#log.debug({ err: error }, 'The memory budget was not taken'));
+  }
+
+  /** Ends a process that cannot end itself any more; the machine is started again like after any end that nobody asked for. */
+  killStuck(): void {
+    this.#process?.kill();
+  }
+
   /** Looks how much memory the process holds. */
   async sample(): Promise<void> {
     this.residentBytes = (await this.#process?.residentBytes()) ?? this.residentBytes;
@@ -360,8 +380,9 @@ export class Machine {
     try {
       await this.folder.writeRecord(preparation.record);
       this.#base = preparation.base && (await this.#around.bases.hold(preparation.base));
-      const place = { firmware: this.#around.firmware, directory: this.folder.path, socketPath: this.#around.nextSocketPath() };
+      const place = { firmware: this.#around.firmware, directory: this.folder.path, socketPath: this.#around.nextSocketPath(), ...swapOf(this.#around) };
       const config = machineConfigOf(vm, run, preparation, place);
+      this.#memoryBudgetBytes = config.memoryBudgetBytes;
       const from = withBase(preparation.from, this.#base);
       const rehearsal = rehearsalOf(config, { from, startedFrom: preparation.startedFrom });
       const process = await this.#around.pool.take(run.class ?? DEFAULT_VM_CLASS, rehearsal);
@@ -521,3 +542,5 @@ const withBase = (from: StartFrom, held: HeldBase | undefined): StartFrom =>
 
 const startMillisecondsOf = (state: MachineState): number | undefined =>
   'guest' in state ? state.guest.startMilliseconds : undefined;
+
+const swapOf = ({ swapRedisUrl }: Pick<MachineSurroundings, 'swapRedisUrl'>): Pick<MachineConfig, 'swapRedisUrl'> => (swapRedisUrl === undefined ? {} : { swapRedisUrl });

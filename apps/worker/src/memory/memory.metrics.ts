@@ -1,0 +1,47 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { VmMemoryStatus } from '@corral/contracts';
+import { type MemoryCount } from './memory-totals.ts';
+import { type NodeMemory } from './node-memory.ts';
+
+const PLACES = { private: 'privateBytes', shared: 'sharedBytes', compressed: 'compressedBytes', swapped: 'swappedBytes', zero: 'zeroBytes' } as const satisfies Record<string, keyof VmMemoryStatus>;
+const TIERS = { staged: 'stagedIns', compressed: 'compressedIns', redis: 'redisIns', durable: 'durableIns' } as const satisfies Record<string, MemoryCount>;
+const TROUBLES = { timeout: 'redisTimeouts', miss: 'redisMisses', refusal: 'redisRefusals', stale: 'redisStale' } as const satisfies Record<string, MemoryCount>;
+
+/** What machines' RAM takes and does, in the Prometheus text format. Sums over the node: no machine has a label of its own. */
+export function registerMemoryMetrics(registry: Registry, memory: () => NodeMemory | undefined): void {
+  const registers = [registry];
+  const gauge = (name: string, help: string, value: (node: NodeMemory) => number): void => {
+    new Gauge({
+      name, help, registers,
+      collect() {
+        const node = memory();
+        if (node) this.set(value(node));
+      },
+    });
+  };
+  gauge('corral_memory_budget_bytes', 'What the RAM of this node’s machines may take together.', ({ budgetBytes }) => budgetBytes);
+  gauge('corral_memory_held_bytes', 'What it takes.', ({ heldBytes }) => heldBytes);
+  gauge('corral_memory_pressure', 'Whether the node has too little memory for what runs on it.', ({ pressure }) => Number(pressure.isPressing));
+  new Gauge({
+    name: 'corral_guest_memory_bytes', help: 'RAM of this node’s machines, by where it is.', labelNames: ['place'], registers,
+    collect() {
+      for (const [place, field] of Object.entries(PLACES)) this.set({ place }, (memory()?.told ?? []).reduce((sum, told) => sum + told[field], 0));
+    },
+  });
+  gauge('corral_swap_in_p99_seconds', 'How long the machine that waits longest for its pages does so, but for a hundredth of them.', ({ told }) =>
+    Math.max(0, ...told.map(({ swapInMicroseconds }) => (swapInMicroseconds?.p99 ?? 0) / 1e6)),
+  );
+  const counter = (name: string, help: string, labels: Readonly<Record<string, MemoryCount>>, label?: string): void => {
+    new Counter({
+      name, help, registers, ...(label === undefined ? {} : { labelNames: [label] }),
+      collect() {
+        this.reset();
+        for (const [value, count] of Object.entries(labels)) this.inc(label === undefined ? {} : { [label]: value }, memory()?.totals[count] ?? 0);
+      },
+    });
+  };
+  counter('corral_page_faults_total', 'Times guests waited for a page.', { all: 'faults' });
+  counter('corral_swap_outs_total', 'Pages taken out of guests’ RAM.', { all: 'swapOuts' });
+  counter('corral_swap_ins_total', 'Pages that came back, by where from.', TIERS, 'from');
+  counter('corral_swap_redis_troubles_total', 'What kept the swap Redis from being used.', TROUBLES, 'kind');
+}

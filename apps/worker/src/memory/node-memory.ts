@@ -1,0 +1,140 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { MIB, PAGER_HEARTBEAT_FILE, parseBytes, type VirtualMachine, type VmMemoryStatus } from '@corral/contracts';
+import { ramPages } from '@corral/memory';
+import { isLive } from '@corral/vm-lifecycle';
+import { type Logger } from 'pino';
+import { type Machine } from '../machine/machine.ts';
+import { divideMemory } from './memory-division.ts';
+import { memoryPressure, parseAvailableShare, parseStall, PRESSED_SHARE, type MemoryPressure } from './memory-pressure.ts';
+import { countsOf, MemoryTotals, type MemoryCounts } from './memory-totals.ts';
+import { PagerWatch, type PagerSign } from './pager-watch.ts';
+import { type SwapKeys, type SwappingRun } from './swap-keys.ts';
+
+export interface NodeMemoryOptions {
+  machines(): readonly Machine[];
+  vmOf(uid: string): VirtualMachine | undefined;
+  /** What all machines' RAM may take together. */
+  readonly budgetBytes: number;
+  /** Undefined where pages go to the nodes' disks alone. */
+  readonly keys: SwapKeys | undefined;
+  readonly log: Logger;
+}
+
+/** A change of a budget smaller than this share is not worth telling. */
+const BUDGET_CHANGE = 0.05;
+
+/**
+ * Divides the node's memory among its machines, says when there is too little of it, ends processes whose pager has died, and removes
+ * what ended machines left in Redis. `look` is called every few seconds.
+ */
+export class NodeMemory {
+  readonly #options: NodeMemoryOptions;
+  readonly #watch = new PagerWatch();
+  readonly #totals = new MemoryTotals();
+  readonly #swapping = new Map<string, SwappingRun>();
+  #pressure: MemoryPressure = { isPressing: false, reason: 'SufficientMemory', message: 'The node has enough memory' };
+
+  constructor(options: NodeMemoryOptions) {
+    this.#options = options;
+  }
+
+  get pressure(): MemoryPressure {
+    return this.#pressure;
+  }
+
+  get budgetBytes(): number {
+    return this.#options.budgetBytes;
+  }
+
+  /** What machines' RAM takes together, as far as they have told. */
+  get heldBytes(): number {
+    return this.told.reduce((sum, { heldBytes }) => sum + heldBytes, 0);
+  }
+
+  /** What the machines that run have told of their RAM. */
+  get told(): readonly VmMemoryStatus[] {
+    return this.#live().flatMap(({ memory }) => memory ?? []);
+  }
+
+  get totals(): MemoryCounts {
+    return this.#totals.sums;
+  }
+
+  async look(): Promise<void> {
+    await this.#endStuck();
+    this.#pressure = memoryPressure({ ...(await readHost()), heldBytes: this.heldBytes, budgetBytes: this.budgetBytes }, this.#pressure.isPressing);
+    this.#divide();
+    this.#totals.take(new Map(this.#live().flatMap(({ uid, state, memory }) => (isLive(state) && memory ? [[`${uid} ${state.run.incarnation}`, countsOf(memory)] as const] : []))));
+    await this.#tidy();
+  }
+
+  #live(): readonly Machine[] {
+    return this.#options.machines().filter(({ state }) => isLive(state));
+  }
+
+  #divide(): void {
+    const machines = this.#live();
+    const demands = machines.map((machine) => ({ uid: machine.uid, wantedBytes: wantedBytes(machine, this.#options.vmOf(machine.uid)), heldBytes: machine.memory?.heldBytes }));
+    const isHostPressed = this.#pressure.isPressing && this.#pressure.reason !== 'BudgetExhausted';
+    const budgets = divideMemory(this.budgetBytes * (isHostPressed ? PRESSED_SHARE : 1), demands);
+    for (const machine of machines) {
+      const bytes = budgets.get(machine.uid) ?? 0;
+      const budget = bytes >= ramBytesOf(machine) ? undefined : bytes;
+      if (isNews(machine.memoryBudgetBytes, budget)) machine.setMemoryBudget(budget);
+    }
+  }
+
+  async #endStuck(): Promise<void> {
+    const signs = await Promise.all(this.#live().map(async (machine) => [machine.uid, await signOf(machine)] as const));
+    for (const uid of this.#watch.look(new Map(signs.flatMap(([uid, sign]) => (sign ? [[uid, sign] as const] : []))))) {
+      const machine = this.#options.machines().find((one) => one.uid === uid);
+      this.#options.log.error({ vm: uid, pid: machine?.pid }, 'Its pager has died; its process is ended');
+      machine?.killStuck();
+    }
+  }
+
+  async #tidy(): Promise<void> {
+    const { keys } = this.#options;
+    if (!keys) return;
+    const now = new Map<string, SwappingRun>();
+    for (const { uid, state, memory } of this.#live()) {
+      if (isLive(state) && memory?.pager === 'On') now.set(`${uid} ${state.run.incarnation}`, { uid, incarnation: state.run.incarnation, pages: ramPages(state.run.memoryMiB) });
+    }
+    for (const [name, run] of now) {
+      if (this.#swapping.has(name)) continue;
+      this.#swapping.set(name, run);
+      await keys.add(run);
+    }
+    for (const [name, run] of this.#swapping) {
+      if (now.has(name)) continue;
+      this.#swapping.delete(name);
+      await keys.remove(run);
+    }
+  }
+}
+
+const ramBytesOf = ({ state }: Machine): number => (isLive(state) ? state.run.memoryMiB * MIB : 0);
+
+function wantedBytes(machine: Machine, vm: VirtualMachine | undefined): number {
+  const ram = ramBytesOf(machine);
+  return Math.min(ram, parseBytes(vm?.spec?.residentMemory ?? '') ?? ram);
+}
+
+function isNews(told: number | undefined, next: number | undefined): boolean {
+  if (told === undefined || next === undefined) return told !== next;
+  return Math.abs(next - told) > told * BUDGET_CHANGE;
+}
+
+async function signOf({ pid, folder }: Machine): Promise<PagerSign | undefined> {
+  if (pid === undefined) return undefined;
+  const [beat, stat] = await Promise.all([readFile(join(folder.path, PAGER_HEARTBEAT_FILE), 'hex').catch(() => undefined), readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')]);
+  // The state comes after the name in parentheses, which may hold anything. Source: proc_pid_stat(5).
+  const state = stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3);
+  return { pid, beat: beat === '' ? undefined : beat, isStopped: state === 'T' || state === 't' };
+}
+
+async function readHost(): Promise<{ readonly stall: ReturnType<typeof parseStall>; readonly availableShare: number | undefined }> {
+  const [stall, meminfo] = await Promise.all(['/proc/pressure/memory', '/proc/meminfo'].map((path) => readFile(path, 'utf8').catch(() => '')));
+  return { stall: parseStall(stall ?? ''), availableShare: parseAvailableShare(meminfo ?? '') };
+}
