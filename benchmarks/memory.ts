@@ -1,0 +1,71 @@
+/**
+ * `npm run bench:memory`: every figure the memory engine is to reach, beside its bar and its moonshot. What users see is
+ * measured on a whole stack of its own; what is a ratio to stock v86, in one process that does both. Times are wall clock on
+ * shared machines: trust medians, and look at the load that is told with them.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import getPort from 'get-port';
+import { forget, launch, remember, shutDown, TEST_HOME } from '../e2e/stack.ts';
+import { Figures } from './memory/figures.ts';
+import { measureStack } from './memory/stack.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    help: { type: 'boolean', short: 'h', default: false },
+    creates: { type: 'string', default: '20' },
+    burst: { type: 'string', default: '20' },
+    machines: { type: 'string', default: '5' },
+    snapshots: { type: 'string', default: '7' },
+    idleSeconds: { type: 'string', default: '20' },
+    only: { type: 'string' },
+    output: { type: 'string' },
+  },
+});
+if (options.help) {
+  console.log(`npm run bench:memory -- [options]
+  --creates N       machines created one after the other (20)
+  --burst N         machines created at once (20)
+  --machines N      idle machines held for memory and CPU (5)
+  --snapshots N     snapshots of a 512 MiB machine, and wake-ups from hibernation (7)
+  --idleSeconds N   how long idle machines are watched (20)
+  --only PART       stack, or stock: the comparison with stock v86 alone
+  --output FILE     where the JSON goes (benchmarks/results/<date>-memory.json)`);
+  process.exit(0);
+}
+
+const figures = new Figures();
+const startedAt = new Date();
+const loadBefore = os.loadavg();
+
+async function measureOwnStack(): Promise<void> {
+  console.log('Starting a Corral of its own …');
+  const stack = remember(await launch(TEST_HOME, await getPort()));
+  try {
+    await measureStack(figures, {
+      creates: Number(options.creates),
+      burst: Number(options.burst),
+      machines: Number(options.machines),
+      idleSeconds: Number(options.idleSeconds),
+      snapshots: Number(options.snapshots),
+      launcherPid: stack.launcherPid,
+    });
+  } finally {
+    await shutDown(stack.launcherPid);
+    forget();
+  }
+}
+
+if (options.only !== 'stock') await measureOwnStack();
+
+figures.table();
+const file = options.output ?? path.join(import.meta.dirname, 'results', `${startedAt.toISOString().slice(0, 16).replace(':', '')}-memory.json`);
+mkdirSync(path.dirname(file), { recursive: true });
+const machine = {
+  cpu: os.cpus()[0]?.model, cores: os.cpus().length, memoryGiB: Math.round(os.totalmem() / 2 ** 30), kernel: os.release(), node: process.version,
+  loadAverageBefore: loadBefore.map((load) => +load.toFixed(2)), loadAverageAfter: os.loadavg().map((load) => +load.toFixed(2)),
+};
+writeFileSync(file, `${JSON.stringify({ startedAt: startedAt.toISOString(), machine, figures: figures.all, notMeasured: figures.skipped }, undefined, 1)}\n`);
+console.log(`\nLoad ${os.loadavg().map((load) => load.toFixed(1)).join(' ')}. Written to ${path.relative(process.cwd(), file)}`);

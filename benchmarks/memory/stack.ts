@@ -1,0 +1,150 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { call, createVm, deleteVm, eventually, exec, snapshotOf, SNAPSHOTS, statusOf, VMS, waitFor } from '../../e2e/api.ts';
+import { type Figures, quantile } from './figures.ts';
+import { type VmProcess, vmProcesses } from './vm-processes.ts';
+
+export interface StackOptions {
+  readonly creates: number;
+  readonly burst: number;
+  readonly machines: number;
+  readonly idleSeconds: number;
+  readonly snapshots: number;
+  readonly launcherPid: number;
+}
+
+const IMAGE = { source: { image: 'linux-minimal' } };
+/** A process is trimmed ten seconds after its guest has come to rest. */
+const TRIMMED_WITHIN_MS = 60_000;
+
+/** Create → Ready → the first command's right answer, through the API. */
+async function createToAnswer(spec: object): Promise<{ readonly vm: string; readonly ms: number }> {
+  const start = performance.now();
+  const vm = await createVm(spec);
+  await waitFor(`${VMS}/${vm}`, 'Ready', 120);
+  const { stdout } = await exec(vm, 'echo $((6*7))');
+  if (stdout !== '42\n') throw new Error(`the guest answered ${JSON.stringify(stdout)}`);
+  return { vm, ms: performance.now() - start };
+}
+
+/** What a user of a whole Corral sees of the memory engine. */
+export async function measureStack(figures: Figures, options: StackOptions): Promise<void> {
+  await attempt(figures, 'create → first answer', () => creates(figures, options));
+  await attempt(figures, 'creates at once', () => bursts(figures, options));
+  await attempt(figures, 'idle machines', () => idle(figures, options));
+  await attempt(figures, 'snapshots of a 512 MiB machine', () => snapshots(figures, options));
+  await attempt(figures, 'hibernation', () => wake(figures, options));
+}
+
+async function attempt(figures: Figures, name: string, measure: () => Promise<void>): Promise<void> {
+  console.log(`\n${name}`);
+  try {
+    await measure();
+  } catch (error) {
+    figures.skip(name, error);
+  }
+}
+
+async function creates(figures: Figures, { creates: count, launcherPid }: StackOptions): Promise<void> {
+  const times: number[] = [];
+  for (let run = -2; run < count; run += 1) {
+    await poolIsAtRest(launcherPid);
+    const { vm, ms } = await createToAnswer(IMAGE);
+    await deleteVm(vm);
+    // The first two tell the node what to make ready.
+    if (run >= 0) times.push(ms);
+  }
+  figures.add({ name: 'create from golden snapshot → first exec answer, p50', unit: 'ms', bar: 200, moonshot: 80 }, quantile(times, 0.5), times);
+  figures.add({ name: 'create from golden snapshot → first exec answer, p95', unit: 'ms', bar: 400, moonshot: 150 }, quantile(times, 0.95), times);
+}
+
+async function bursts(figures: Figures, { burst, launcherPid }: StackOptions): Promise<void> {
+  for (const name of ['first time', 'again within a quarter of an hour']) {
+    await poolIsAtRest(launcherPid);
+    const all = await Promise.all(Array.from({ length: burst }, () => createToAnswer(IMAGE)));
+    const times = all.map(({ ms }) => ms);
+    const row = { name: `${burst} creates at once, p95, ${name}`, unit: 'ms', bar: 2500, moonshot: 1200 } as const;
+    figures.add(row, quantile(times, 0.95), times, `p50 ${quantile(times, 0.5).toFixed(0)} ms`);
+    await removed(all.map(({ vm }) => vm));
+  }
+}
+
+async function idle(figures: Figures, { machines, idleSeconds, launcherPid }: StackOptions): Promise<void> {
+  await eventually('no other machine runs', () => Promise.resolve(vmProcesses(launcherPid)), (processes) => processes.every(({ isStarted }) => !isStarted));
+  const held: string[] = [];
+  for (let count = 0; count < machines; count += 1) held.push((await createToAnswer(IMAGE)).vm);
+  const own = (): VmProcess[] => vmProcesses(launcherPid).filter(({ isStarted }) => isStarted);
+  if (own().length !== machines) throw new Error(`${machines} machines have ${own().length} processes`);
+  const afterFirst = own().map(({ privateGuestMiB }) => privateGuestMiB);
+  figures.add({ name: 'private guest RAM per clone after its first command', unit: 'MiB', bar: 1, moonshot: 0.5 }, quantile(afterFirst, 0.5), afterFirst);
+  const startMs = performance.now();
+  let seen = own();
+  // Until it no longer falls: each process trims itself in its own time.
+  for (let steady = 0; steady < 6 && performance.now() - startMs < TRIMMED_WITHIN_MS; ) {
+    await delay(2_500);
+    const now = own();
+    const [sum, sumBefore] = [now, seen].map((list) => list.reduce((total, { privateMiB }) => total + privateMiB, 0));
+    steady = (sumBefore ?? 0) - (sum ?? 0) < 0.2 * now.length ? steady + 1 : 0;
+    seen = now;
+  }
+  const trimmed = own().map(({ privateMiB }) => privateMiB);
+  figures.add({ name: 'private memory per idle clone, whole process, trimmed', unit: 'MiB', bar: 32, moonshot: 20 }, quantile(trimmed, 0.5), trimmed);
+  const cpuBefore = new Map(own().map(({ pid, cpuMs }) => [pid, cpuMs]));
+  const watchedMs = performance.now();
+  await delay(idleSeconds * 1000);
+  const elapsedMs = performance.now() - watchedMs;
+  const shares = own().map(({ pid, cpuMs }) => (100 * (cpuMs - (cpuBefore.get(pid) ?? cpuMs))) / elapsedMs);
+  figures.add({ name: 'CPU of an idle machine, share of a core', unit: '%', bar: 0.3, moonshot: 0.02 }, quantile(shares, 0.5), shares);
+  await removed(held);
+}
+
+async function snapshots(figures: Figures, { snapshots: count }: StackOptions): Promise<void> {
+  const { vm } = await createToAnswer({ ...IMAGE, memory: '512Mi' });
+  const [pauses, sizes]: [number[], number[]] = [[], []];
+  for (let run = -1; run < count; run += 1) {
+    await exec(vm, 'date > /tmp/now; ls / > /tmp/listing');
+    const { body } = await call('GET', `${SNAPSHOTS}/${await snapshotOf(vm)}`);
+    // The first one has everything since the machine's base.
+    if (run < 0) continue;
+    pauses.push(body.status.pauseMilliseconds);
+    sizes.push(body.status.sizeBytes / 1024);
+  }
+  figures.add({ name: 'pause for a snapshot of a 512 MiB guest, p50', unit: 'ms', bar: 15, moonshot: 3 }, quantile(pauses, 0.5), pauses);
+  figures.add({ name: 'snapshot after a small command: bytes to S3', unit: 'KiB', bar: 600, moonshot: 250 }, quantile(sizes, 0.5), sizes);
+  await removed([vm]);
+}
+
+async function wake(figures: Figures, { snapshots: count }: StackOptions): Promise<void> {
+  const { vm } = await createToAnswer(IMAGE);
+  const times: number[] = [];
+  for (let run = 0; run < count; run += 1) {
+    await hibernate(vm);
+    const start = performance.now();
+    const { stdout } = await exec(vm, 'echo $((6*7))');
+    if (stdout !== '42\n') throw new Error(`the guest answered ${JSON.stringify(stdout)}`);
+    times.push(performance.now() - start);
+  }
+  figures.add({ name: 'wake from hibernation to first answer, p50', unit: 'ms', bar: 350, moonshot: 120 }, quantile(times, 0.5), times);
+  await removed([vm]);
+}
+
+async function hibernate(vm: string): Promise<void> {
+  await call('PATCH', `${VMS}/${vm}`, { spec: { idlePolicy: { hibernateAfterSeconds: 5 } } });
+  await eventually(`${vm} hibernates`, () => statusOf(vm), ({ phase }) => phase === 'Hibernated', 120_000);
+}
+
+/** Processes that are made ready take CPU time, which is not what is measured. */
+async function poolIsAtRest(launcherPid: number): Promise<void> {
+  const cpu = (): number => vmProcesses(launcherPid).reduce((sum, { cpuMs }) => sum + cpuMs, 0);
+  const untilMs = performance.now() + 60_000;
+  for (let quiet = 0, last = cpu(); quiet < 4 && performance.now() < untilMs; ) {
+    await delay(500);
+    const now = cpu();
+    quiet = now - last < 50 ? quiet + 1 : 0;
+    last = now;
+  }
+}
+
+async function removed(vms: readonly string[]): Promise<void> {
+  await Promise.all(vms.map(deleteVm));
+  await eventually('deleted machines are gone', () => call('GET', VMS), ({ body }) => body.items.every(({ metadata }: { metadata: { name: string } }) => !vms.includes(metadata.name)));
+}
