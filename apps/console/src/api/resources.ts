@@ -109,3 +109,24 @@ export function takeSnapshot({ metadata }: VirtualMachine, name: string): Promis
     spec: { virtualMachine: metadata.name },
   });
 }
+
+/** A new value asks for a rollback also to the snapshot that the source names already; the contracts' ROLLED_BACK_ANNOTATION. */
+const ROLLED_BACK_ANNOTATION = 'corral.dev/rolled-back-at';
+
+/** What takes a machine back to a snapshot: the whole source, so that nothing else of it stays. */
+export function rollbackPatch({ spec }: Pick<VirtualMachine, 'spec'>, snapshot: string, now: Date): object {
+  const others = Object.fromEntries(Object.keys(spec?.source ?? {}).map((field) => [field, null]));
+  return {
+    metadata: { annotations: { [ROLLED_BACK_ANNOTATION]: now.toISOString() } },
+    spec: { source: { ...others, snapshot } },
+  };
+}
+
+export function rollBack(vm: VirtualMachine, snapshot: string, now: Date): Promise<VirtualMachine> {
+  const { namespace, name } = vm.metadata;
+  return request(apiPath(MACHINES, namespace, name), {
+    method: 'PATCH',
+    contentType: MERGE_PATCH,
+    body: { ...rollbackPatch(vm, snapshot, now) },
+  });
+}

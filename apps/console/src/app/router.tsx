@@ -19,6 +19,11 @@ export interface ListSearch {
   readonly view?: 'wall' | 'table' | undefined;
 }
 
+export interface SnapshotSearch {
+  readonly q?: string | undefined;
+  readonly draw?: 'tree' | 'table' | undefined;
+}
+
 const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : typeof value === 'number' ? String(value) : undefined;
 const listSearch = (search: Record<string, unknown>): ListSearch => ({
@@ -103,7 +108,10 @@ const machineHome = createRoute({
 const snapshots = createRoute({
   getParentRoute: () => app,
   path: '/snapshots',
-  validateSearch: listSearch,
+  validateSearch: (search: Record<string, unknown>): SnapshotSearch => ({
+    q: text(search['q']),
+    draw: search['draw'] === 'tree' || search['draw'] === 'table' ? search['draw'] : undefined,
+  }),
   component: lazyRouteComponent(() => import('../features/snapshots/snapshots-page.tsx'), 'SnapshotsPage'),
   errorComponent: BrokenPage,
 });

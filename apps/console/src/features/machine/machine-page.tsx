@@ -35,6 +35,7 @@ import { FilesTab } from './files-tab.tsx';
 import { Inspector } from './inspector.tsx';
 import { MachineTabs, PhoneTabs, TABS, type Tab } from './machine-tabs.tsx';
 import { ScreenTab } from './screen-tab.tsx';
+import { Timeline } from './timeline.tsx';
 import { TerminalTab } from './terminal-tab.tsx';
 
 const DeleteDialog = lazy(async () => ({ default: (await import('../machines/delete-dialog.tsx')).DeleteDialog }));
@@ -161,6 +162,7 @@ function MachineView({
     Escape: () => void navigate({ to: '/machines', search: (previous) => ({ ns: previous.ns }) }),
   });
 
+  const timeline = <Timeline key={uid} vm={vm} snapshots={snapshots} snapshottable={canSnapshot(status)} />;
   const reason = reasonText(status, now);
   const where =
     vm.status?.nodeName && vm.status.startedAt
@@ -253,6 +255,8 @@ function MachineView({
             {tab === 'screen' && <ScreenTab key={uid} vm={vm} status={status} />}
             {tab === 'terminal' && <TerminalTab key={uid} vm={vm} status={status} />}
             {tab === 'files' && <FilesTab key={uid} vm={vm} status={status} />}
+            {tab === 'screen' && !phone && timeline}
+            {tab === 'snapshots' && timeline}
             {tab === 'snapshots' && (
               <div className="min-h-0 flex-1 overflow-y-auto p-5 max-phone:px-4">
                 {snapshots.length === 0 ? (

@@ -160,7 +160,7 @@ export function ScreenTab({
             onPointerMove={pointer('move')}
             onContextMenu={(event) => event.preventDefault()}
             className={classNames(
-              'block max-h-[calc(100dvh-220px)] max-w-full object-contain [image-rendering:auto]',
+              'block max-h-[calc(100dvh-300px)] max-w-full object-contain [image-rendering:auto]',
               !still && 'hidden',
               !takesInput && 'opacity-45',
               takesInput && 'cursor-crosshair',

@@ -1,9 +1,10 @@
-import type { VirtualMachineSnapshot } from '@corral/contracts';
+import type { VirtualMachine, VirtualMachineSnapshot } from '@corral/contracts';
 import { Button, matchesFilter, parseFilter, Skeleton, snapshotStatus } from '@corral/ui';
 import { useNavigate, useSearch } from '@tanstack/react-router';
-import { Network } from 'lucide-react';
-import { useMemo, type ReactElement } from 'react';
-import { SNAPSHOTS } from '../../api/resources.ts';
+import { Network, Rows3 } from 'lucide-react';
+import { lazy, Suspense, useMemo, type ReactElement } from 'react';
+import { MACHINES, SNAPSHOTS } from '../../api/resources.ts';
+import { usePhone } from '../../app/media.ts';
 import { useCollectionPath, useNamespace } from '../../app/namespace.ts';
 import { EmptyState, Page } from '../../app/page.tsx';
 import { ListTrouble } from '../../app/trouble.tsx';
@@ -12,10 +13,19 @@ import { en } from '../../messages/en.ts';
 import { FilterInput } from '../machines/filter-row.tsx';
 import { SnapshotTable } from './snapshot-table.tsx';
 
+const SnapshotTree = lazy(async () => ({ default: (await import('./lineage-tree.tsx')).SnapshotTree }));
+
+const VIEW_KEY = 'corral.snapshots-view';
+const VIEWS = { table: Rows3, tree: Network } as const;
+type View = keyof typeof VIEWS;
+
 export function SnapshotsPage(): ReactElement {
   const navigate = useNavigate();
   const namespace = useNamespace();
-  const { q = '' } = useSearch({ from: '/app/snapshots' });
+  const phone = usePhone();
+  const { q = '', draw: asked } = useSearch({ from: '/app/snapshots' });
+  const view: View = phone ? 'table' : (asked ?? (localStorage.getItem(VIEW_KEY) === 'tree' ? 'tree' : 'table'));
+  const machines = useCollection<VirtualMachine>(useCollectionPath(MACHINES));
   const { items, loaded, failure, retry } = useCollection<VirtualMachineSnapshot>(useCollectionPath(SNAPSHOTS));
   const shown = useMemo(() => {
     const terms = parseFilter(q);
@@ -46,12 +56,27 @@ export function SnapshotsPage(): ReactElement {
           <EmptyState icon={<Network size={26} />} title={en.snapshots.none} hint={en.snapshots.noneHint} />
         ) : (
           <>
-            <FilterInput value={q} hint={en.snapshots.filterHint} onChange={filter} />
+            <div className="flex flex-wrap items-center gap-2.5">
+              {!phone && (
+                <ViewSwitch
+                  view={view}
+                  onView={(next) => {
+                    localStorage.setItem(VIEW_KEY, next);
+                    void navigate({ to: '/snapshots', search: (previous) => ({ ...previous, draw: next }), replace: true });
+                  }}
+                />
+              )}
+              <FilterInput value={q} hint={en.snapshots.filterHint} onChange={filter} />
+            </div>
             {shown.length === 0 ? (
               <div className="flex flex-col items-center gap-3 py-16">
                 <p>{en.snapshots.noMatch(q)}</p>
                 <Button onClick={() => filter('')}>{en.machines.clearFilter}</Button>
               </div>
+            ) : view === 'tree' ? (
+              <Suspense>
+                <SnapshotTree snapshots={shown} machines={machines.items} canKeep={hasMemory} />
+              </Suspense>
             ) : (
               <SnapshotTable snapshots={shown} showMachine showNamespace={namespace === undefined} />
             )}
@@ -59,5 +84,30 @@ export function SnapshotsPage(): ReactElement {
         )}
       </div>
     </Page>
+  );
+}
+
+const hasMemory = ({ status }: VirtualMachine): boolean => status?.phase === 'Running' || status?.phase === 'Paused';
+
+function ViewSwitch({ view, onView }: { readonly view: View; readonly onView: (view: View) => void }): ReactElement {
+  return (
+    <div role="group" aria-label={en.tree.view} className="flex h-8 rounded-control border border-line2 p-0.5">
+      {(['table', 'tree'] as const).map((one) => {
+        const Icon = VIEWS[one];
+        return (
+          <button
+            key={one}
+            type="button"
+            aria-pressed={view === one}
+            title={en.tree.views[one]}
+            onClick={() => onView(one)}
+            className="flex items-center gap-1.5 rounded-tag px-2.5 font-medium text-ink2 hover:text-ink aria-pressed:bg-hover aria-pressed:text-ink"
+          >
+            <Icon aria-hidden size={14} />
+            {en.tree.views[one]}
+          </button>
+        );
+      })}
+    </div>
   );
 }

@@ -1,0 +1,164 @@
+import type { VirtualMachine, VirtualMachineSnapshot } from '@corral/contracts';
+import { Button, classNames, formatAge, formatSize, IconButton } from '@corral/ui';
+import { GitFork, History, X } from 'lucide-react';
+import { lazy, Suspense, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent, type ReactElement } from 'react';
+import { useOnline } from '../../live/live.ts';
+import { useNow } from '../../live/now.ts';
+import { en } from '../../messages/en.ts';
+import { momentsOf, positionsOf, type Moment, type SnapshotKind } from '../snapshots/lineage.ts';
+import { useRestore } from '../snapshots/snapshot-table.tsx';
+
+const RollbackDialog = lazy(async () => ({ default: (await import('../snapshots/rollback-dialog.tsx')).RollbackDialog }));
+
+/** Of the whole width: what a pointer can tell apart. */
+const GAP = 0.012;
+
+/** A machine's past, as the moments it can go back to; scrubbing chooses one, and changes nothing by itself. */
+export function Timeline({
+  vm,
+  snapshots,
+  snapshottable,
+}: {
+  readonly vm: VirtualMachine;
+  readonly snapshots: readonly VirtualMachineSnapshot[];
+  readonly snapshottable: boolean;
+}): ReactElement {
+  const now = useNow();
+  const online = useOnline();
+  const fork = useRestore();
+  const track = useRef<HTMLDivElement>(null);
+  const [chosenUid, setChosenUid] = useState<string>();
+  const [goingBack, setGoingBack] = useState<VirtualMachineSnapshot>();
+  const moments = useMemo(() => momentsOf(vm, snapshots), [vm, snapshots]);
+  const positions = positionsOf(
+    moments.map(({ at }) => at),
+    now.getTime(),
+    GAP,
+  );
+  const index = moments.findIndex(({ snapshot }) => snapshot.metadata.uid === chosenUid);
+  const chosen = moments[index];
+  const choose = (next: number): void => setChosenUid(moments[next]?.snapshot.metadata.uid);
+
+  const keyDown = (event: KeyboardEvent<HTMLDivElement>): void => {
+    // Beyond the last moment lies now, where nothing is chosen.
+    const at = index === -1 ? moments.length : index;
+    const steps: Readonly<Record<string, () => void>> = {
+      ArrowLeft: () => choose(Math.max(0, at - 1)),
+      ArrowRight: () => choose(at + 1),
+      Home: () => choose(0),
+      End: () => choose(moments.length),
+      Escape: () => choose(moments.length),
+      Enter: () => chosen && fork(chosen.snapshot),
+    };
+    const step = steps[event.key];
+    if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    step();
+  };
+  const scrub = (event: PointerEvent<HTMLDivElement>): void => {
+    if (event.type === 'pointermove' && event.buttons === 0) return;
+    const { left, width } = event.currentTarget.getBoundingClientRect();
+    const pointed = (event.clientX - left) / Math.max(1, width);
+    const distance = (at: number): number => Math.abs((positions[at] ?? 1) - pointed);
+    const nearest = moments.reduce((best, _moment, at) => (distance(at) < distance(best) ? at : best), moments.length);
+    choose(nearest);
+  };
+
+  if (moments.length === 0) {
+    return (
+      <section aria-label={en.timeline.label} className="shrink-0 border-y border-line px-5 py-3 text-12 text-ink2">
+        {en.timeline.none}
+      </section>
+    );
+  }
+  return (
+    <section aria-label={en.timeline.label} className="flex shrink-0 flex-col gap-1.5 border-y border-line px-5 py-2.5">
+      <div className="flex items-center gap-3">
+        <div
+          ref={track}
+          role="slider"
+          tabIndex={0}
+          aria-label={en.timeline.moments(vm.metadata.name)}
+          aria-valuemin={0}
+          aria-valuemax={moments.length}
+          aria-valuenow={index === -1 ? moments.length : index}
+          aria-valuetext={chosen ? describe(chosen, now) : en.timeline.now}
+          onKeyDown={keyDown}
+          onPointerDown={(event) => {
+            event.currentTarget.setPointerCapture(event.pointerId);
+            scrub(event);
+          }}
+          onPointerMove={scrub}
+          className="relative h-7 min-w-0 flex-1 cursor-pointer touch-none rounded-tag"
+        >
+          <span aria-hidden className="absolute inset-x-0 top-1/2 h-px bg-line2" />
+          {moments.map((moment, at) => (
+            <span
+              key={moment.snapshot.metadata.uid}
+              aria-hidden
+              title={describe(moment, now)}
+              style={{ left: `${(positions[at] ?? 0) * 100}%` }}
+              className={classNames(
+                'absolute top-1/2 -translate-x-1/2 -translate-y-1/2',
+                LOOKS[moment.kind],
+                at === index ? 'border-accent bg-accent outline-2 outline-offset-2 outline-accent' : moment.isOnPath ? 'border-ink2 bg-ink2' : 'border-ink3 bg-canvas',
+              )}
+            />
+          ))}
+          <span aria-hidden className="absolute top-1/2 right-0 h-4 w-px -translate-y-1/2 bg-good" />
+        </div>
+        <span aria-hidden className="shrink-0 text-11 text-ink2">
+          {en.timeline.now}
+        </span>
+      </div>
+      <div className="flex min-h-7 flex-wrap items-center gap-2 text-12">
+        {chosen ? (
+          <>
+            <span className="min-w-0 flex-1 truncate" title={en.moment(chosen.snapshot.metadata.creationTimestamp)}>
+              <span className="font-medium">
+                {en.timeline.chosen(en.timeline.kinds[chosen.kind], chosen.snapshot.metadata.name)}
+              </span>{' '}
+              <span className="text-ink2">{factsOf(chosen, now)}</span>
+            </span>
+            <Button size="Small" icon={<GitFork aria-hidden size={13} />} disabled={!online} onClick={() => fork(chosen.snapshot)}>
+              {en.timeline.fork}
+            </Button>
+            <Button size="Small" icon={<History aria-hidden size={13} />} disabled={!online} onClick={() => setGoingBack(chosen.snapshot)}>
+              {en.timeline.rollBack}
+            </Button>
+            <IconButton label={en.timeline.clear} onClick={() => choose(moments.length)}>
+              <X aria-hidden size={14} />
+            </IconButton>
+          </>
+        ) : (
+          <span className="text-ink2">{en.timeline.hint}</span>
+        )}
+      </div>
+      <Suspense>
+        {goingBack && (
+          <RollbackDialog vm={vm} snapshot={goingBack} snapshottable={snapshottable} onClose={() => setGoingBack(undefined)} />
+        )}
+      </Suspense>
+    </section>
+  );
+}
+
+/** Shape alone says what it is: a disc for a checkpoint, a diamond for what somebody named, a stroke for a move. */
+const LOOKS: Readonly<Record<SnapshotKind, string>> = {
+  Checkpoint: 'size-2 rounded-full border',
+  Named: 'size-2.5 rotate-45 border',
+  Move: 'h-3 w-0.5 border',
+};
+
+const factsOf = ({ snapshot, isOnPath }: Moment, now: Date): string =>
+  en.timeline.says([
+    en.timeline.facts(formatAge(snapshot.metadata.creationTimestamp, now), formatSize(snapshot.status?.sizeBytes)),
+    ...(isOnPath ? [] : [en.timeline.aside]),
+  ]);
+
+const describe = (moment: Moment, now: Date): string =>
+  en.timeline.says([
+    en.timeline.chosen(en.timeline.kinds[moment.kind], moment.snapshot.metadata.name),
+    factsOf(moment, now),
+  ]);
