@@ -112,6 +112,50 @@ describe('the console in a real browser', () => {
   });
 
   it(
+    'takes a machine back to a moment of its past, chosen on the timeline and with the keyboard alone',
+    async () => {
+      const { page, complaints } = await openPage();
+      const name = uniqueName('past');
+      created.push(name);
+      await call('POST', VMS, { metadata: { name }, spec: { source: { image: 'linux-minimal' } } });
+      await signIn(page, `/machines/default/${name}/screen`);
+      await running(page).waitFor();
+      await page.getByText('No moments to go back to yet').waitFor();
+      await page.keyboard.press('s');
+      const moments = page.getByRole('slider', { name: `Moments of ${name}` });
+      await moments.waitFor();
+      await moments.focus();
+      await page.keyboard.press('Home');
+      expect(await moments.getAttribute('aria-valuetext')).toMatch(new RegExp(`^Snapshot ${name}-`));
+      expect(await accessibilityFaults(page)).toEqual([]);
+      await page.getByRole('button', { name: 'Roll back…' }).press('Enter');
+      const dialog = page.getByRole('dialog');
+      await dialog.getByText('is given up').waitFor();
+      expect(await accessibilityFaults(page)).toEqual([]);
+      await dialog.getByRole('button', { name: 'Snapshot first, then roll back' }).press('Enter');
+      await dialog.waitFor({ state: 'detached' });
+      await poll(
+        async () => (await call('GET', `${VMS}/${name}`)).body,
+        ({ spec, status }) => spec.source.snapshot !== undefined && status.incarnation === 2 && status.phase === 'Running',
+        'it went back',
+      );
+      // How it was then was kept, and is a moment of its own.
+      await poll(
+        () => moments.getAttribute('aria-valuemax'),
+        (count) => count === '2',
+        'both moments are there',
+      );
+      await page.goto(`${stack().url}/snapshots?draw=tree&q=machine%3A${name}`);
+      await page.getByRole('treeitem').first().click();
+      await page.getByText('stands alone').or(page.getByText('Parent')).first().waitFor();
+      expect(await accessibilityFaults(page)).toEqual([]);
+      expect(complaints).toEqual([]);
+      await page.context().close();
+    },
+    JOURNEY_MS,
+  );
+
+  it(
     'creates a machine, runs a command in it, and a machine restored from its snapshot knows what the first did',
     async () => {
       const { page, complaints } = await openPage();

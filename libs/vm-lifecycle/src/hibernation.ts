@@ -73,6 +73,6 @@ export function hibernatedCondition(world: World, told: ConditionUpdate | undefi
 
 /** Since when nobody uses it, where something depends on that. */
 export function toldIdleSince({ vm, machine, idleSince }: World): Pick<VirtualMachineStatus, 'idleSince'> {
-  const isOfUse = (vm?.spec?.idlePolicy?.hibernateAfterSeconds ?? 0) > 0 || vm?.spec?.checkpointPolicy?.onIdle === true;
+  const isOfUse = (vm?.spec?.idlePolicy?.hibernateAfterSeconds ?? 0) > 0 || vm?.spec?.checkpointPolicy !== undefined;
   return isOfUse && idleSince !== undefined && machine.phase === 'Running' ? { idleSince: toKubeTime(idleSince) } : {};
 }

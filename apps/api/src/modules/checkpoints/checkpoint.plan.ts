@@ -71,8 +71,8 @@ interface CheckpointableState {
 
 /** Undefined while the machine has no memory on a node that could be kept, or is about to have another. */
 function stateOf({ status }: VirtualMachine): CheckpointableState | undefined {
-  const { phase, move, continueFrom, startedAt, incarnation, idleSince } = status ?? {};
-  if ((phase !== 'Running' && phase !== 'Paused') || move || continueFrom || startedAt === undefined) return undefined;
+  const { phase, move, continueFrom, hibernation, startedAt, incarnation, idleSince } = status ?? {};
+  if ((phase !== 'Running' && phase !== 'Paused') || move || continueFrom || hibernation || startedAt === undefined) return undefined;
   const ready = findCondition(status?.conditions, 'Ready');
   const restsSince = phase === 'Paused' ? ready?.lastTransitionTime : idleSince;
   return { startedAt: new Date(startedAt), incarnation, idleSince: restsSince === undefined ? undefined : new Date(restsSince) };

