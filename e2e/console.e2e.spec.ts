@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { AxeBuilder } from '@axe-core/playwright';
 import { chromium, type Browser, type Locator, type Page, type WebSocketRoute } from 'playwright-core';
-import { call, SNAPSHOTS, uniqueName, VMS } from './api.ts';
+import { call, runningVm, SNAPSHOTS, uniqueName, VMS } from './api.ts';
 import { stack } from './stack.ts';
 
 const CHROMIUMS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
@@ -115,9 +115,8 @@ describe('the console in a real browser', () => {
     'takes a machine back to a moment of its past, chosen on the timeline and with the keyboard alone',
     async () => {
       const { page, complaints } = await openPage();
-      const name = uniqueName('past');
+      const name = await runningVm();
       created.push(name);
-      await call('POST', VMS, { metadata: { name }, spec: { source: { image: 'linux-minimal' } } });
       await signIn(page, `/machines/default/${name}/screen`);
       await running(page).waitFor();
       await page.getByText('No moments to go back to yet').waitFor();

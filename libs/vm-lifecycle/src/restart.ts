@@ -1,4 +1,4 @@
-import { findCondition, toKubeTime, type VirtualMachine, type VmMemoryStatus, type VmTermination } from '@corral/contracts';
+import { findCondition, toKubeTime, type VirtualMachine, type VmLineage, type VmMemoryStatus, type VmTermination } from '@corral/contracts';
 import { type HibernationRefusal, isToSleep } from './hibernation.ts';
 import { isLive, panicTermination, type MachineState, type StartOrigin } from './machine-state.ts';
 
@@ -19,6 +19,8 @@ export interface World {
   readonly diskWritten: boolean;
   /** Ends in a row, each after a run shorter than RESTART_RESET_MS. */
   readonly failures: number;
+  /** What the machine's next snapshot builds on; of a machine that is Prepared, once it has started. */
+  readonly lineage?: VmLineage;
   /** Bytes of the VM process resident, as last sampled. */
   readonly residentBytes?: number;
   /** Since when nobody used the guest and it rested; undefined while it is used. */

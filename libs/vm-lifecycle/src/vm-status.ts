@@ -47,7 +47,7 @@ function keptOf({ machine }: World, previous: VirtualMachineStatus): VirtualMach
   const isConsumed = isLive(machine) && machine.phase !== 'Starting' && machine.run.incarnation > (continueFrom?.incarnation ?? 0);
   const kept = { ...rest, ...(continueFrom && !isConsumed ? { continueFrom } : {}) };
   if (!isLive(machine) || previous.incarnation === machine.run.incarnation) return kept;
-  const { startMilliseconds: _start, residentBytes: _resident, memory: _memory, move: _move, ...lasting } = kept;
+  const { startMilliseconds: _start, residentBytes: _resident, memory: _memory, move: _move, lineage: _lineage, ...lasting } = kept;
   return lasting;
 }
 
@@ -62,7 +62,7 @@ export function isSameStatus(previous: VirtualMachineStatus | undefined, next: V
 }
 
 /** What of a status belongs to the incarnation that lives. */
-function runStatus({ vm, machine, residentBytes, memory }: World): Partial<VirtualMachineStatus> {
+function runStatus({ vm, machine, residentBytes, memory, lineage }: World): Partial<VirtualMachineStatus> {
   if (!vm || !isLive(machine)) return {};
   const { run } = machine;
   const previous = vm.status ?? {};
@@ -89,6 +89,7 @@ function runStatus({ vm, machine, residentBytes, memory }: World): Partial<Virtu
   const resident = worthReporting(isNew ? undefined : previous.residentBytes, residentBytes);
   return {
     ...fresh,
+    ...(lineage ? { lineage } : {}),
     ...(startMilliseconds === undefined ? {} : { startMilliseconds }),
     ...(resident === undefined ? {} : { residentBytes: resident }),
     ...(memory === undefined ? {} : { memory }),

@@ -88,6 +88,7 @@ export class Convergence {
       suspended: machine.suspended,
       diskWritten: machine.diskWritten,
       failures: machine.failures,
+      ...(machine.toldLineage === undefined ? {} : { lineage: machine.toldLineage }),
       ...(machine.residentBytes === undefined ? {} : { residentBytes: machine.residentBytes }),
       ...(machine.idleSince === undefined ? {} : { idleSince: machine.idleSince }),
       ...(machine.hibernationRefusal === undefined ? {} : { hibernationRefusal: machine.hibernationRefusal }),

@@ -8,6 +8,7 @@ import {
   type SnapshotTaken,
   type StartFrom,
   type VirtualMachine,
+  type VmLineage,
   type VmMemoryStatus,
   type VmProcessFailure,
   type VmProcessOutput,
@@ -33,7 +34,7 @@ import { type BaseImages, type HeldBase } from '../bases/base-images.ts';
 import { macAddressOf, machineConfigOf } from './machine-config.ts';
 import { imagePartsOf, type MachineFolder } from './machine-folder.ts';
 import { endNotice, type MachineNotice, notice, startNotice, warning } from './machine-notice.ts';
-import { type SnapshotManifest } from '@corral/memory';
+import { layerKeys, type SnapshotManifest } from '@corral/memory';
 import { keepTaken } from '../snapshots/taken-snapshot.ts';
 import { type PackCache } from './pack-cache.ts';
 import { type Preparation, type Preparer, Unpreparable } from './preparation.ts';
@@ -104,6 +105,7 @@ export class Machine {
   #rebootToldAt = 0;
   #isKilled = false;
   #lineage: SnapshotManifest | undefined;
+  #stored: StoredSnapshot = {};
   suspended = false;
   /** Since when nobody uses the guest, as its process tells. */
   idleSince: Date | undefined;
@@ -149,6 +151,25 @@ export class Machine {
   /** The snapshot that its next one builds on: what it started from, or the last that was taken of it. */
   get lineage(): SnapshotManifest | undefined {
     return this.#lineage;
+  }
+
+  /** The same, as the API is told of it; of what was prepared, before that has started. */
+  get toldLineage(): VmLineage | undefined {
+    const manifest = this.#preparation ? this.#preparation.manifest : this.#lineage;
+    const stored = this.#preparation ? storedOf(this.#preparation, this.#stored) : this.#stored;
+    return manifest && { ...stored, layers: layerKeys(manifest) };
+  }
+
+  /** Of this namespace, the snapshot that this incarnation started from, or its last one that is in the object store. */
+  get lastSnapshotName(): string | undefined {
+    return this.#stored.snapshot;
+  }
+
+  /** A snapshot of an incarnation is in the object store, whole. */
+  noteStored(incarnation: number, stored: Required<StoredSnapshot>): void {
+    if (!isLive(this.#state) || this.#state.run.incarnation !== incarnation) return;
+    this.#stored = stored;
+    this.#around.onChange(this.key);
   }
 
   get failures(): number {
@@ -219,6 +240,7 @@ export class Machine {
     if (!preparation) throw new Error('A start needs a preparation');
     this.#preparation = undefined;
     this.#lineage = preparation.manifest;
+    this.#stored = storedOf(preparation, vm.status?.lineage ?? {});
     this.#ended = undefined;
     this.#failure = undefined;
     this.residentBytes = undefined;
@@ -539,6 +561,26 @@ const logOf = ({ uid, key }: { readonly uid: string; readonly key: ObjectKey }, 
 
 const withBase = (from: StartFrom, held: HeldBase | undefined): StartFrom =>
   from.type === 'Snapshot' && held ? { ...from, base: held.base } : from;
+
+/** Where a snapshot of a machine can be found by others. */
+interface StoredSnapshot {
+  readonly snapshot?: string;
+  readonly digest?: string;
+}
+
+/** A suspended machine goes on from what lies here; what it last had in the object store is what it was told of `before`. */
+function storedOf({ startedFrom: { type, name, digest } }: Preparation, before: VmLineage | StoredSnapshot): StoredSnapshot {
+  switch (type) {
+    case 'Snapshot':
+      return { snapshot: name, ...(digest === undefined ? {} : { digest }) };
+    case 'Suspended':
+      return { ...(before.snapshot === undefined ? {} : { snapshot: before.snapshot }), ...(before.digest === undefined ? {} : { digest: before.digest }) };
+    case 'GoldenSnapshot':
+      return digest === undefined ? {} : { digest };
+    case 'Boot':
+      return {};
+  }
+}
 
 const startMillisecondsOf = (state: MachineState): number | undefined =>
   'guest' in state ? state.guest.startMilliseconds : undefined;

@@ -24,6 +24,7 @@ class OneSnapshot {
   incarnation = 1;
   taken: number[] = [];
   uploads = 0;
+  stored: object[] = [];
   /** What the API knew to be needed when the store was first asked for anything. */
   namedAtFirstLook: readonly string[] | undefined;
   /** What happens while the upload is under way. */
@@ -39,6 +40,8 @@ class OneSnapshot {
       uid: 'vm',
       state: { phase: 'Running', run: { incarnation: 1 } },
       folder: { record: async () => undefined },
+      lastSnapshotName: 'before',
+      noteStored: (incarnation: number, stored: object) => void this.stored.push({ incarnation, ...stored }),
       snapshot: async (_directory: string, incarnation: number) => {
         if (incarnation !== this.incarnation) throw new Error('another incarnation');
         this.taken.push(incarnation);
@@ -106,6 +109,12 @@ describe('Taking a snapshot', () => {
     one.meanwhile = () => one.change({ ...one.held, metadata: { ...one.held.metadata, labels: { a: 'b' } } });
     expect(await reconcile()).toEqual({ type: 'Done' });
     expect([one.ready, one.held.metadata.labels]).toEqual(['Verified', { a: 'b' }]);
+  });
+
+  it('says what it was taken after, and lets the machine know once it is stored', async () => {
+    await reconcile();
+    expect(one.held.status).toMatchObject({ parent: 'before', incarnation: 1 });
+    expect(one.stored).toEqual([{ incarnation: 1, snapshot: 'kept', digest: MANIFEST.sha256 }]);
   });
 
   it.each<[string, () => VirtualMachineSnapshot]>([

@@ -172,6 +172,9 @@ export class SnapshotConvergence {
       totalBytes: sizeBytes,
     };
     await this.#write(snapshot, (current) => verified(current, facts, clock.now()));
+    this.#options.supervisor
+      .find(facts.virtualMachineUid ?? '')
+      ?.noteStored(facts.incarnation ?? 0, { snapshot: snapshot.metadata.name, digest: moment.taken.manifest.sha256 });
     recorder.record(
       snapshot,
       'Normal',
@@ -195,6 +198,7 @@ export class SnapshotConvergence {
     await this.#write(snapshot, (current) =>
       notReady(current, 'Taking', '', clock.now(), { virtualMachineUid: machine.uid, incarnation }),
     );
+    const parent = machine.lastSnapshotName ?? '';
     // Telling took a while: only this incarnation is what was told of.
     const { taken, manifest } = await machine.snapshot(await spool.begin(uid), incarnation);
     const record = await machine.folder.record();
@@ -207,6 +211,7 @@ export class SnapshotConvergence {
       facts: {
         virtualMachineUid: machine.uid,
         incarnation,
+        parent,
         memoryMiB,
         v86Build,
         imageDigest,

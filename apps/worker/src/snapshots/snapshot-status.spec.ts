@@ -47,7 +47,8 @@ describe('The status of a snapshot', () => {
     });
   });
 
-  it('stands alone once verified', () => {
+  it('says what it was taken after, or that there was nothing', () => {
+    expect(verified(aSnapshot(), { parent: 'before' }, later(5)).parent).toBe('before');
     expect(verified(aSnapshot(), { digest: 'd' }, later(5))).toMatchObject({
       parent: '',
       digest: 'd',

@@ -63,8 +63,8 @@ export function verified(snapshot: VirtualMachineSnapshot, facts: Facts, now: Da
     { status: 'True', reason: 'Verified', message: 'Every byte is in the object store, with its digest' },
     now,
     {
-      ...facts,
       parent: '',
+      ...facts,
       completedAt: toKubeTime(now),
     },
   );

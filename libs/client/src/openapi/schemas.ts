@@ -1166,7 +1166,7 @@ export type components = {
                 };
                 readonly lineage?: {
                     readonly snapshot?: string;
-                    readonly digest: string;
+                    readonly digest?: string;
                     readonly layers: readonly string[];
                 };
                 readonly move?: {

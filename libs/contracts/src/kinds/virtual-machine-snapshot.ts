@@ -15,7 +15,7 @@ export type VirtualMachineSnapshotSpec = z.output<typeof VirtualMachineSnapshotS
 export const VirtualMachineSnapshotStatus = z.object({
   observedGeneration: z.number().int().optional(),
   conditions: z.array(Condition).optional(),
-  /** Snapshot of this namespace that this one is a delta of; empty when it stands alone, or on a golden snapshot. */
+  /** Snapshot of this namespace that it was taken after, on the same line of time; empty where there was none. Whoever deletes that gives its own parent to the children. */
   parent: z.string().optional(),
   /** Object keys of all packs it needs, its own and inherited ones, base first: none of them is deleted while it is there. Named before the first byte is sent. */
   layers: LayerKeys.optional(),
@@ -71,7 +71,7 @@ export const virtualMachineSnapshots: KindDefinition<VirtualMachineSnapshotSpec,
     { name: 'Ready', type: 'string', description: 'True once every byte is verified in S3.', value: (snapshot) => findCondition(snapshot.status?.conditions, 'Ready')?.status ?? 'Unknown' },
     { name: 'Reason', type: 'string', description: 'Why it is Ready or not.', value: (snapshot) => findCondition(snapshot.status?.conditions, 'Ready')?.reason ?? '' },
     { name: 'Size', type: 'string', description: 'Bytes it added to S3.', value: (snapshot) => (snapshot.status?.sizeBytes === undefined ? '' : describeBytes(snapshot.status.sizeBytes)) },
-    { name: 'Parent', type: 'string', description: 'The snapshot it is a delta of.', priority: 1, value: (snapshot) => snapshot.status?.parent ?? '' },
+    { name: 'Parent', type: 'string', description: 'The snapshot it was taken after.', priority: 1, value: (snapshot) => snapshot.status?.parent ?? '' },
     { name: 'Pause', type: 'string', description: 'How long the machine stood still.', priority: 1, value: (snapshot) => (snapshot.status?.pauseMilliseconds === undefined ? '' : `${Math.round(snapshot.status.pauseMilliseconds)}ms`) },
   ],
   indexedFields: ['spec.nodeName'],

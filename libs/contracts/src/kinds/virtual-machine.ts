@@ -101,9 +101,9 @@ export type VmContinuation = z.output<typeof VmContinuation>;
 export const VmLineage = z.object({
   /** Name of the snapshot, where it is one of this namespace. */
   snapshot: z.string().optional(),
-  /** SHA-256 of its manifest. */
-  digest: z.string(),
-  /** Its layers: none of them is deleted while the machine is there. */
+  /** SHA-256 of the manifest of the last one that is in the object store; absent before there is any. */
+  digest: z.string().optional(),
+  /** The layers it lies on: none of them is deleted while the machine is there. */
   layers: LayerKeys,
 });
 export type VmLineage = z.output<typeof VmLineage>;

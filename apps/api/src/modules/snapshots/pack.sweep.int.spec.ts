@@ -9,6 +9,7 @@ import { registerNode } from '../../../test/fake-node.ts';
 import { anImage, aVm, upload } from '../../../test/wishes.ts';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { Informers } from '../controllers/informers.ts';
+import { StorageMetrics } from './storage-metrics.ts';
 import { PackSweep } from './pack.sweep.ts';
 
 describe('The sweep of packs', () => {
@@ -27,7 +28,7 @@ describe('The sweep of packs', () => {
   beforeEach(() => {
     hours = 0;
     const timers = { ...systemTimers, now: () => hours * PACK_GRACE_MS + systemTimers.now() };
-    sweeper = new PackSweep(stack.app.get<ObjectClient>(OBJECT_CLIENT), store, stack.app.get(Informers), timers);
+    sweeper = new PackSweep(stack.app.get<ObjectClient>(OBJECT_CLIENT), store, stack.app.get(Informers), stack.app.get(StorageMetrics), timers);
   });
 
   /** Everything in the store is `hours` older than it is. */
@@ -62,6 +63,7 @@ describe('The sweep of packs', () => {
     hours = 1.1;
     expect(await sweep()).toBe(2);
     expect(await there(base, own, held, garbage, foreign)).toEqual([true, true, true, false, false]);
+    expect(await (await stack.fetch('/metrics')).text()).toMatch(/corral_pack_bytes\{state="needed"\} 300\n/);
 
     await stack.admin.delete(virtualMachineSnapshots, 'default', 'taken');
     await eventually(async () => !(await stack.admin.get(virtualMachineSnapshots, 'default', 'taken')), 'it is gone');
@@ -104,7 +106,7 @@ describe('The sweep of packs', () => {
     const named = { items: [{ status: { layers: [again] } }] };
     // The second look at what is named, right before the deletion, meets a snapshot that has just begun.
     const stale = Object.assign(Object.create(objects) as ObjectClient, { list: (...query: Parameters<ObjectClient['list']>) => (++looks > 2 ? Promise.resolve(named) : objects.list(...query)) });
-    const lateSweep = new PackSweep(stale, store, stack.app.get(Informers), { ...systemTimers, now: () => hours * PACK_GRACE_MS });
+    const lateSweep = new PackSweep(stale, store, stack.app.get(Informers), stack.app.get(StorageMetrics), { ...systemTimers, now: () => hours * PACK_GRACE_MS });
     hours = 0;
     await lateSweep.sweep(new Date());
     looks = 0;

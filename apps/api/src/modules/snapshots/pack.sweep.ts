@@ -1,11 +1,12 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
 import { PACK_DELETION_WINDOW_MS, PACK_PREFIX, virtualMachines, virtualMachineSnapshots, type ObjectClient } from '@corral/contracts';
-import { ObjectStore } from '@corral/object-store';
+import { ObjectStore, type ObjectInfo } from '@corral/object-store';
 import { systemTimers, type Timers } from '@corral/reconcile';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { Informers } from '../controllers/informers.ts';
 import { layersOfMachine, layersOfSnapshot, namedLayers } from './layer-roots.ts';
-import { PackGarbage, type StoredPack } from './pack-garbage.ts';
+import { PackGarbage } from './pack-garbage.ts';
+import { StorageMetrics } from './storage-metrics.ts';
 
 /** Looked at in one sweep; the next goes on where it ended. */
 const PACKS_PER_SWEEP = 50_000;
@@ -18,11 +19,14 @@ export class PackSweep {
   readonly #garbage = new PackGarbage();
   /** The last key looked at, while a round through the store is not complete. */
   #cursor: string | undefined;
+  /** Bytes seen in this round. */
+  #bytes = { needed: 0, unnamed: 0 };
 
   constructor(
     @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
     @Inject(ObjectStore) private readonly store: ObjectStore,
     @Inject(Informers) informers: Informers,
+    @Inject(StorageMetrics) private readonly metrics: StorageMetrics,
     @Optional() private readonly timers: Timers = systemTimers,
   ) {
     // What comes and goes between two sweeps was named too, and somebody may be restoring from it.
@@ -34,6 +38,7 @@ export class PackSweep {
   begin(): void {
     this.#garbage.forget();
     this.#cursor = undefined;
+    this.#bytes = { needed: 0, unnamed: 0 };
   }
 
   /** Says how many packs it removed. */
@@ -41,14 +46,23 @@ export class PackSweep {
     // Bytes first, objects second: what is named in between is seen.
     const packs = await this.#nextPacks(signal);
     const elapsedMs = this.timers.now();
-    const due = this.#garbage.look({ packs, named: await namedLayers(this.objects), now, elapsedMs }).slice(0, DELETED_PER_SWEEP);
+    const named = await namedLayers(this.objects);
+    this.#measure(packs, named);
+    const due = this.#garbage.look({ packs, named, now, elapsedMs }).slice(0, DELETED_PER_SWEEP);
     let removed = 0;
     for (let at = 0; at < due.length && !signal?.aborted; at += DELETED_AT_ONCE) removed += await this.#delete(due.slice(at, at + DELETED_AT_ONCE), signal);
     return removed;
   }
 
-  async #nextPacks(signal?: AbortSignal): Promise<StoredPack[]> {
-    const packs: StoredPack[] = [];
+  #measure(packs: readonly ObjectInfo[], named: ReadonlySet<string>): void {
+    for (const { key, sizeBytes } of packs) this.#bytes[named.has(key) ? 'needed' : 'unnamed'] += sizeBytes;
+    if (this.#cursor !== undefined) return;
+    for (const state of ['needed', 'unnamed'] as const) this.metrics.packBytes.set({ state }, this.#bytes[state]);
+    this.#bytes = { needed: 0, unnamed: 0 };
+  }
+
+  async #nextPacks(signal?: AbortSignal): Promise<ObjectInfo[]> {
+    const packs: ObjectInfo[] = [];
     for await (const pack of this.store.list(PACK_PREFIX, signal, this.#cursor)) {
       packs.push(pack);
       if (packs.length === PACKS_PER_SWEEP) {
@@ -74,6 +88,7 @@ export class PackSweep {
     const deadline = AbortSignal.timeout(Math.floor(leftMs));
     await this.store.deleteAll(keys, signal ? AbortSignal.any([signal, deadline]) : deadline);
     this.#garbage.noteGone(keys);
+    this.metrics.packsRemoved.inc(keys.length);
     return keys.length;
   }
 }

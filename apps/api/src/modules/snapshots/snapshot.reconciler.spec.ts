@@ -13,7 +13,7 @@ describe('a snapshot that a node takes', () => {
     ['unheard of', undefined],
     ['lost', aNode('Unknown')],
   ])('is not given up because this process still has the node as %s', async (_title, copy) => {
-    const informers = { of: (kind: KindDefinition) => ({ get: () => ((kind as unknown) === nodes ? copy : snapshot) }) };
+    const informers = { of: (kind: KindDefinition) => ({ get: () => ((kind as unknown) === nodes ? copy : snapshot), index: () => () => [] }) };
     const written: unknown[] = [];
     const objects = {
       get: async (kind: KindDefinition) => ((kind as unknown) === nodes ? aNode('True') : undefined),

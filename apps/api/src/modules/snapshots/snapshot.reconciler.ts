@@ -31,6 +31,7 @@ export class SnapshotReconciler implements Reconciler {
   readonly placement = 'Shared';
   readonly concurrency = 4;
   readonly triggers: readonly Trigger[];
+  readonly #childrenOf: (parent: string) => readonly VirtualMachineSnapshot[];
 
   constructor(
     @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
@@ -39,6 +40,7 @@ export class SnapshotReconciler implements Reconciler {
     @Inject(SnapshotData) private readonly data: SnapshotData,
     @Inject(Reconcilers) reconcilers: Reconcilers,
   ) {
+    this.#childrenOf = informers.of(virtualMachineSnapshots).index(({ metadata, status }) => (status?.parent ? `${metadata.namespace}/${status.parent}` : undefined));
     this.triggers = [
       on(virtualMachineSnapshots),
       on(nodes, ({ name }) => this.#underWayOn(name)),
@@ -81,11 +83,19 @@ export class SnapshotReconciler implements Reconciler {
         this.events.record(snapshot, 'Normal', 'KeptForMachine', step.message);
         return after(step.delayMs);
       case 'DeleteData':
+        await this.#leaveChildren(snapshot);
         await this.data.delete(snapshot.metadata.namespace ?? '', snapshot.metadata.uid, signal);
         await this.objects.replace(virtualMachineSnapshots, withoutFinalizer(snapshot, SNAPSHOT_DATA_FINALIZER));
         return DONE;
       default:
         return assertNever(step, 'snapshot step');
+    }
+  }
+
+  /** They are whole without it, and were taken after whatever it was taken after. */
+  async #leaveChildren({ metadata: { namespace, name }, status }: VirtualMachineSnapshot): Promise<void> {
+    for (const child of this.#childrenOf(`${namespace}/${name}`)) {
+      await writeStatus(this.objects, this.informers.of(virtualMachineSnapshots), virtualMachineSnapshots, child, { ...child.status, parent: status?.parent ?? '' });
     }
   }
 

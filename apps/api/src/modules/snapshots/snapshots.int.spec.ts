@@ -126,6 +126,26 @@ describe('snapshots', () => {
     expect(await store.head(key)).toBeUndefined();
   });
 
+  it('that are deleted leave their children whole, to what they were taken after themselves', async () => {
+    await running('family');
+    const taken = async (name: string, parent: string): Promise<void> => {
+      await take(name, 'family');
+      await eventually(async () => {
+        const snapshot = await get(name);
+        return snapshot?.spec?.nodeName && stack.agent.replaceStatus(virtualMachineSnapshots, { ...snapshot, status: { ...snapshot.status, parent } });
+      }, `${name} is taken`);
+    };
+    await taken('grandparent', '');
+    await taken('parent', 'grandparent');
+    await taken('child', 'parent');
+    const childrenOf = async (name: string): Promise<string[]> => (await stack.admin.list(virtualMachineSnapshots, { namespace: 'default', fieldSelector: `status.parent=${name}` })).items.map(({ metadata }) => metadata.name);
+    expect(await childrenOf('parent')).toEqual(['child']);
+    await stack.admin.delete(virtualMachineSnapshots, 'default', 'parent');
+    await eventually(async () => (await childrenOf('grandparent')).join() === 'child', 'the child has another parent');
+    await stack.admin.delete(virtualMachineSnapshots, 'default', 'grandparent');
+    await eventually(async () => (await get('child'))?.status?.parent === '', 'the child has none');
+  });
+
   it('fail when their node is lost', async () => {
     await running('doomed');
     await take('doomed-1', 'doomed');
