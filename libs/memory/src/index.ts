@@ -19,7 +19,7 @@ export { layerPlan, MAX_LAYERS_WRITTEN, type LayerPlan } from './layer-plan.ts';
 export { layerKeys, lineageOf, NO_LINEAGE, type Lineage } from './lineage.ts';
 export { decodePackIndex, frameDigest, packIndexBytes, packIndexBytesOf, type PackFrame, type PackIndex } from './pack-index.ts';
 export { encodePack, expandFrame, PackReader, PIECE_BYTES, type PackSource, type Piece, type PieceRun } from './pack.ts';
-export { openSnapshot, VERIFIED_FILE, type OpenedSnapshot, type OpenOptions, type PagePlace } from './snapshot.read.ts';
+export { openSnapshot, VERIFIED_FILE, type LayerRun, type OpenedSnapshot, type OpenOptions, type PagePlace } from './snapshot.read.ts';
 export { writeSnapshot, type LayeredPieces, type SnapshotContent, type WrittenSnapshot } from './snapshot.write.ts';
 export { HostMemory, MEMORY_MODES, WRITTEN_PRIVATELY, type MemoryCapability, type MemoryMode, type ProbedMemory, type ProbeOptions } from './host/host-memory.ts';
 export { MappingFailed } from './host/mapping-failed.ts';

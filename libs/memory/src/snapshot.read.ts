@@ -28,6 +28,11 @@ export interface OpenOptions {
   readonly base?: string;
 }
 
+/** Pieces that count, and of which layer they are: 0 is the base. */
+export interface LayerRun extends PieceRun {
+  readonly layer: number;
+}
+
 /** A snapshot whose manifest was read. Its digests are still being computed: nothing may run before `verified` resolves. */
 export interface OpenedSnapshot {
   readonly manifest: SnapshotManifest;
@@ -38,12 +43,12 @@ export interface OpenedSnapshot {
   /** Whether the lowest layer of memory comes from elsewhere, as `base` said: what is read here belongs on it. */
   readonly isOnBase: boolean;
   /** Each page once, as the last layer has it. Of RAM, then of screen memory: see ramPages. */
-  pages(): AsyncGenerator<PieceRun>;
+  pages(): AsyncGenerator<LayerRun>;
   /** The same, put where it belongs. */
   readMemory(place: PagePlace): Promise<void>;
   devices(): Promise<Uint8Array<ArrayBuffer>>;
   /** Each changed cluster once, as the last layer has it. */
-  clusters(): AsyncGenerator<PieceRun>;
+  clusters(): AsyncGenerator<LayerRun>;
   /** What the guest had said lately on its serial line. */
   serial(): Promise<Uint8Array>;
   close(): Promise<void>;
@@ -86,8 +91,8 @@ class DirectorySnapshot implements OpenedSnapshot {
     this.#files = files;
   }
 
-  async *pages(): AsyncGenerator<PieceRun> {
-    yield* runsOf(await this.#files.memoryPacks());
+  async *pages(): AsyncGenerator<LayerRun> {
+    yield* runsOf(await this.#files.memoryPacks(), this.isOnBase ? 1 : 0);
   }
 
   async readMemory(place: PagePlace): Promise<void> {
@@ -102,8 +107,8 @@ class DirectorySnapshot implements OpenedSnapshot {
     return this.#files.devices();
   }
 
-  async *clusters(): AsyncGenerator<PieceRun> {
-    yield* runsOf(await this.#files.diskPacks());
+  async *clusters(): AsyncGenerator<LayerRun> {
+    yield* runsOf(await this.#files.diskPacks(), 0);
   }
 
   async serial(): Promise<Uint8Array> {
@@ -196,9 +201,11 @@ class OpenFiles {
 }
 
 /** Of packs that lie on one another, each piece once, as the last one has it. */
-async function* runsOf(packs: readonly PackReader[]): AsyncGenerator<PieceRun> {
+async function* runsOf(packs: readonly PackReader[], firstLayer: number): AsyncGenerator<LayerRun> {
   const stack = new LayerStack(packs.map(({ numbers }) => numbers));
-  for (const [layer, pack] of packs.entries()) yield* pack.runs((number) => stack.shows(layer, number));
+  for (const [at, pack] of packs.entries()) {
+    for await (const run of pack.runs((number) => stack.shows(at, number))) yield { ...run, layer: firstLayer + at };
+  }
 }
 
 interface Contiguous {

@@ -54,12 +54,12 @@ it('shows frozen clusters as they were, whatever is written meanwhile', () => {
       const apply = ({ start, length, fill }: (typeof before)[number]): void => disk.set(start, new Uint8Array(length).fill(fill), () => undefined);
       before.forEach(apply);
       const whole = disk.get_from_cache(0, DISK_BYTES);
-      const frozen = disk.freeze();
+      const frozen = disk.freeze('Everything');
       meanwhile.forEach(apply);
       const seen = base.slice();
       for (const { number, bytes } of frozen.clusters()) seen.set(bytes.subarray(0, DISK_BYTES - number * CLUSTER_BYTES), number * CLUSTER_BYTES);
       expect(Buffer.from(seen).equals(whole)).toBe(true);
-      frozen.release();
+      frozen.keep();
       disk.close();
     }),
   );
@@ -67,10 +67,33 @@ it('shows frozen clusters as they were, whatever is written meanwhile', () => {
 
 it('takes whole clusters over, as a restore writes them', () => {
   const disk = open();
-  disk.writeClusters({ numbers: Uint32Array.of(3, 0), bytes: new Uint8Array(2 * CLUSTER_BYTES).fill(7) });
+  disk.writeClusters({ numbers: Uint32Array.of(3, 0), bytes: new Uint8Array(2 * CLUSTER_BYTES).fill(7), layer: 0 });
   expect(disk.changedClusters).toBe(2);
   expect([...disk.get_from_cache(3 * CLUSTER_BYTES - 1, 2)]).toEqual([base[3 * CLUSTER_BYTES - 1], 7]);
   disk.close();
+});
+
+it('freezes what changed since the last snapshot, and that again when nothing came of it', () => {
+  const disk = open();
+  const write = (cluster: number): void => disk.set(cluster * CLUSTER_BYTES, new Uint8Array(512).fill(cluster), () => undefined);
+  const numbers = (end: 'keep' | 'giveUp'): number[] => {
+    const frozen = disk.freeze('SinceSnapshot');
+    const found = [...frozen.clusters()].map(({ number }) => number);
+    frozen[end]();
+    return found;
+  };
+  disk.writeClusters({ numbers: Uint32Array.of(0), bytes: new Uint8Array(CLUSTER_BYTES), layer: 1 });
+  write(2);
+  expect(numbers('giveUp')).toEqual([2]);
+  write(1);
+  expect(numbers('keep').sort()).toEqual([1, 2]);
+  write(2);
+  expect([numbers('keep'), numbers('keep')]).toEqual([[2], []]);
+  disk.close();
+  // Its overlay alone does not say what a snapshot has: so all of it counts.
+  const again = open();
+  expect(again.freeze('SinceSnapshot').count).toBe(3);
+  again.close();
 });
 
 it('refuses writes to a disc that has no overlay', () => {

@@ -1,4 +1,5 @@
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { ClusterChanges, type ChangeScope, type TakenChanges } from './cluster-changes.ts';
 import type { V86Disk } from './v86.internals.ts';
 
 export const CLUSTER_BYTES = 4096;
@@ -9,11 +10,15 @@ export interface Cluster {
   readonly bytes: Uint8Array;
 }
 
-/** The clusters a disk had changed at one moment. Iterate once, then release; the disk may be written to meanwhile. */
+/**
+ * The clusters a disk had changed at one moment. Iterate once, then keep or give up, which lets the disk go; it may be written to
+ * meanwhile. What was given up is in the next snapshot again.
+ */
 export interface FrozenClusters {
   readonly count: number;
   clusters(): Generator<Cluster>;
-  release(): void;
+  keep(): void;
+  giveUp(): void;
 }
 
 /**
@@ -31,6 +36,7 @@ export class OverlayDisk implements V86Disk {
   readonly #overlay: number | undefined;
   readonly #index: number | undefined;
   readonly #slots = new Map<number, number>();
+  readonly #changes = new ClusterChanges();
   #frozen: { readonly slots: number; readonly saved: Map<number, Uint8Array> } | undefined;
 
   /** Without an overlay path the disk refuses writes: a CD-ROM. */
@@ -93,18 +99,20 @@ export class OverlayDisk implements V86Disk {
     return this.#slots.size;
   }
 
-  /** Writes whole clusters, as a restore does: number `numbers[i]` is at `i * CLUSTER_BYTES`. */
-  writeClusters({ numbers, bytes }: { readonly numbers: Uint32Array; readonly bytes: Uint8Array }): void {
+  /** Writes whole clusters of a snapshot, as a restore does: number `numbers[i]` is at `i * CLUSTER_BYTES`. Those of layer 0 are its base. */
+  writeClusters({ numbers, bytes, layer }: { readonly numbers: Uint32Array; readonly bytes: Uint8Array; readonly layer: number }): void {
     numbers.forEach((number, at) => {
       this.#writePiece(number, 0, bytes.subarray(at * CLUSTER_BYTES, (at + 1) * CLUSTER_BYTES));
+      this.#changes.noteRestored(number, layer === 0);
     });
   }
 
-  /** Holds on to what is changed now. A later write to such a cluster first keeps the old bytes in memory. */
-  freeze(): FrozenClusters {
+  /** Holds on to what has changed so far back. A later write to such a cluster first keeps the old bytes in memory. */
+  freeze(scope: ChangeScope): FrozenClusters {
     if (this.#frozen) throw new Error('the disk is frozen already');
-    const entries = [...this.#slots];
-    const frozen = { slots: entries.length, saved: new Map<number, Uint8Array>() };
+    const taken = this.#changes.take(scope);
+    const entries = taken.numbers.map((number) => [number, this.#slots.get(number) ?? 0] as const);
+    const frozen = { slots: this.#slots.size, saved: new Map<number, Uint8Array>() };
     this.#frozen = frozen;
     const clusterAt = (slot: number): Uint8Array => {
       const saved = frozen.saved.get(slot);
@@ -118,10 +126,14 @@ export class OverlayDisk implements V86Disk {
       *clusters() {
         for (const [number, slot] of entries) yield { number, bytes: clusterAt(slot) };
       },
-      release: () => {
-        this.#frozen = undefined;
-      },
+      keep: () => this.#letGo(taken, 'keep'),
+      giveUp: () => this.#letGo(taken, 'giveUp'),
     };
+  }
+
+  #letGo(taken: TakenChanges, how: 'keep' | 'giveUp'): void {
+    taken[how]();
+    this.#frozen = undefined;
   }
 
   close(): void {
@@ -130,7 +142,11 @@ export class OverlayDisk implements V86Disk {
 
   #loadIndex(index: Uint8Array): void {
     const view = new DataView(index.buffer, index.byteOffset, index.byteLength);
-    for (let slot = 0; (slot + 1) * 4 <= view.byteLength; slot += 1) this.#slots.set(view.getUint32(slot * 4, true), slot);
+    for (let slot = 0; (slot + 1) * 4 <= view.byteLength; slot += 1) {
+      const number = view.getUint32(slot * 4, true);
+      this.#slots.set(number, slot);
+      this.#changes.note(number);
+    }
   }
 
   #readSlot(slot: number, offset: number, into: Uint8Array): void {
@@ -140,6 +156,7 @@ export class OverlayDisk implements V86Disk {
 
   #writePiece(cluster: number, offset: number, bytes: Uint8Array): void {
     if (this.#overlay === undefined || this.#index === undefined) return;
+    this.#changes.note(cluster);
     const slot = this.#slots.get(cluster);
     if (slot !== undefined) {
       this.#saveFrozen(slot);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Layer } from '@corral/memory';
 import { type ObjectStore } from '@corral/object-store';
@@ -80,6 +80,19 @@ export class PackCache {
       }
       await this.#use(sha256);
       return this.pathOf(sha256);
+    });
+  }
+
+  /** Keeps a pack that lies elsewhere on this node, which stays there. What is not what it should be is left alone. */
+  async lend(path: string, { sha256, sizeBytes }: Pick<Layer, 'sha256' | 'sizeBytes'>): Promise<void> {
+    await this.#flights.do(sha256, async () => {
+      const kept = this.pathOf(sha256);
+      if (await this.#isIntact(sha256, sizeBytes)) return kept;
+      await rm(kept, { force: true });
+      await link(path, kept).catch(() => copyFile(path, kept));
+      if (await this.#isIntact(sha256, sizeBytes)) await this.#use(sha256);
+      else await rm(kept, { force: true });
+      return kept;
     });
   }
 

@@ -14,7 +14,7 @@ import {
   virtualMachineImages,
   virtualMachineSnapshots,
 } from '@corral/contracts';
-import { type Layer, layersOf, SnapshotError, type SnapshotManifest } from '@corral/memory';
+import { layersOf, SnapshotError, type SnapshotManifest } from '@corral/memory';
 import { ObjectStoreFailure } from '@corral/object-store';
 import { type StartedFrom, type StartOrigin } from '@corral/vm-lifecycle';
 import { type BaseImages, type BaseSource } from '../bases/base-images.ts';
@@ -23,7 +23,7 @@ import { type ArtifactCache } from './artifact-cache.ts';
 import { type MachineFolder, type MachineRecord, RecordUnreadable } from './machine-folder.ts';
 import { storageReason } from './storage-reason.ts';
 import { type PackCache } from './pack-cache.ts';
-import { type CachedSnapshot, type SnapshotCache } from './snapshot-cache.ts';
+import { type CachedSnapshot, lendPacks, type SnapshotCache } from './snapshot-cache.ts';
 
 /** Why a machine cannot start now. Permanent when waiting alone will not help. */
 export class Unpreparable extends Error {
@@ -95,7 +95,7 @@ export class Preparer {
     if (!record)
       throw new Unpreparable('MachineFolderLost', 'The machine’s record on this node is gone', { permanent: true });
     const manifest = origin === 'Suspended' ? await folder.suspendedManifest() : undefined;
-    const [artifactPaths] = await Promise.all([this.#fetch(record), manifest && this.#options.packs.ensure(layersAway(manifest))]);
+    const [artifactPaths] = await Promise.all([this.#fetch(record), manifest && this.#bringPacks(folder.suspendedPath, manifest)]);
     const from = origin === 'Suspended' ? this.#from(folder.suspendedPath) : ({ type: 'Boot' } as const);
     return {
       origin,
@@ -223,6 +223,13 @@ export class Preparer {
     return cached;
   }
 
+  /** Of a suspended state. One of version 1 has them in its folder, and what is wrong with them there shows when it is read. */
+  async #bringPacks(directory: string, manifest: SnapshotManifest): Promise<void> {
+    const { packs } = this.#options;
+    await lendPacks(directory, manifest, packs);
+    if (manifest.formatVersion !== 1) await packs.ensure(layersOf(manifest));
+  }
+
   #from(directory: string): StartFrom {
     return { type: 'Snapshot', directory, packs: this.#options.packs.directory };
   }
@@ -243,9 +250,6 @@ const withBaseOf = (cached: CachedSnapshot): Pick<Preparation, 'base'> => {
   const base = baseSourceOf(cached);
   return base ? { base } : {};
 };
-
-/** Of a suspended state: one of version 1 lies whole in its folder. */
-const layersAway = (manifest: SnapshotManifest): Layer[] => (manifest.formatVersion === 1 ? [] : layersOf(manifest));
 
 const unreadable = (remedy: string, cause: RecordUnreadable): Unpreparable =>
   new Unpreparable('RecordUnreadable', `${cause.message} and cannot be read: ${remedy}`, { permanent: true, cause });

@@ -56,11 +56,9 @@ export class SnapshotCache {
     const { packs } = this.#options;
     const described = await this.describe(source);
     const { directory, manifest } = described;
-    // Snapshots of version 1 were fetched with their packs, by a node agent of before.
-    const beside = new Set(manifest.formatVersion === 1 ? await readdir(directory) : []);
-    const isBeside = ({ key }: Layer): boolean => beside.has(posix.basename(key));
-    await packs.ensure(layersOf(manifest).filter((layer) => !isBeside(layer)));
-    return { ...described, packPath: (layer) => (isBeside(layer) ? join(directory, posix.basename(layer.key)) : packs.pathOf(layer.sha256)) };
+    await lendPacks(directory, manifest, packs);
+    await packs.ensure(layersOf(manifest));
+    return { ...described, packPath: ({ sha256 }) => packs.pathOf(sha256) };
   }
 
   /** The snapshot without its packs. Throws ObjectStoreFailure or SnapshotError. */
@@ -130,6 +128,16 @@ export class SnapshotCache {
       await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
       throw error;
     }
+  }
+}
+
+/** Snapshots of version 1 were kept with their packs, by a node agent of before. */
+export async function lendPacks(directory: string, manifest: SnapshotManifest, packs: PackCache): Promise<void> {
+  if (manifest.formatVersion !== 1) return;
+  const beside = new Set(await readdir(directory));
+  for (const layer of layersOf(manifest)) {
+    const name = posix.basename(layer.key);
+    if (beside.has(name)) await packs.lend(join(directory, name), layer);
   }
 }
 

@@ -154,6 +154,7 @@ export class SnapshotConvergence {
       manifest: moment.manifest,
       named: moment.namedBefore,
       namedAtMs,
+      now: () => clock.now(),
       signal: AbortSignal.any([signal, AbortSignal.timeout(UPLOAD_DEADLINE_MS)]),
       checkRight: () => {
         if (!this.#options.isServing()) throw new SnapshotFailure('NodeFenced', 'The node has lost touch with the API and uploads nothing');

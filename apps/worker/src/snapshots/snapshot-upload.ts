@@ -23,6 +23,7 @@ export interface SnapshotUploadOptions {
   /** When this snapshot's own layers were named, as `performance.now()` counts. */
   readonly namedAtMs: number;
   readonly signal: AbortSignal;
+  now(): Date;
   /** Throws when this node has no right to go on. */
   checkRight(): void;
   onProgress(uploadedBytes: number): void;
@@ -99,7 +100,7 @@ class SnapshotUpload {
     const isWhole = found?.sizeBytes === layer.sizeBytes;
     if (!isOurs && isWhole) return;
     if (!isOurs) throw new ObjectStoreFailure('NotFound', `Layer ${layer.key}: there is no such object`);
-    if (isWhole && (named.has(layer.key) || isPackReusable(found.modifiedAt, new Date()))) {
+    if (isWhole && (named.has(layer.key) || isPackReusable(found.modifiedAt, this.#options.now()))) {
       if (taken.files.some(({ name }) => name === layer.sha256)) this.#progress(layer.sizeBytes);
       return;
     }
@@ -123,12 +124,14 @@ class SnapshotUpload {
   async #send(key: string, path: string, { sha256, sizeBytes }: Pick<Layer, 'sha256' | 'sizeBytes'>, { ifAbsent }: { readonly ifAbsent: boolean }): Promise<void> {
     const { store, checkRight } = this.#options;
     checkRight();
+    let denied: Error | undefined;
     const meter = new Transform({
       transform: (chunk: Buffer, _encoding, done) => {
         try {
           checkRight();
         } catch (error) {
-          return done(error as Error);
+          denied = error as Error;
+          return done(denied);
         }
         this.#progress(chunk.length);
         done(null, chunk);
@@ -140,6 +143,9 @@ class SnapshotUpload {
     meter.on('error', () => undefined);
     try {
       await store.putStream(key, file.pipe(meter), { sha256, sizeBytes, signal: this.#signal, ifAbsent });
+    } catch (error) {
+      // The store only knows that its source broke.
+      throw denied ?? error;
     } finally {
       file.destroy();
     }

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { NO_LINEAGE } from '@corral/memory';
 import { guestImages } from '@corral/testing';
 import { Emulator } from '@corral/v86-host';
 import { SerialHub } from './serial.hub.ts';
@@ -24,12 +25,12 @@ it('lets the guest run on when its state could not be copied, unless it was paus
   const serial = new SerialHub((bytes) => emulator.serial.write(bytes));
   try {
     emulator.run();
-    const frozen = emulator.disk?.freeze();
-    await expect(takeSnapshot(emulator, serial, () => true)).rejects.toThrow('frozen');
+    const frozen = emulator.disk?.freeze('Everything');
+    await expect(takeSnapshot(emulator, serial, NO_LINEAGE, () => true)).rejects.toThrow('frozen');
     expect(emulator.running).toBe(true);
-    await expect(takeSnapshot(emulator, serial, () => false)).rejects.toThrow('frozen');
+    await expect(takeSnapshot(emulator, serial, NO_LINEAGE, () => false)).rejects.toThrow('frozen');
     expect(emulator.running).toBe(false);
-    frozen?.release();
+    frozen?.giveUp();
   } finally {
     await emulator.dispose();
     await rm(folder, { recursive: true });

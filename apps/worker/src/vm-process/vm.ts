@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { MIB, Problem, type MachineConfig, type MachineIdentity, type SnapshotTaken, type StartFrom, type VmProcessOutput } from '@corral/contracts';
 import { AgentSession, GuestFiles, powerOff } from '@corral/guest-agent';
-import { GuestRam, incompatibility, openSnapshot, SnapshotError, type ProbedMemory, type SnapshotMachine } from '@corral/memory';
+import { GuestRam, incompatibility, type Lineage, lineageOf, NO_LINEAGE, openSnapshot, SnapshotError, type ProbedMemory, type SnapshotMachine } from '@corral/memory';
 import { openBase, restoreMemory } from './memory.restore.ts';
 import { Emulator, Unbootable, v86Build, type EmulatorEvents } from '@corral/v86-host';
 import { clearRestoring, overlayPath, replaceOverlay, restoringPath } from '../disk-overlay.ts';
@@ -39,6 +39,8 @@ export class Vm {
   #emulator: Emulator | undefined;
   #keeper: MemoryKeeper | undefined;
   #budgetBytes: number | undefined;
+  /** What the next snapshot builds on. */
+  #lineage: Lineage = NO_LINEAGE;
   #paused = false;
   #panicked = false;
   #stopping = false;
@@ -105,7 +107,7 @@ export class Vm {
     const machine = await this.#machine();
     const written = this.#written.then(async () => {
       const { writing } = await this.#inTurn(async () => {
-        const copied = await takeSnapshot(this.emulator(), this.serial, () => !this.#paused && !this.#panicked);
+        const copied = await takeSnapshot(this.emulator(), this.serial, this.#lineage, () => !this.#paused && !this.#panicked);
         // Wrapped: the turn ends with the copying.
         return { writing: this.#write(copied, directory, { machine, namespace: this.#config.namespace }) };
       });
@@ -173,10 +175,12 @@ export class Vm {
     return { session: this.#session, files: this.#files };
   }
 
-  #write(copied: CopiedState, directory: string, identity: SnapshotIdentity): Promise<SnapshotTaken> {
+  async #write(copied: CopiedState, directory: string, identity: SnapshotIdentity): Promise<SnapshotTaken> {
     const writing = copied.write(directory, identity);
     this.#writing = writing.catch(() => undefined);
-    return writing;
+    const { taken, lineage } = await writing;
+    this.#lineage = lineage;
+    return taken;
   }
 
   async #boot(): Promise<void> {
@@ -203,6 +207,7 @@ export class Vm {
       emulator.restoreDevices(devices);
       await replaceOverlay(machineFolder);
       this.serial.append(said);
+      this.#lineage = lineageOf(snapshot.digest, snapshot.manifest);
       this.#adopt(emulator);
     } finally {
       // The mapping holds the memory: its descriptor is not needed any more, nor its name.
@@ -286,6 +291,8 @@ export class Vm {
       await this.#writing;
       await this.emulator().dispose();
       await this.#keeper?.dispose();
+      // Its memory begins anew; its disk is the same.
+      this.#lineage = { ...this.#lineage, memory: [] };
       this.#panicked = false;
       this.#events.tell({ type: 'GuestRebooted' });
       await this.#boot();
