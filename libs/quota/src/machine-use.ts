@@ -32,3 +32,10 @@ export function memoryOf({ spec, status }: VirtualMachine): number | undefined {
   if (spec?.memory !== undefined) return parseBytes(spec.memory);
   return status?.memoryMiB === undefined ? undefined : status.memoryMiB * 2 ** 20;
 }
+
+/** What of its guest RAM it asks its node to hold, in bytes; undefined while nobody has said. */
+export function residentMemoryOf(vm: VirtualMachine): number | undefined {
+  const memory = memoryOf(vm);
+  const resident = parseBytes(vm.spec?.residentMemory ?? '');
+  return memory === undefined || resident === undefined ? memory : Math.min(memory, resident);
+}

@@ -2,7 +2,7 @@ import {
   findCondition, formatBytes, MEASURED_RESOURCES, MEMORY_RESOURCES, qualifiedResource, RUNNING_MACHINES, SNAPSHOT_BYTES, UNUSED_RESOURCES, virtualMachines, virtualMachineSnapshots,
   type KindDefinition, type KubeObject, type VirtualMachine, type VirtualMachineSnapshot,
 } from '@corral/contracts';
-import { mayRun, memoryOf } from './machine-use.ts';
+import { mayRun, memoryOf, residentMemoryOf } from './machine-use.ts';
 
 /** An object as a quota sees it. */
 export interface Counted {
@@ -43,7 +43,7 @@ export function useOf(name: string, counted: Counted | undefined): number | unde
   if (!usesOf(resource).has(name)) return 0;
   if (name === SNAPSHOT_BYTES) return snapshotBytes(object as VirtualMachineSnapshot);
   const vm = object as VirtualMachine;
-  if (isMemory(name)) return mayRun(vm) ? memoryOf(vm) : 0;
+  if (isMemory(name)) return !mayRun(vm) ? 0 : name === 'limits.memory' ? memoryOf(vm) : residentMemoryOf(vm);
   if (name === 'pods' || name === RUNNING_MACHINES) return mayRun(vm) ? 1 : 0;
   return 1;
 }

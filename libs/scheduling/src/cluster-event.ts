@@ -9,6 +9,7 @@ export type ClusterEvent =
   | 'NodeLabelsChanged'
   | 'NodeGrew'
   | 'NodeBuildChanged'
+  | 'NodeSwaps'
   /** It was removed, or left its node: there is room. */
   | 'MachineLeft'
   /** It got its place, or other labels: what counts machines by label may decide otherwise. */
@@ -28,6 +29,7 @@ export function nodeEvents(before: NodeView | undefined, after: NodeView | undef
     ...(isSame(before.taints, after.taints) ? [] : ['NodeTaintsChanged' as const]),
     ...(isSame(before.labels, after.labels) ? [] : ['NodeLabelsChanged' as const]),
     ...(after.allocatable.memoryBytes > before.allocatable.memoryBytes || after.allocatable.machines > before.allocatable.machines ? ['NodeGrew' as const] : []),
+    ...(after.canSwap && !before.canSwap ? ['NodeSwaps' as const] : []),
     ...(after.v86Build === before.v86Build ? [] : ['NodeBuildChanged' as const]),
   ];
 }

@@ -200,6 +200,7 @@ export function nodeView(node: Node): NodeView {
     cordoned: node.spec?.unschedulable ?? false,
     taints: node.spec?.taints ?? [],
     v86Build: corral?.v86Build ?? '',
+    canSwap: corral?.memoryMode === 'Full',
     images: new Set(corral?.images),
     snapshots: new Set(corral?.snapshots),
     allocatable: {

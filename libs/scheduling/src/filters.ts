@@ -73,6 +73,13 @@ export const v86Build: FilterPlugin = {
   prepare: ({ v86Build: build }) => (build === undefined ? undefined : (node) => (build === node.v86Build ? undefined : 'with another v86 build than the snapshot')),
 };
 
+export const swapping: FilterPlugin = {
+  name: 'Swapping',
+  helpedBy: ['NodeSwaps'],
+  isAboutRoom: false,
+  prepare: ({ swaps }) => (swaps ? (node) => (node.canSwap ? undefined : 'unable to swap guest memory') : undefined),
+};
+
 export const topologySpread: FilterPlugin = {
   name: 'TopologySpread',
   helpedBy: ['NodeLabelsChanged', 'MachineLeft', 'MachineCounted'],

@@ -6,7 +6,10 @@ export interface MachineRequest {
   readonly key: string;
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** What its RAM takes of a node: all of it, or its resident budget. */
   readonly memoryBytes: number;
+  /** Its RAM is larger than what it is charged for: the node has to swap. */
+  readonly swaps?: boolean;
   readonly nodeSelector: Readonly<Record<string, string>>;
   readonly tolerations: readonly Toleration[];
   readonly nodeAffinity?: NodeAffinity;
@@ -30,6 +33,8 @@ export interface NodeView {
   readonly cordoned: boolean;
   readonly taints: readonly Taint[];
   readonly v86Build: string;
+  /** Whether it can swap guests' RAM. */
+  readonly canSwap?: boolean;
   /** Images whose machines start at once there. */
   readonly images: ReadonlySet<string>;
   /** Digests of the snapshots it holds. */

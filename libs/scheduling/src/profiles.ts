@@ -18,6 +18,7 @@ const FILTERS = [
   filters.nodeSelector,
   filters.nodeAffinity,
   filters.v86Build,
+  filters.swapping,
   filters.topologySpread,
   filters.machineCount,
   filters.memoryFit,

@@ -21,7 +21,8 @@ export function machineRequest(vm: VirtualMachine, source: SourceView = {}): Mac
     key: keyOf(vm),
     namespace: vm.metadata.namespace ?? '',
     labels: vm.metadata.labels ?? {},
-    memoryBytes: memoryBytesOf(vm, source.memoryMiB),
+    memoryBytes: chargedMemoryOf(vm, source.memoryMiB),
+    ...(chargedMemoryOf(vm, source.memoryMiB) < memoryBytesOf(vm, source.memoryMiB) ? { swaps: true } : {}),
     nodeSelector,
     tolerations,
     ...(affinity?.nodeAffinity ? { nodeAffinity: affinity.nodeAffinity } : {}),
@@ -43,7 +44,7 @@ export function placedMachine(vm: VirtualMachine): PlacedMachine | undefined {
     namespace: vm.metadata.namespace ?? '',
     labels: vm.metadata.labels ?? {},
     nodeName,
-    chargedBytes: chargeOf({ memoryBytes: memoryBytesOf(vm) }),
+    chargedBytes: chargeOf({ memoryBytes: chargedMemoryOf(vm) }),
     priority: vm.spec?.priority ?? 0,
     departure: departureOf(vm),
   };
@@ -58,3 +59,6 @@ function departureOf({ metadata, spec, status }: VirtualMachine): PlacedMachine[
 }
 
 const memoryBytesOf = (vm: VirtualMachine, defaultMiB = 128): number => parseBytes(vm.spec?.memory ?? '') ?? (vm.status?.memoryMiB ?? defaultMiB) * MIB;
+
+/** A machine's RAM beyond its resident budget is somewhere else. The database knows it too (corral_charge). */
+const chargedMemoryOf = (vm: VirtualMachine, defaultMiB?: number): number => Math.min(memoryBytesOf(vm, defaultMiB), parseBytes(vm.spec?.residentMemory ?? '') ?? Infinity);

@@ -80,13 +80,14 @@ describe('schedule', () => {
       ['NodeTaintsChanged', { taints: [{ key: 'k', effect: 'NoSchedule' }] }, { taints: [] }],
       ['NodeLabelsChanged', { labels: { zone: 'b' } }, { labels: { zone: 'a' } }],
       ['NodeBuildChanged', { v86Build: 'old' }, { v86Build: 'b1' }],
+      ['NodeSwaps', { canSwap: false }, { canSwap: true }],
       ['NodeGrew', { allocatable: { memoryBytes: 1, machines: 1 } }, { allocatable: { memoryBytes: GIB, machines: 1 } }],
       ['MachineLeft', { requested: { memoryBytes: 0, machines: 10 } }, { requested: { memoryBytes: 0, machines: 9 } }],
     ];
-    const machine = aMachine({ nodeSelector: { zone: 'a' }, v86Build: 'b1' });
+    const machine = aMachine({ nodeSelector: { zone: 'a' }, v86Build: 'b1', swaps: true });
     for (const [event, before, after] of changes) {
-      const placement = schedule(machine, aCluster([aNode('n', { labels: { zone: 'a' }, ...before })]));
-      expect(schedule(machine, aCluster([aNode('n', { labels: { zone: 'a' }, ...after })])).outcome).toBe('Placed');
+      const placement = schedule(machine, aCluster([aNode('n', { labels: { zone: 'a' }, canSwap: true, ...before })]));
+      expect(schedule(machine, aCluster([aNode('n', { labels: { zone: 'a' }, canSwap: true, ...after })])).outcome).toBe('Placed');
       const events = placement.outcome === 'Unschedulable' ? [...helpfulEvents(placement.rejections)] : [];
       expect(events).toContain(event);
       expect(events).toContain('NodeAdded');
@@ -174,6 +175,7 @@ describe('explain', () => {
     ['names a taint', '0/1 nodes: 1 tainted corral.dev/gone', [aNode('a', { taints: [{ key: 'corral.dev/gone', effect: 'NoExecute' }] })], {}],
     ['says when labels are missing', '0/1 nodes: 1 without the selected labels', [aNode('a')], { nodeSelector: { zone: 'x' } }],
     ['says when the affinity does not match', '0/1 nodes: 1 not matching the node affinity', [aNode('a')], { nodeAffinity: required('gpu') }],
+    ['says when a node cannot swap', '0/1 nodes: 1 unable to swap guest memory', [aNode('a')], { swaps: true }],
     ['says when the emulator differs', '0/1 nodes: 1 with another v86 build than the snapshot', [aNode('a')], { v86Build: 'b9' }],
     ['says when a node has its share of machines', '0/1 nodes: 1 too many machines', [aNode('a', { requested: { memoryBytes: 0, machines: 10 } })], {}],
     ['says that there is no worker', '0/0 nodes: no worker has registered', [], {}],

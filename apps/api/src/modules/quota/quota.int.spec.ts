@@ -206,11 +206,11 @@ describe('a limit range', () => {
     api.request('POST', `/api/v1/namespaces/${namespace}/limitranges`, { apiVersion: 'v1', kind: 'LimitRange', metadata: { name: 'limits' }, spec: { limits } });
 
   it('gives machines its defaults before their image does, and names everything it forbids', async () => {
-    const namespace = await tenant({ 'requests.memory': '10Gi' });
+    const namespace = await tenant({ 'requests.memory': '10Gi', 'limits.memory': '10Gi' });
     expect((await range(namespace, [{ type: 'VirtualMachine', min: { memory: '32Mi' }, max: { memory: '256Mi' }, default: { memory: '128Mi' }, defaultRequest: { memory: '64Mi' }, maxLimitRequestRatio: { memory: 4 } }])).status).toBe(201);
     const made = await api.request('POST', machinesOf(namespace), machine('plain'));
     expect(made.body.spec).toMatchObject({ memory: '128Mi', residentMemory: '64Mi' });
-    expect((await used(namespace))?.used).toEqual({ 'requests.memory': '128Mi' });
+    expect((await used(namespace))?.used).toEqual({ 'requests.memory': '64Mi', 'limits.memory': '128Mi' });
 
     const refused = await api.request('POST', machinesOf(namespace), machine('wrong', { memory: '512Mi', residentMemory: '16Mi' }));
     expect(refused.status).toBe(403);

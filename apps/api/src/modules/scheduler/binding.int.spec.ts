@@ -95,8 +95,8 @@ describe('binding', () => {
         fc.constantFrom(undefined, '9999999999999Ti', 'none'),
       );
       await fc.assert(
-        fc.asyncProperty(quantity, fc.option(fc.integer({ min: 0, max: 2047 }), { nil: undefined }), async (memory, memoryMiB) => {
-          const vm = { metadata: { name: 'x' }, spec: { memory }, status: { memoryMiB } } as unknown as VirtualMachine;
+        fc.asyncProperty(quantity, quantity, fc.option(fc.integer({ min: 0, max: 2047 }), { nil: undefined }), async (memory, residentMemory, memoryMiB) => {
+          const vm = { metadata: { name: 'x' }, spec: { memory, residentMemory }, status: { memoryMiB } } as unknown as VirtualMachine;
           const { rows } = await client.query<{ charge: string }>('SELECT corral_charge($1::json)::text AS charge', [JSON.stringify(vm)]);
           expect(Number(rows[0]?.charge)).toBe(chargeOf(machineRequest(vm)));
         }),
