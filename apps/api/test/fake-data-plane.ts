@@ -43,6 +43,11 @@ export class FakeDataPlane {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
+  /** The WebSockets that are open now. */
+  get clients(): ReadonlySet<WebSocket> {
+    return this.#wss.clients;
+  }
+
   async stop(): Promise<void> {
     for (const socket of this.#wss.clients) socket.terminate();
     this.#server.closeAllConnections();

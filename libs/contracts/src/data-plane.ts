@@ -7,7 +7,7 @@ import { z } from 'zod';
  *
  *   POST /exec                        ExecRequest → ExecResult
  *   GET  /exec       (WebSocket)      query command=… (repeated), stdin, stdout, stderr, tty, cwd, env=K=V; subprotocol v5.channel.k8s.io (v4 too)
- *   GET  /serial     (WebSocket)      binary both ways; ?replay=<bytes> sends the scrollback first
+ *   GET  /serial     (WebSocket)      binary both ways; ?replay=<bytes> sends the scrollback first, ?from=restore what was said since the machine was restored
  *   GET  /serial                      → the scrollback, application/octet-stream
  *   GET  /files?path=                 bytes (ETag none; Content-Length when known) · &list=true → FileList · &stat=true → FileEntry
  *   PUT  /files?path=[&mode=0644]     body = bytes, streamed → FileEntry

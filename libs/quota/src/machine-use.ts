@@ -1,8 +1,8 @@
 import { findCondition, parseBytes, type VirtualMachine, type VmTermination } from '@corral/contracts';
-import { desiredState, restarts } from '@corral/vm-lifecycle';
+import { desiredState, isAsleep, restarts } from '@corral/vm-lifecycle';
 
 /** Ends after which a machine starts again whatever its policy says. */
-const STARTS_AGAIN: ReadonlySet<VmTermination['reason']> = new Set(['Stopped', 'NodeStopped', 'NodeLost', 'Moved']);
+const STARTS_AGAIN: ReadonlySet<VmTermination['reason']> = new Set(['Stopped', 'NodeStopped', 'NodeLost', 'Moved', 'Hibernated']);
 
 /**
  * Whether the machine has a process, or may get one without anybody asking the API again: then it takes memory. One that
@@ -11,6 +11,8 @@ const STARTS_AGAIN: ReadonlySet<VmTermination['reason']> = new Set(['Stopped', '
 export function mayRun(vm: VirtualMachine): boolean {
   const { status } = vm;
   if (desiredState(vm) === 'Stopped') return hasProcess(vm);
+  // Waking it is a write that is charged.
+  if (isAsleep(vm)) return false;
   const { incarnation = 0, lastTermination } = status ?? {};
   if (hasProcess(vm) || incarnation === 0 || !lastTermination) return true;
   // Switched off after it ended: what was wished since is another start.

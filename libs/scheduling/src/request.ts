@@ -35,7 +35,7 @@ export function machineRequest(vm: VirtualMachine, source: SourceView = {}): Mac
   };
 }
 
-/** The machine as it counts on its node; undefined while it has none. A stopped machine keeps its place: it may be started at any time. */
+/** The machine as it counts on its node; undefined while it has none. A stopped machine keeps its place: it may be started at any time. One that hibernates takes no memory, and asks anew when it wakes up. */
 export function placedMachine(vm: VirtualMachine): PlacedMachine | undefined {
   const nodeName = vm.spec?.nodeName;
   if (nodeName === undefined) return undefined;
@@ -44,7 +44,7 @@ export function placedMachine(vm: VirtualMachine): PlacedMachine | undefined {
     namespace: vm.metadata.namespace ?? '',
     labels: vm.metadata.labels ?? {},
     nodeName,
-    chargedBytes: chargeOf({ memoryBytes: chargedMemoryOf(vm) }),
+    chargedBytes: vm.status?.phase === 'Hibernated' ? 0 : chargeOf({ memoryBytes: chargedMemoryOf(vm) }),
     priority: vm.spec?.priority ?? 0,
     departure: departureOf(vm),
   };

@@ -5,6 +5,7 @@ import { AuditRetentionModule } from '../modules/audit/audit-events.module.ts';
 import { CheckpointsModule } from '../modules/checkpoints/checkpoints.module.ts';
 import { ControllersModule } from '../modules/controllers/controllers.module.ts';
 import { EventsModule } from '../modules/events/events.module.ts';
+import { HibernationControllersModule } from '../modules/hibernation/hibernation.module.ts';
 import { ImagesModule } from '../modules/images/images.module.ts';
 import { NamespacesModule } from '../modules/namespaces/namespaces.module.ts';
 import { NodesModule } from '../modules/nodes/nodes.module.ts';
@@ -25,6 +26,7 @@ import { SnapshotsModule } from '../modules/snapshots/snapshots.module.ts';
     ServiceAccountsModule,
     AuditRetentionModule,
     NodesModule,
+    HibernationControllersModule,
     QuotasModule,
     PoolsModule,
     ImagesModule,

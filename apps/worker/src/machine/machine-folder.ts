@@ -1,6 +1,6 @@
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ImageParts, VM_CLASSES } from '@corral/contracts';
+import { ImageParts, type SnapshotTaken, VM_CLASSES } from '@corral/contracts';
 import { decodeManifest, MANIFEST_FILE, type SnapshotManifest } from '@corral/memory';
 import { z } from 'zod';
 import { isOverlayWritten, settleOverlay } from '../disk-overlay.ts';
@@ -41,6 +41,10 @@ export class MachineFolder {
 
   get suspendedPath(): string {
     return join(this.path, 'suspended');
+  }
+
+  get #takenPath(): string {
+    return join(this.path, 'suspended.json');
   }
 
   /** What a sleeping machine last showed. */
@@ -114,13 +118,25 @@ export class MachineFolder {
     return this.screenPath;
   }
 
-  async commitSuspended(): Promise<void> {
+  /** `taken` says what it consists of, for whoever wants a snapshot of a machine that has no process. */
+  async commitSuspended(taken: SnapshotTaken | undefined): Promise<void> {
     await this.discardSuspended();
+    if (taken) await writeFile(this.#takenPath, JSON.stringify(taken), { mode: 0o600 });
     await rename(`${this.suspendedPath}.tmp`, this.suspendedPath);
+  }
+
+  /** Puts the suspended state into another folder, as a snapshot whose packs this node holds; undefined when there is none that says what it consists of. */
+  async copySuspended(directory: string): Promise<{ readonly taken: SnapshotTaken; readonly manifest: SnapshotManifest } | undefined> {
+    const [text, manifest] = await Promise.all([readFile(this.#takenPath, 'utf8').catch(() => undefined), this.suspendedManifest()]);
+    if (text === undefined || !manifest) return undefined;
+    // Neither is ever written again, so two names for the same bytes will do.
+    for (const name of await readdir(this.suspendedPath)) await link(join(this.suspendedPath, name), join(directory, name));
+    return { taken: JSON.parse(text) as SnapshotTaken, manifest };
   }
 
   async discardSuspended(): Promise<void> {
     await rm(this.suspendedPath, { recursive: true, force: true });
+    await rm(this.#takenPath, { force: true });
   }
 
   /** Leaves a whole disk behind whatever a process was doing when it ended. */

@@ -306,7 +306,7 @@ export class Machine {
         const directory = await this.folder.beginSuspended();
         const taken = await process?.request({ type: 'Snapshot', directory }, SUSPEND_DEADLINE_MS);
         if (taken) this.#lineage = await keepTaken(directory, taken, this.key.namespace ?? '', this.#around.packs);
-        await this.folder.commitSuspended();
+        await this.folder.commitSuspended(taken);
         this.suspended = true;
         this.#notice(notice('Suspended', 'Suspended to the node’s disk because the node agent stops'));
       } catch (error) {
@@ -328,7 +328,7 @@ export class Machine {
         if (taken) this.#lineage = await keepTaken(directory, taken, this.key.namespace ?? '', this.#around.packs);
         // Stopped meanwhile: its memory is of no use any more.
         if (this.#state.phase !== 'Hibernating') return;
-        await this.folder.commitSuspended();
+        await this.folder.commitSuspended(taken);
         this.suspended = true;
         this.#applyIfAccepted({ type: 'HibernateCompleted' });
         process?.kill();
@@ -363,10 +363,14 @@ export class Machine {
   }
 
   /**
-   * Writes a snapshot of this incarnation into an existing, empty folder. Throws VmProcessRefusal, or Error when the
+   * Writes a snapshot of this incarnation, or of what is left of it while it sleeps, into an existing, empty folder. Throws VmProcessRefusal, or Error when the
    * machine ends meanwhile, or PackForged where its process did not write what it says.
    */
   async snapshot(directory: string, incarnation: number): Promise<{ readonly taken: SnapshotTaken; readonly manifest: SnapshotManifest }> {
+    if (this.suspended && !isLive(this.#state)) {
+      const kept = await this.folder.copySuspended(directory);
+      if (kept) return kept;
+    }
     const isMeant = isLive(this.#state) && this.#state.run.incarnation === incarnation;
     const taken = isMeant && (await this.#process?.request({ type: 'Snapshot', directory }, SNAPSHOT_DEADLINE_MS));
     if (!taken) throw new VmProcessRefusal('NotStarted', `Incarnation ${incarnation} of the machine has no process`);

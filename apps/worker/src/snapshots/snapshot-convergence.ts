@@ -15,7 +15,7 @@ import {
 import { backoffMs, type EventRecorder, type Informer, type ReconcileResult } from '@corral/reconcile';
 import { layerKeys, layersOf, type SnapshotManifest } from '@corral/memory';
 import { type ObjectStore, ObjectStoreFailure } from '@corral/object-store';
-import { isLive } from '@corral/vm-lifecycle';
+import { isAsleep } from '@corral/vm-lifecycle';
 import { type Logger } from 'pino';
 import { type Machine } from '../machine/machine.ts';
 import { imagePartsOf } from '../machine/machine-folder.ts';
@@ -187,8 +187,7 @@ export class SnapshotConvergence {
   async #take(snapshot: VirtualMachineSnapshot): Promise<Moment> {
     const { clock, spool } = this.#options;
     const { uid } = snapshot.metadata;
-    const machine = this.#runningMachine(snapshot);
-    const incarnation = isLive(machine.state) ? machine.state.run.incarnation : 0;
+    const { machine, incarnation } = this.#machineWithMemory(snapshot);
     const wanted = snapshot.status?.incarnation;
     // What runs now is not what was to be kept.
     if (wanted !== undefined && wanted !== incarnation)
@@ -238,12 +237,14 @@ export class SnapshotConvergence {
     return [...this.#moments.values()].flatMap(({ manifest }) => layersOf(manifest).map(({ sha256 }) => sha256));
   }
 
-  #runningMachine({ metadata, spec }: VirtualMachineSnapshot): Machine {
+  #machineWithMemory({ metadata, spec }: VirtualMachineSnapshot): { readonly machine: Machine; readonly incarnation: number } {
     const { machines, supervisor } = this.#options;
     const name = spec?.virtualMachine ?? '';
     const vm = machines.get(metadata.namespace, name);
     const machine = vm && supervisor.find(vm.metadata.uid);
-    if (machine?.state.phase === 'Running' || machine?.state.phase === 'Paused') return machine;
+    if (machine?.state.phase === 'Running' || machine?.state.phase === 'Paused') return { machine, incarnation: machine.state.run.incarnation };
+    // One that sleeps has it on this node's disk.
+    if (machine?.suspended && vm && isAsleep(vm)) return { machine, incarnation: vm.status?.incarnation ?? 0 };
     const willRun =
       vm &&
       vm.metadata.deletionTimestamp === undefined &&

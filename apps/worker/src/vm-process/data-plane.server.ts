@@ -115,7 +115,9 @@ export class DataPlaneServer {
           this.#vm.emulator();
           return this.#accept(request, socket, head, (client) => {
             client.on('message', () => this.#vm.activity.touch());
-            serveSerialSocket(this.#vm.serial, client, replayBytes);
+            const { serial } = this.#vm;
+            // Who watched it fall asleep goes on where it did.
+            serveSerialSocket(serial, client, searchParams.get('from') === 'restore' ? serial.restoredAt : serial.end - replayBytes);
           });
         }
         default:

@@ -5,10 +5,22 @@ import { Scrollback } from './scrollback.ts';
 export class SerialHub {
   readonly write: (bytes: Uint8Array) => Promise<void>;
   readonly #scrollback = new Scrollback(MAX_SERIAL_BYTES);
+  #restoredAt = 0;
   readonly #viewers = new Set<() => void>();
 
   constructor(write: (bytes: Uint8Array) => Promise<void>) {
     this.write = write;
+  }
+
+  /** Where the line was when the machine went on from a snapshot: whoever watched until then goes on from here. */
+  get restoredAt(): number {
+    return this.#restoredAt;
+  }
+
+  /** What was said before the moment the machine goes on from. */
+  restore(said: Uint8Array): void {
+    this.append(said);
+    this.#restoredAt = this.end;
   }
 
   get end(): number {

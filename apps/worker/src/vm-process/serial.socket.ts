@@ -4,10 +4,10 @@ import type { SerialHub } from './serial.hub.ts';
 
 const MAX_WAITING_INPUT_BYTES = 64 * 1024;
 
-/** Shows the serial line from `replayBytes` before now, and types into it, until the socket closes. */
-export function serveSerialSocket(serial: SerialHub, socket: WebSocket, replayBytes: number): void {
+/** Shows the serial line from a position on, and types into it, until the socket closes. */
+export function serveSerialSocket(serial: SerialHub, socket: WebSocket, from: number): void {
   keepAlive(socket);
-  showOutput(serial, socket, replayBytes);
+  showOutput(serial, socket, from);
   let waitingBytes = 0;
   socket.on('message', (data: Buffer) => {
     waitingBytes += data.length;
@@ -20,8 +20,8 @@ export function serveSerialSocket(serial: SerialHub, socket: WebSocket, replayBy
 }
 
 /** At most one message is on its way: a viewer that reads slowly gets larger ones, and skips what has scrolled away. */
-function showOutput(serial: SerialHub, socket: WebSocket, replayBytes: number): void {
-  let position = Math.max(0, serial.end - replayBytes);
+function showOutput(serial: SerialHub, socket: WebSocket, from: number): void {
+  let position = Math.max(0, from);
   let sending = false;
   const show = (): void => {
     if (sending || position === serial.end) return;

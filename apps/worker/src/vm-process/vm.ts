@@ -206,7 +206,7 @@ export class Vm {
       await snapshot.verified;
       emulator.restoreDevices(devices);
       await replaceOverlay(machineFolder);
-      this.serial.append(said);
+      this.serial.restore(said);
       this.#lineage = lineageOf(snapshot.digest, snapshot.manifest);
       this.#adopt(emulator);
     } finally {

@@ -7,14 +7,15 @@ const PING_MS = 15_000;
 
 /** Carries messages both ways until either side ends; then the other is closed with the same code. */
 export function carrySocket(client: WebSocket, upstream: WebSocket): void {
-  carry(client, upstream);
-  carry(upstream, client);
+  carry(client, upstream, (code, reason) => closeWith(upstream, code, reason));
+  carry(upstream, client, (code, reason) => closeWith(client, code, reason));
   keepAlive(client);
   keepAlive(upstream);
   upstream.resume();
 }
 
-function carry(from: WebSocket, to: WebSocket): void {
+/** Carries messages one way, no faster than they are taken, and tells of the end of the side they come from. */
+export function carry(from: WebSocket, to: WebSocket, onEnd: (code: number, reason: Buffer) => void): void {
   from.on('message', (data, binary) => {
     if (to.readyState !== WebSocket.OPEN) return;
     to.send(data, { binary }, () => {
@@ -25,13 +26,13 @@ function carry(from: WebSocket, to: WebSocket): void {
   from.once('close', (code, reason) => {
     // A side paused because of `from` would never see its own end.
     to.resume();
-    closeWith(to, code, reason);
+    onEnd(code, reason);
   });
   from.once('error', () => from.terminate());
 }
 
 /** Source: RFC 6455, 7.4.1: 1005, 1006 and 1015 are never sent; they say that no code came. */
-function closeWith(socket: WebSocket, code: number, reason: Buffer): void {
+export function closeWith(socket: WebSocket, code: number, reason: Buffer): void {
   if (socket.readyState !== WebSocket.OPEN) return socket.terminate();
   if (code === 1005) socket.close();
   else if (code === 1006 || code === 1015) socket.close(1011, 'the other side went away');
@@ -39,7 +40,7 @@ function closeWith(socket: WebSocket, code: number, reason: Buffer): void {
 }
 
 /** Proxies drop idle connections (kubectl's own limit is 20 s); a peer that misses two pings in a row is gone. */
-function keepAlive(socket: WebSocket): void {
+export function keepAlive(socket: WebSocket): void {
   let unanswered = 0;
   socket.on('pong', () => (unanswered = 0));
   const timer = setInterval(() => {

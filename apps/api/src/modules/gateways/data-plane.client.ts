@@ -87,6 +87,19 @@ export class DataPlaneClient {
     return this.hibernations.isDormant(namespace, name, uid);
   }
 
+  /** Asks that the machine wake up, and waits for nothing. Refusals: those of waking it. */
+  async wake({ namespace, name }: DataPlaneTarget): Promise<void> {
+    await this.hibernations.wake(namespace, name);
+  }
+
+  /** Where the machine is once somebody has woken it, whoever that is. Refuses when it is another machine by then. */
+  async findAwake({ namespace, name, uid }: DataPlaneTarget, phases: readonly VmPhase[], signal: AbortSignal): Promise<DataPlaneTarget> {
+    await this.hibernations.untilAwake(namespace, name, uid, signal);
+    const target = await this.findAsItIs(namespace, name, phases);
+    if (target.uid !== uid) throw new Problem('object.not-found', `virtual machine "${name}" is another by now`);
+    return target;
+  }
+
   async #targetOf(vm: VirtualMachine | undefined, name: string, namespace: string, phases: readonly VmPhase[]): Promise<DataPlaneTarget> {
     const details = { name, group: virtualMachines.group, kind: virtualMachines.plural };
     if (!vm) throw new Problem('object.not-found', `${qualifiedResource(virtualMachines)} "${name}" not found`, { details });

@@ -16,7 +16,7 @@ export class SerialGateway implements OnGatewayInit<GatewayServer<NodeConnection
   ) {}
 
   afterInit(server: GatewayServer<NodeConnection>): void {
-    server.admitWith((request) => NodeConnection.open(this.dataPlane, this.targets, request, { operation: 'serial', phases: SHOWN, subprotocols: [] }));
+    server.admitWith((request) => NodeConnection.open(this.dataPlane, this.targets, request, { operation: 'serial', phases: SHOWN, subprotocols: [], lasting: true }));
   }
 
   handleConnection(client: WebSocket, _request: UpgradeRequest, node: NodeConnection): void {

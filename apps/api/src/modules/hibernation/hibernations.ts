@@ -1,14 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { systemClock } from '@corral/base';
+import { assertNever, systemClock } from '@corral/base';
 import {
-  findCondition, Problem, qualifiedResource, toKubeTime, virtualMachines,
+  findCondition, nodes, Problem, qualifiedResource, toKubeTime, virtualMachines,
   type ObjectClient, type VirtualMachine, type VirtualMachineStatus,
 } from '@corral/contracts';
 import { EventRecorder } from '@corral/reconcile';
-import { isAsleep, isDormant, isToSleep } from '@corral/vm-lifecycle';
+import { isDormant, isToSleep } from '@corral/vm-lifecycle';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { Informers } from '../controllers/informers.ts';
 import { writeStatus } from '../controllers/write-status.ts';
+import { Moves } from '../nodes/moves.ts';
+import { Unbinding } from '../nodes/unbinding.ts';
+import { planWake } from './wake.plan.ts';
 
 /** A machine that is not awake by then needs more than patience. */
 export const WAKE_DEADLINE_MS = 30_000;
@@ -23,6 +26,8 @@ export class Hibernations {
     @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
     @Inject(Informers) private readonly informers: Informers,
     @Inject(EventRecorder) private readonly events: EventRecorder,
+    @Inject(Moves) private readonly moves: Moves,
+    @Inject(Unbinding) private readonly unbinding: Unbinding,
   ) {
     // Whoever waits for a machine hears of it here.
     informers.of(virtualMachines);
@@ -42,15 +47,9 @@ export class Hibernations {
     });
   }
 
-  /** Asks the machine to wake up; one that is awake is left alone. Refusals: `object.not-found`; `request.forbidden` over quota; `node.full`. */
+  /** Asks the machine to wake up; one that is awake is left alone. Refusals: `object.not-found`; `request.forbidden` over quota; `node.full`; `node.unreachable`. */
   wake(namespace: string, name: string): Promise<VirtualMachine> {
-    return this.#change(namespace, name, async (vm) => {
-      const { hibernation, ...status } = vm.status ?? {};
-      if (!hibernation || hibernation.wakeRequestedAt !== undefined) return vm;
-      const waking = { ...hibernation, wakeRequestedAt: toKubeTime(systemClock.now()) };
-      const phase = !isAsleep(vm) ? status.phase : vm.spec?.nodeName === undefined ? ('Pending' as const) : ('Starting' as const);
-      return this.#write(vm, { ...status, ...(phase === undefined ? {} : { phase }), hibernation: waking });
-    });
+    return this.#change(namespace, name, (vm) => this.#wake(vm, false));
   }
 
   /**
@@ -60,26 +59,43 @@ export class Hibernations {
   async awaken(vm: VirtualMachine): Promise<void> {
     const { namespace = '', name, uid } = vm.metadata;
     const asked = await this.wake(namespace, name);
+    const tooLong = AbortSignal.timeout(WAKE_DEADLINE_MS);
+    try {
+      await this.#untilAwake(namespace, name, uid, asked.metadata.resourceVersion, tooLong);
+    } catch (error) {
+      if (!tooLong.aborted) throw error;
+      const message = `virtual machine "${name}" sleeps, and is not awake after ${WAKE_DEADLINE_MS / 1000} s; try again`;
+      throw new Problem('vm.waking', message, { details: { ...detailsOf(vm), retryAfterSeconds: RETRY_AFTER_S } });
+    }
+  }
+
+  /** Resolves once the machine sleeps no more, or is no longer the one of this uid; rejects when the signal aborts. */
+  async untilAwake(namespace: string, name: string, uid: string, signal: AbortSignal): Promise<void> {
+    const vm = await this.objects.get(virtualMachines, namespace, name);
+    if (vm) await this.#untilAwake(namespace, name, uid, vm.metadata.resourceVersion, signal);
+  }
+
+  async #untilAwake(namespace: string, name: string, uid: string, sinceVersion: string, signal: AbortSignal): Promise<void> {
     const machines = this.informers.of(virtualMachines);
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
     const look = (now: VirtualMachine | undefined): void => {
       // A copy that is older than what was written says nothing.
-      if (now?.metadata.uid === uid && BigInt(now.metadata.resourceVersion) < BigInt(asked.metadata.resourceVersion)) return;
+      if (now?.metadata.uid === uid && BigInt(now.metadata.resourceVersion) < BigInt(sinceVersion)) return;
       if (now?.metadata.uid !== uid || !isOnItsWay(now)) resolve(undefined);
     };
-    const deadline = setTimeout(() => {
-      const message = `virtual machine "${name}" sleeps, and is not awake after ${WAKE_DEADLINE_MS / 1000} s; try again`;
-      reject(new Problem('vm.waking', message, { details: { ...detailsOf(vm), retryAfterSeconds: RETRY_AFTER_S } }));
-    }, WAKE_DEADLINE_MS);
+    const abandon = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', abandon, { once: true });
+    if (signal.aborted) abandon();
     const stop = machines.onChange((key, now) => {
       if (key.namespace === namespace && key.name === name) look(now);
     });
     try {
-      look(machines.get(namespace, name) ?? asked);
+      const known = machines.get(namespace, name);
+      if (known) look(known);
       await promise;
     } finally {
       stop();
-      clearTimeout(deadline);
+      signal.removeEventListener('abort', abandon);
     }
   }
 
@@ -99,6 +115,33 @@ export class Hibernations {
       } catch (error) {
         if (!(error instanceof Problem && error.code === 'object.conflict') || vm.status?.move || attempt === MAX_ATTEMPTS) throw error;
       }
+    }
+  }
+
+  async #wake(vm: VirtualMachine, isNodeFull: boolean): Promise<VirtualMachine> {
+    if (!isToSleep(vm)) return vm;
+    const nodeName = vm.spec?.nodeName;
+    const node = nodeName === undefined ? undefined : await this.objects.get(nodes, undefined, nodeName);
+    const step = planWake({ vm, node, noPlace: this.moves.noPlaceFor(vm), isNodeFull, now: systemClock.now() });
+    switch (step.type) {
+      case 'Nothing':
+        return vm;
+      case 'InPlace':
+        try {
+          return await this.#write(vm, step.status);
+        } catch (error) {
+          if (!(error instanceof Problem && error.code === 'node.full') || isNodeFull) throw error;
+          return this.#wake(vm, true);
+        }
+      case 'Elsewhere': {
+        const unbound = await this.unbinding.unbind(vm, step.status);
+        this.events.record(unbound, 'Normal', 'WakingElsewhere', `It left ${nodeName}, where it slept.`);
+        return unbound;
+      }
+      case 'Refuse':
+        throw new Problem(step.why === 'NodeFull' ? 'node.full' : 'node.unreachable', step.message, { details: { ...detailsOf(vm), retryAfterSeconds: RETRY_AFTER_S } });
+      default:
+        return assertNever(step, 'wake step');
     }
   }
 

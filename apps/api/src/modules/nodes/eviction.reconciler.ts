@@ -2,12 +2,13 @@ import { Inject, Injectable, Optional } from '@nestjs/common';
 import { assertNever, systemClock } from '@corral/base';
 import { findCondition, nodes, Problem, virtualMachines, virtualMachineSnapshots, type MoveReason, type Node, type ObjectClient, type ObjectKey, type VirtualMachine } from '@corral/contracts';
 import { EventRecorder, systemTimers, type ReconcileResult, type Timers } from '@corral/reconcile';
-import { MACHINE_FINALIZER } from '@corral/vm-lifecycle';
+import { isAsleep, MACHINE_FINALIZER } from '@corral/vm-lifecycle';
 import { API_CONFIG, type ApiConfig } from '../../platform/config/api-config.ts';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { withoutFinalizer } from '../admission/finalizers.ts';
 import { Informers } from '../controllers/informers.ts';
 import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
+import { unboundStatus } from '../hibernation/sleeping-status.ts';
 import { hasPod } from '../pods/pod-of.ts';
 import { isEmptying, Moves } from './moves.ts';
 import { NodeMetrics } from './node-metrics.ts';
@@ -100,6 +101,7 @@ export class EvictionReconciler implements Reconciler {
 
   /** Asks it to leave with all that it holds; answers when to ask again. Where it cannot go it stays, and is told of why. */
   async #move(vm: VirtualMachine, reason: MoveReason): Promise<number> {
+    if (isAsleep(vm)) return this.#letGo(vm);
     const { namespace = '', name } = vm.metadata;
     if (vm.status?.move !== undefined || !hasPod(vm) || vm.metadata.deletionTimestamp !== undefined) return Infinity;
     try {
@@ -110,6 +112,16 @@ export class EvictionReconciler implements Reconciler {
       if (error.code === 'request.too-many') this.events.record(vm, 'Warning', 'CannotMove', error.message);
       return RETRY_MS;
     }
+  }
+
+  /** One that sleeps leaves without a move, once it is in the object store. */
+  async #letGo(vm: VirtualMachine): Promise<number> {
+    const message = `It left ${vm.spec?.nodeName} and sleeps on in the object store.`;
+    const status = unboundStatus(vm, systemClock.now(), { isWoken: false, message });
+    if (!status) return RETRY_MS;
+    const unbound = await this.unbinding.unbind(vm, status);
+    this.events.record(unbound, 'Normal', 'Moved', message);
+    return Infinity;
   }
 
   async #recover(vm: VirtualMachine, node: Node | undefined): Promise<void> {

@@ -35,7 +35,7 @@ export type MoveFailure = 'Uncordoned' | 'NotRunning' | 'SnapshotFailed' | 'NoOt
 export function planMove({ vm, node, snapshot, noPlace, now }: MoveObservation): MoveStep {
   const move = vm.status?.move;
   if (!move) return { type: 'Nothing' };
-  const hasEnded = vm.status?.phase === 'Failed' || vm.status?.phase === 'Stopped';
+  const hasEnded = vm.status?.phase === 'Failed' || vm.status?.phase === 'Stopped' || vm.status?.phase === 'Hibernated';
   if (hasEnded || !isLeaving(vm) || vm.spec?.nodeName !== move.from || vm.spec.powerState === 'Stopped' || vm.metadata.deletionTimestamp !== undefined) {
     return { type: 'Abort', reason: 'NotRunning', message: 'The machine ended, or left by itself.' };
   }

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { bodyOf, sameJson } from '@corral/api-machinery';
 import {
   events, isSnapshotOver, leases, nodes, Problem, qualifiedResource, virtualMachines, virtualMachineSnapshots,
-  type Event, type KindDefinition, type KubeObject, type Node, type ObjectClient, type VirtualMachine, type VirtualMachineSnapshot,
+  type Event, type KindDefinition, type KubeObject, type Node, type ObjectClient, type VirtualMachine, type VirtualMachineSnapshot, type VmHibernation,
 } from '@corral/contracts';
 import { MACHINE_FINALIZER } from '@corral/vm-lifecycle';
 import { nodeNameOf } from '../../platform/auth/node-authorizer.ts';
@@ -72,7 +72,9 @@ function permitMachineStatus({ status, ...vm }: VirtualMachine, previous: Virtua
   const [before, after] = [previous.status?.incarnation ?? 0, status?.incarnation ?? 0];
   if (after < before || after > before + 1) throw refuse(virtualMachines, vm, nodeName, `may not go from incarnation ${before} to ${after}`);
   const isChanged = (field: 'move' | 'continueFrom'): boolean => status?.[field] !== undefined && !sameJson(status[field], previous.status?.[field]);
-  if (isChanged('move') || isChanged('continueFrom')) throw refuse(virtualMachines, vm, nodeName, 'may not decide where it goes');
+  const storageOf = (hibernation: VmHibernation | undefined) => [hibernation?.snapshot, hibernation?.storedAt];
+  const isStorageChanged = status?.hibernation !== undefined && !sameJson(storageOf(status.hibernation), storageOf(previous.status?.hibernation));
+  if (isChanged('move') || isChanged('continueFrom') || isStorageChanged) throw refuse(virtualMachines, vm, nodeName, 'may not decide where it goes');
 }
 
 /** Nothing of a snapshot that has had its last word, and nothing of a machine that has left this node since. */

@@ -2,7 +2,8 @@ import {
   findCondition, toKubeTime, withCondition,
   type VirtualMachine, type VirtualMachineSnapshot, type VirtualMachineStatus, type VmContinuation, type VmTermination,
 } from '@corral/contracts';
-import { MACHINE_FINALIZER } from '@corral/vm-lifecycle';
+import { isAsleep, MACHINE_FINALIZER } from '@corral/vm-lifecycle';
+import { unboundStatus } from '../hibernation/sleeping-status.ts';
 
 export interface LostMachine {
   readonly vm: VirtualMachine;
@@ -34,6 +35,13 @@ export const RESTARTED_WITHOUT_STATE = 'RestartedWithoutState';
 export function planRecovery({ vm, snapshots, nodeExists, now }: LostMachine): RecoveryStep {
   if (vm.metadata.deletionTimestamp !== undefined) return vm.metadata.finalizers?.includes(MACHINE_FINALIZER) ? { type: 'Release' } : { type: 'Keep' };
   if (nodeExists && (vm.spec?.powerState === 'Stopped' || isSuspended(vm))) return { type: 'Keep' };
+
+  if (isAsleep(vm)) {
+    const message = `Node ${nodeOf(vm)} is lost; the machine sleeps on in the object store.`;
+    const status = unboundStatus(vm, now, { isWoken: false, message });
+    if (status) return { type: 'Unbind', status, event: { type: 'Normal', reason: 'NodeLost', message } };
+    if (nodeExists) return { type: 'Keep' };
+  }
 
   const { incarnation = 0 } = vm.status ?? {};
   if (incarnation === 0) return unbind(vm, {}, now, { type: 'Normal', reason: 'Rescheduled', message: `Node ${nodeOf(vm)} was lost before the machine had started there.` });
@@ -99,7 +107,9 @@ function unbind(
   event: RecoveryEvent,
   withoutState?: { readonly status: 'True' | 'False'; readonly reason: string; readonly message: string },
 ): RecoveryStep {
-  const { nodeName: _node, move: _move, continueFrom: _before, residentBytes: _resident, memory: _memory, nextStartTime: _next, ...kept } = vm.status ?? {};
+  const { nodeName: _node, move: _move, continueFrom: _before, residentBytes: _resident, memory: _memory, nextStartTime: _next, hibernation, ...awake } = vm.status ?? {};
+  // Whoever woke it waits for it still; one that nobody has kept sleeps no more.
+  const kept = hibernation?.wakeRequestedAt === undefined ? awake : { ...awake, hibernation };
   const generation = vm.metadata.generation + 1;
   let conditions = withCondition(kept.conditions, { type: 'Ready', status: 'False', reason: event.reason, message: event.message }, now, generation);
   conditions = withCondition(conditions, { type: 'Scheduled', status: 'False', reason: event.reason, message: 'It waits for another node.' }, now, generation);

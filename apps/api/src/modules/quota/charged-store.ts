@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { bodyOf, sameJson, type Change, type Store, type StoredPage, type StoreQuery, type Write } from '@corral/api-machinery';
-import { MEASURED_RESOURCES, Problem, qualifiedResource, resourceQuotas, type KindDefinition, type KubeObject, type ResourceQuota } from '@corral/contracts';
+import { MEASURED_RESOURCES, Problem, qualifiedResource, resourceQuotas, type KindDefinition, type KubeObject, type ResourceQuota, type VirtualMachine } from '@corral/contracts';
 import { charge, useOf, type Step } from '@corral/quota';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CachedStore } from '../../platform/database/cached-store.ts';
@@ -273,11 +273,15 @@ function stepOf(write: Write): Step {
       return { before: undefined, after: { kind, object: write.object }, isRefusable: true };
     case 'Update':
       // What a status says has happened; only what is wished can be refused.
-      return { before: { kind, object: write.current }, after: { kind, object: write.next }, isRefusable: !sameJson(bodyOf(write.current), bodyOf(write.next)) };
+      return { before: { kind, object: write.current }, after: { kind, object: write.next }, isRefusable: isWaking(write.current, write.next) || !sameJson(bodyOf(write.current), bodyOf(write.next)) };
     case 'Remove':
       return { before: { kind, object: write.current }, after: undefined, isRefusable: false };
   }
 }
+
+/** The one wish that a status tells: a machine that sleeps is to wake up. */
+const isWaking = (current: KubeObject, next: KubeObject): boolean =>
+  (current as VirtualMachine).status?.phase === 'Hibernated' && (next as VirtualMachine).status?.hibernation?.wakeRequestedAt !== undefined;
 
 const isNamespaced = (write: Write): boolean => write.kind.scope === 'Namespaced';
 

@@ -1,5 +1,5 @@
 import { findCondition, formatBytes, virtualMachineImages, virtualMachines, type VirtualMachine } from '@corral/contracts';
-import { chargeOf, machineRequest, PROCESS_OVERHEAD_BYTES } from '@corral/scheduling';
+import { chargeOf, machineRequest, placedMachine, PROCESS_OVERHEAD_BYTES } from '@corral/scheduling';
 import fc from 'fast-check';
 import pg from 'pg';
 import { eventually, startApi, type ApiPeer, type ApiStack } from '../../../test/api-stack.ts';
@@ -95,10 +95,11 @@ describe('binding', () => {
         fc.constantFrom(undefined, '9999999999999Ti', 'none'),
       );
       await fc.assert(
-        fc.asyncProperty(quantity, quantity, fc.option(fc.integer({ min: 0, max: 2047 }), { nil: undefined }), async (memory, residentMemory, memoryMiB) => {
-          const vm = { metadata: { name: 'x' }, spec: { memory, residentMemory }, status: { memoryMiB } } as unknown as VirtualMachine;
+        fc.asyncProperty(quantity, quantity, fc.option(fc.integer({ min: 0, max: 2047 }), { nil: undefined }), fc.constantFrom(undefined, 'Running', 'Hibernated'), async (memory, residentMemory, memoryMiB, phase) => {
+          const vm = { metadata: { name: 'x' }, spec: { memory, residentMemory, nodeName: 'n' }, status: { memoryMiB, phase } } as unknown as VirtualMachine;
           const { rows } = await client.query<{ charge: string }>('SELECT corral_charge($1::json)::text AS charge', [JSON.stringify(vm)]);
-          expect(Number(rows[0]?.charge)).toBe(chargeOf(machineRequest(vm)));
+          expect(Number(rows[0]?.charge)).toBe(placedMachine(vm)?.chargedBytes);
+          if (phase !== 'Hibernated') expect(Number(rows[0]?.charge)).toBe(chargeOf(machineRequest(vm)));
         }),
         { numRuns: 500 },
       );

@@ -252,6 +252,8 @@ function vmOf(informers: Informers, key: string): VirtualMachine | undefined {
 /** Everything a machine without a place says about the place it wants; undefined when it wants none. */
 function wishOf({ metadata, spec, status }: VirtualMachine): string | undefined {
   if (!spec || metadata.deletionTimestamp !== undefined || spec.nodeName !== undefined || spec.powerState === 'Stopped') return undefined;
+  // One that sleeps needs no node.
+  if (status?.phase === 'Hibernated') return undefined;
   return JSON.stringify([metadata.uid, metadata.generation, metadata.labels, status?.continueFrom]);
 }
 

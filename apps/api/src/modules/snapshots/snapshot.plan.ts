@@ -47,7 +47,9 @@ function planBinding(snapshot: VirtualMachineSnapshot, vm: VirtualMachine | unde
   if (!vm) return { type: 'Fail', reason: 'VirtualMachineNotFound', message: `Virtual machine "${name}" does not exist.` };
   const phase = vm.metadata.deletionTimestamp === undefined ? (vm.status?.phase ?? 'Pending') : 'Terminating';
   const { nodeName } = vm.status ?? {};
-  if ((phase !== 'Running' && phase !== 'Paused') || nodeName === undefined) {
+  // One that sleeps has its memory on its node's disk.
+  const hasMemory = phase === 'Running' || phase === 'Paused' || phase === 'Hibernated';
+  if (!hasMemory || nodeName === undefined) {
     return { type: 'Fail', reason: 'VirtualMachineNotRunning', message: `Virtual machine "${name}" is ${phase}; only a machine that runs or is paused has a memory to keep.` };
   }
   return { type: 'Bind', nodeName, virtualMachineUid: vm.metadata.uid };

@@ -35,6 +35,7 @@ export class SigningKeys {
   #keys: readonly SigningKey[] = [];
   #loadedAt = Number.NEGATIVE_INFINITY;
   #loading: Promise<void> | undefined;
+  #creating: Promise<void> | undefined;
 
   constructor(@Inject(Database) private readonly database: Database) {}
 
@@ -43,7 +44,8 @@ export class SigningKeys {
     await this.#load(RELOAD_MS);
     const [newest] = this.#keys;
     if (newest && Date.now() - newest.createdAt.getTime() < SIGNS_MS) return newest;
-    await this.#create();
+    // Together: those who come first would each sign with a key that the others' readers do not know yet.
+    await (this.#creating ??= this.#create().finally(() => (this.#creating = undefined)));
     await this.#load(0);
     const [made] = this.#keys;
     if (!made) throw new Error('the signing key that was just stored is not there');
