@@ -1,6 +1,7 @@
 import { assertNever } from '@corral/base';
 import {
   findCondition,
+  SWAP_LOST_EXIT_CODE,
   type VirtualMachine,
   type VirtualMachineSpec,
   type VirtualMachineStatus,
@@ -570,6 +571,16 @@ describe('planMachine', () => {
     expect(node.world.vm?.status?.lastTermination?.reason).toBe(reason);
   });
 
+  it('that lost a page waits for the word where to go on, and goes on there at once', () => {
+    const world = aWorld({ machine: { phase: 'Ended', termination: anEnd('SwapLost') }, vm: aVm({ status: { incarnation: 1 } }), failures: 1 });
+    const node = new FakeNode(world);
+    node.step();
+    expect(node.world.vm?.status?.nextStartTime).toBe('2026-01-01T00:00:30Z');
+    const { vm } = node.world;
+    if (vm) node.set({ vm: { ...vm, status: { ...vm.status, continueFrom: { reason: 'SwapLost', snapshot: 'last', incarnation: 1 } } } });
+    expect(planMachine(node.world)).toEqual({ type: 'Prepare', origin: 'Source' });
+  });
+
   it('starts a machine that had switched itself off once its user switches it off and on', () => {
     const node = new FakeNode(
       aWorld({
@@ -716,6 +727,12 @@ describe('transition', () => {
       { phase: 'Running', run: aRun(), guest: { agent: 'Answered' } },
       { type: 'Exited', at: T0, signal: 'SIGKILL' },
       { reason: 'ProcessExited', signal: 'SIGKILL' },
+    ],
+    [
+      'a page that could not be had again',
+      { phase: 'Running', run: aRun(), guest: { agent: 'Answered' } },
+      { type: 'Exited', at: T0, exitCode: SWAP_LOST_EXIT_CODE },
+      { reason: 'SwapLost', exitCode: SWAP_LOST_EXIT_CODE },
     ],
     [
       'a guest that powers off',

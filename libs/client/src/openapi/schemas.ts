@@ -1179,7 +1179,7 @@ export type components = {
                 };
                 readonly continueFrom?: {
                     /** @enum {string} */
-                    readonly reason: "Moved" | "NodeLost" | "RolledBack";
+                    readonly reason: "Moved" | "SwapLost" | "NodeLost" | "RolledBack";
                     readonly snapshot: string;
                     readonly incarnation: number;
                 };

@@ -90,7 +90,7 @@ export type VmMove = z.output<typeof VmMove>;
 
 /** Where the next start goes on, instead of at the machine's source: written when it left a node or was sent back, gone once it runs again. */
 export const VmContinuation = z.object({
-  reason: z.enum(['Moved', 'NodeLost', 'RolledBack']),
+  reason: z.enum(['Moved', 'SwapLost', 'NodeLost', 'RolledBack']),
   snapshot: z.string(),
   /** The incarnation it left behind. */
   incarnation: z.number().int(),
