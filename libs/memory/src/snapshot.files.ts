@@ -67,9 +67,9 @@ export class SnapshotFile {
   }
 }
 
-/** Where a pack may lie: beside its manifest, or in the folder where a node keeps packs of many snapshots, by digest. */
+/** Where a pack may lie: in the folder where a node keeps packs of many snapshots, by digest, having verified them; or beside its manifest. */
 export function packPaths({ key, sha256 }: Pick<Layer, 'key' | 'sha256'>, directory: string, packs: string | undefined): string[] {
-  return [join(directory, posix.basename(key)), ...(packs === undefined ? [] : [join(packs, sha256)])];
+  return [...(packs === undefined ? [] : [join(packs, sha256)]), join(directory, posix.basename(key))];
 }
 
 /** The pack of a layer. Throws SnapshotError. */

@@ -14,7 +14,7 @@ function told(status: VirtualMachineStatus, change: Partial<World>): VmLineage |
     metadata: { name: 'demo', namespace: 'default', uid: 'u', resourceVersion: '1', generation: 1, creationTimestamp: NOW.toISOString() },
     status,
   };
-  return deriveStatus({ nodeName: 'worker-1', vm, machine: { phase: 'Starting', run, since: NOW }, suspended: false, diskWritten: false, failures: 0, nodeStopping: false, now: NOW, ...change }).lineage;
+  return deriveStatus({ nodeName: 'worker-1', machine: { phase: 'Starting', run, since: NOW }, suspended: false, diskWritten: false, failures: 0, nodeStopping: false, now: NOW, ...change, vm }).lineage;
 }
 
 describe('What a machine lies on', () => {

@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import { createHash, randomBytes } from 'node:crypto';
-import { chmod, mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rename, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -165,6 +165,61 @@ describe('The cache of snapshots', () => {
     }
     await Promise.all(chain.map((source) => snapshots.ensure(source)));
     for (const { sha256 } of below) expect(downloadsOf(sha256)).toBe(1);
+  });
+});
+
+/** A snapshot as the version before wrote it. */
+async function anOldSnapshot(): Promise<{ manifestKey: string; digest: string; directory: string; pack: string }> {
+  const directory = await mkdtemp(join(home, 'old-'));
+  const { content } = await writeSnapshot(directory, {
+    machine: { v86Build: 'b', memoryMiB: 16, imageDigest: 'i', devices: { acpi: false, disk: false, cdrom: false, floppy: false } },
+    createdAt: new Date('2026-01-01T00:00:00Z'), parent: null, namespace: 'default', devices: randomBytes(100),
+    memory: { below: [], pieces: [{ number: 3, bytes: randomBytes(PIECE_BYTES) }] },
+  });
+  const { machine, createdAt, devices, memory: { layers: [layer] } } = content;
+  if (!layer) throw new Error('there is no pack');
+  const { sha256, sizeBytes, pieces } = layer;
+  await rename(join(directory, sha256), join(directory, 'memory.pack'));
+  const manifest = JSON.stringify({ formatVersion: 1, createdAt, machine, base: null, parent: null, files: { memory: { name: 'memory.pack', sha256, sizeBytes, pieces }, devices } });
+  await writeFile(join(directory, 'manifest.json'), manifest);
+  const prefix = `snapshots/corral-system/${++count}`;
+  for (const name of ['memory.pack', 'devices.bin', 'manifest.json']) await store.putFile(`${prefix}/${name}`, join(directory, name));
+  return { manifestKey: `${prefix}/manifest.json`, digest: createHash('sha256').update(manifest).digest('hex'), directory, pack: sha256 };
+}
+
+async function opens({ directory }: { readonly directory: string }): Promise<number[]> {
+  const opened = await openSnapshot(directory, { packs: packs.directory });
+  const pages = [];
+  for await (const { numbers } of opened.pages()) pages.push(...numbers);
+  await opened.verified;
+  await opened.close();
+  return pages;
+}
+
+describe('A snapshot of version 1', () => {
+  it('is fetched from where it lies, and its pack is one like any other', async () => {
+    const old = await anOldSnapshot();
+    const cached = await snapshots.ensure(old);
+    expect(await opens(cached)).toEqual([3]);
+    expect(await readFile(packs.pathOf(old.pack))).toEqual(await readFile(join(old.directory, 'memory.pack')));
+    expect(cached.manifest.memory.layers.map((layer) => cached.packPath(layer))).toEqual([packs.pathOf(old.pack)]);
+  });
+
+  it('in the home of the version before is used where it is, without the object store', async () => {
+    const old = await anOldSnapshot();
+    await rename(old.directory, join(home, 'snapshots', old.digest));
+    await writeFile(join(home, 'snapshots', old.digest, 'verified'), old.digest);
+    s3.inject({ type: 'Down' });
+    expect(await opens(await snapshots.ensure(old))).toEqual([3]);
+    expect(await packs.has({ sha256: old.pack, sizeBytes: (await stat(packs.pathOf(old.pack))).size })).toBe(true);
+  });
+
+  it('whose pack is damaged there is fetched', async () => {
+    const old = await anOldSnapshot();
+    await rename(old.directory, join(home, 'snapshots', old.digest));
+    await truncate(join(home, 'snapshots', old.digest, 'memory.pack'), 100);
+    expect(await opens(await snapshots.ensure(old))).toEqual([3]);
+    expect(downloadsOf('/memory.pack')).toBeGreaterThan(0);
   });
 });
 

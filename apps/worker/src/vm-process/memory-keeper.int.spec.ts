@@ -27,7 +27,7 @@ beforeAll(async () => {
   const images = await guestImages();
   const image = await images.image('linux-minimal');
   config = {
-    uid: 'paged', incarnation: 1, hostname: 'paged', macAddress: '02:00:00:00:00:01', memoryMiB: 128,
+    uid: 'paged', namespace: 'default', incarnation: 1, hostname: 'paged', macAddress: '02:00:00:00:00:01', memoryMiB: 128,
     commandLine: image.commandLine,
     artifacts: Object.fromEntries(Object.entries(image.artifacts).map(([role, { file }]) => [role, join(image.directory, file)])),
     firmware: { biosPath: join(images.firmwareDirectory, 'bios.bin'), vgaBiosPath: join(images.firmwareDirectory, 'vgabios.bin') },
