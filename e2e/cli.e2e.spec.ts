@@ -145,7 +145,7 @@ it('corral rollback takes a machine back, again and again, and keeps how it was 
   await corral('snapshot', vm, '--name', then);
   await write('now');
   expect(await corral('rollback', vm, then)).toMatchObject({ exitCode: 2, stdout: '', stderr: expect.stringContaining('--keep') as string });
-  expect(await corral('rollback', vm, 'no-such-snapshot', '--discard')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('not found') as string });
+  expect(await corral('rollback', vm, 'no-such-snapshot', '--discard')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('does not exist') as string });
   expect(await corral('rollback', vm, then, '--keep', before)).toMatchObject({ exitCode: 0, stdout: `virtualmachine.corral.dev/${vm} rolled back to ${then}\n` });
   expect((await corral('exec', vm, '--', 'cat', '/tmp/moment')).stdout).toBe('then\n');
   await write('elsewhere');

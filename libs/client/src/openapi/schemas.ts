@@ -1169,6 +1169,11 @@ export type components = {
                     readonly digest?: string;
                     readonly layers: readonly string[];
                 };
+                readonly lastRollback?: {
+                    readonly snapshot: string;
+                    readonly incarnation: number;
+                    readonly requestedAt: string;
+                };
                 readonly move?: {
                     /** @enum {string} */
                     readonly reason: "Evicted" | "Drained" | "Tainted" | "NodeStopping" | "Preempted";

@@ -120,6 +120,9 @@ export const VmClaim = z.object({
 });
 export type VmClaim = z.output<typeof VmClaim>;
 
+export const VmRollback = z.object({ snapshot: z.string(), incarnation: z.number().int(), requestedAt: z.string() });
+export type VmRollback = z.output<typeof VmRollback>;
+
 export const VirtualMachineStatus = z.object({
   phase: z.enum(VM_PHASES).optional(),
   nodeName: z.string().optional(),
@@ -150,6 +153,8 @@ export const VirtualMachineStatus = z.object({
   nextStartTime: z.string().optional(),
   lastTermination: VmTermination.optional(),
   lineage: VmLineage.optional(),
+  /** The last time it was sent back: what it was in that incarnation and before is never what it goes on from again, but for that snapshot. */
+  lastRollback: VmRollback.optional(),
   move: VmMove.optional(),
   continueFrom: VmContinuation.optional(),
   hibernation: VmHibernation.optional(),

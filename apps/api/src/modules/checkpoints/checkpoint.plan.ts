@@ -98,7 +98,7 @@ function retention({ vm, snapshots, now }: CheckpointObservation, { keepLast, ke
 
 /** What the machine would be restarted from, or is being: never removed, however many or old. */
 function neededBy(vm: VirtualMachine, snapshots: readonly VirtualMachineSnapshot[]): ReadonlySet<string> {
-  const names = [lastSnapshot(vm, snapshots)?.metadata.name, vm.status?.continueFrom?.snapshot, vm.spec?.source.snapshot, vm.status?.move?.snapshot];
+  const names = [lastSnapshot(vm, snapshots)?.metadata.name, vm.status?.continueFrom?.snapshot, vm.spec?.source.snapshot, vm.status?.lastRollback?.snapshot, vm.status?.move?.snapshot];
   return new Set(names.filter((name) => name !== undefined));
 }
 

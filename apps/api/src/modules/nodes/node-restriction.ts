@@ -71,10 +71,10 @@ function permitMachineStatus({ status, ...vm }: VirtualMachine, previous: Virtua
   if (status?.nodeName !== undefined && status.nodeName !== nodeName) throw refuse(virtualMachines, vm, nodeName, 'may not say that it runs elsewhere');
   const [before, after] = [previous.status?.incarnation ?? 0, status?.incarnation ?? 0];
   if (after < before || after > before + 1) throw refuse(virtualMachines, vm, nodeName, `may not go from incarnation ${before} to ${after}`);
-  const isChanged = (field: 'move' | 'continueFrom'): boolean => status?.[field] !== undefined && !sameJson(status[field], previous.status?.[field]);
+  const isChanged = (field: 'move' | 'continueFrom' | 'lastRollback'): boolean => status?.[field] !== undefined && !sameJson(status[field], previous.status?.[field]);
   const storageOf = (hibernation: VmHibernation | undefined) => [hibernation?.snapshot, hibernation?.storedAt];
   const isStorageChanged = status?.hibernation !== undefined && !sameJson(storageOf(status.hibernation), storageOf(previous.status?.hibernation));
-  if (isChanged('move') || isChanged('continueFrom') || isStorageChanged) throw refuse(virtualMachines, vm, nodeName, 'may not decide where it goes');
+  if (isChanged('move') || isChanged('continueFrom') || isChanged('lastRollback') || isStorageChanged) throw refuse(virtualMachines, vm, nodeName, 'may not decide where it goes');
 }
 
 /** Nothing of a snapshot that has had its last word, and nothing of a machine that has left this node since. */

@@ -91,13 +91,14 @@ describe('planRecovery', () => {
 
   it('never brings back what a machine was sent back from', () => {
     const abandoned = [aSnapshot('first', { incarnation: 3 }), aSnapshot('abandoned', { incarnation: 3, at: '2026-01-01T00:30:00Z' })];
-    const status: VirtualMachineStatus = { ...running, incarnation: 4, startedFrom: { type: 'Snapshot', name: 'first' }, lastTermination: { reason: 'RolledBack', message: '', incarnation: 3, finishedAt: '2026-01-01T00:40:00Z' } };
+    // Whatever it ended by since, and however often it was started anew.
+    const status: VirtualMachineStatus = { ...running, incarnation: 6, lastRollback: { snapshot: 'first', incarnation: 3, requestedAt: '2026-01-01T00:40:00Z' } };
     const continuesFrom = (snapshots: readonly VirtualMachineSnapshot[]): string | undefined => {
       const step = plan({ vm: aVm({ status }), snapshots });
       return step.type === 'Unbind' ? step.status.continueFrom?.snapshot : step.type;
     };
     expect(continuesFrom(abandoned)).toBe('first');
-    expect(continuesFrom([...abandoned, aSnapshot('since', { incarnation: 4, at: '2026-01-01T00:50:00Z' })])).toBe('since');
+    expect(continuesFrom([...abandoned, aSnapshot('since', { incarnation: 4, at: '2026-01-01T00:20:00Z' })])).toBe('since');
     expect(continuesFrom(abandoned.filter(({ metadata }) => metadata.name !== 'first'))).toBeUndefined();
   });
 

@@ -60,15 +60,14 @@ export function planRecovery({ vm, snapshots, nodeExists, now }: LostMachine): R
 
 /**
  * The newest snapshot of what this machine is: of its latest incarnation, and there the last one asked for. One that was sent
- * back has nothing of what it was before: until it has a snapshot of its own, it is what it was sent back to.
+ * back has nothing of what it was before: until it has a snapshot of its own since, it is what it was sent back to.
  */
 export function lastSnapshot(vm: VirtualMachine, snapshots: readonly VirtualMachineSnapshot[]): VirtualMachineSnapshot | undefined {
   const ready = snapshots.filter(({ metadata, status }) => metadata.deletionTimestamp === undefined && findCondition(status?.conditions, 'Ready')?.status === 'True');
-  const own = ready.filter(({ status }) => status?.virtualMachineUid === vm.metadata.uid);
-  const { incarnation, startedFrom, lastTermination } = vm.status ?? {};
-  const wasSentBack = lastTermination?.reason === 'RolledBack' && startedFrom?.type === 'Snapshot';
-  if (wasSentBack && own.every(({ status }) => status?.incarnation !== incarnation)) return ready.find(({ metadata }) => metadata.name === startedFrom.name);
-  return own.reduce<VirtualMachineSnapshot | undefined>((best, next) => (!best || isLater(ageOf(next), ageOf(best)) ? next : best), undefined);
+  const { lastRollback } = vm.status ?? {};
+  const own = ready.filter(({ status }) => status?.virtualMachineUid === vm.metadata.uid && (status.incarnation ?? 0) > (lastRollback?.incarnation ?? -1));
+  const newest = own.reduce<VirtualMachineSnapshot | undefined>((best, next) => (!best || isLater(ageOf(next), ageOf(best)) ? next : best), undefined);
+  return newest ?? (lastRollback && ready.find(({ metadata }) => metadata.name === lastRollback.snapshot));
 }
 
 function ageOf({ metadata, status }: VirtualMachineSnapshot): readonly [number, number, number] {

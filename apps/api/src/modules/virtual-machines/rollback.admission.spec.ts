@@ -46,6 +46,7 @@ describe('The status of a machine that is sent back', () => {
       phase: 'Starting', incarnation: 3, nodeName: 'n1',
       continueFrom: { reason: 'RolledBack', snapshot: 's', incarnation: 3 },
       lastTermination: { reason: 'RolledBack', incarnation: 3, finishedAt: '2026-01-01T01:00:00Z' },
+      lastRollback: { snapshot: 's', incarnation: 3, requestedAt: '2026-01-01T01:00:00Z' },
     });
     expect(findCondition(status.conditions, 'Ready')).toMatchObject({ status: 'False', reason: 'RollingBack' });
     expect([status.nextStartTime, status.idleSince]).toEqual([undefined, undefined]);
@@ -65,6 +66,6 @@ describe('The status of a machine that is sent back', () => {
 
   it('leaves what is switched off, or never ran, as it is', () => {
     expect(rolledBackStatus(aVm({ phase: 'Stopped', incarnation: 3, lastTermination: { reason: 'Stopped', message: '', incarnation: 3, finishedAt: '' } }, { powerState: 'Stopped' }), 's', NOW)).toMatchObject({ phase: 'Stopped', lastTermination: { reason: 'Stopped' } });
-    expect(rolledBackStatus(aVm({ phase: 'Pending' }), 's', NOW)).toEqual({ phase: 'Pending', continueFrom: { reason: 'RolledBack', snapshot: 's', incarnation: 0 } });
+    expect(rolledBackStatus(aVm({ phase: 'Pending' }), 's', NOW)).toMatchObject({ phase: 'Pending', continueFrom: { reason: 'RolledBack', snapshot: 's', incarnation: 0 } });
   });
 });

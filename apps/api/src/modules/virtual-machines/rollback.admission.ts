@@ -29,7 +29,8 @@ export class RollbackAdmission {
 
 /** The machine's status once it is told to go on from the snapshot, whatever it was doing. */
 export function rolledBackStatus({ metadata, spec, status = {} }: VirtualMachine, snapshot: string, now: Date): VirtualMachineStatus {
-  const { nextStartTime: _next, idleSince: _idle, hibernation: _asleep, ...kept } = status;
+  const { nextStartTime: _next, idleSince: _idle, hibernation: _asleep, ...rest } = status;
+  const kept = { ...rest, lastRollback: { snapshot, incarnation: rest.incarnation ?? 0, requestedAt: toKubeTime(now) } };
   const { incarnation = 0, lastTermination } = kept;
   const continueFrom = { reason: 'RolledBack', snapshot, incarnation } as const;
   // What is switched off stays so, and goes on from there when it is switched on; what never ran has nothing to give up.
