@@ -13,12 +13,14 @@ import {
   deriveStatus,
   type MachineAction,
   MACHINE_FINALIZER,
+  type MachineState,
   planMachine,
   type Run,
   transition,
   type World,
 } from '@corral/vm-lifecycle';
 import { type Machine } from '../machine/machine.ts';
+import { type StartGate } from './start-gate.ts';
 import { type Supervisor } from '../machine/supervisor.ts';
 
 export interface ConvergenceOptions {
@@ -26,6 +28,7 @@ export interface ConvergenceOptions {
   readonly client: ObjectClient;
   readonly machines: Informer<VirtualMachineSpec, VirtualMachineStatus>;
   readonly supervisor: Supervisor;
+  readonly startGate: StartGate;
   readonly recorder: EventRecorder;
   readonly clock: Clock;
 }
@@ -64,8 +67,11 @@ export class Convergence {
     for (let steps = 0; steps < MAX_STEPS; steps++) {
       const world = this.#observe(machine);
       const action = planMachine(world);
+      if (!isStarting(machine.state)) this.#options.startGate.leave(machine.uid);
       if (action.type === 'Nothing') return undefined;
       if (action.type === 'WaitUntil') return action.at;
+      // It waits for its turn; until then it has no process, and its incarnation is the one before.
+      if (action.type === 'Start' && !this.#options.startGate.enter(machine.uid, machine.key)) return undefined;
       try {
         await this.#perform(machine, world, action);
       } catch (error) {
@@ -215,6 +221,12 @@ export class Convergence {
       `Ended (${lastTermination?.reason ?? 'unknown'}); starts again after a back-off`,
     );
   }
+}
+
+/** Whether it uses the CPU as a start does: until a restored guest answers, or one that boots has a process. */
+function isStarting(machine: MachineState): boolean {
+  if (machine.phase === 'Prepared' || machine.phase === 'Starting') return true;
+  return machine.phase === 'Running' && machine.guest.agent === 'Waiting' && machine.run.startedFrom.type !== 'Boot';
 }
 
 const earlier = (a: Date | undefined, b: Date | undefined): Date | undefined => (!a ? b : !b ? a : a < b ? a : b);

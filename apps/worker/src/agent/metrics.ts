@@ -11,6 +11,8 @@ export interface MetricsSources {
   bases(): BaseTotals;
   /** What machines' RAM takes and does; undefined before the node is up. */
   memory(): NodeMemory | undefined;
+  /** Machines that wait for their turn to start, and those whose turn it is. */
+  starts(): { readonly waiting: number; readonly underWay: number };
   /** Objects that a resync found different from what the watch had told, by kind. */
   corrections(): Readonly<Record<string, number>>;
 }
@@ -30,6 +32,13 @@ export class Metrics {
     labelNames: ['from'],
     registers: [this.#registry],
     buckets: [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60],
+  });
+
+  readonly #startWaits = new Histogram({
+    name: 'corral_start_wait_seconds',
+    help: 'How long machines waited for their turn to start or wake up.',
+    registers: [this.#registry],
+    buckets: [0.001, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30],
   });
 
   constructor(sources: MetricsSources) {
@@ -60,6 +69,17 @@ export class Metrics {
     ofBases('corral_base_mapped_bytes', 'Memory of bases, counted once for each machine that maps it: what machines would take without sharing.', ({ mappedBytes }) => mappedBytes);
     registerMemoryMetrics(this.#registry, () => sources.memory());
     new Gauge({
+      name: 'corral_starts',
+      help: 'Machines that start or wake up now, and those that wait for their turn to.',
+      labelNames: ['state'],
+      registers: [this.#registry],
+      collect() {
+        const { waiting, underWay } = sources.starts();
+        this.set({ state: 'waiting' }, waiting);
+        this.set({ state: 'under-way' }, underWay);
+      },
+    });
+    new Gauge({
       name: 'corral_resync_corrections',
       help: 'Objects that a resync found different from what the watch had told.',
       labelNames: ['kind'],
@@ -80,6 +100,10 @@ export class Metrics {
 
   countFailure(controller: string): void {
     this.#failures.inc({ controller });
+  }
+
+  observeStartWait(milliseconds: number): void {
+    this.#startWaits.observe(milliseconds / 1000);
   }
 
   observeStart(from: string, milliseconds: number): void {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Clock, Disposer, systemClock } from '@corral/base';
 import { Connection, HttpObjectClient } from '@corral/client';
-import { type MachineConfig, MIB, SIGNING_KEYS_PATH, virtualMachines, virtualMachineSnapshots } from '@corral/contracts';
+import { type MachineConfig, MIB, type ObjectKey, SIGNING_KEYS_PATH, virtualMachines, virtualMachineSnapshots } from '@corral/contracts';
 import { HostMemory } from '@corral/memory';
 import { type ObjectStore } from '@corral/object-store';
 import { Controller, EventRecorder, LocalQueue } from '@corral/reconcile';
@@ -38,10 +38,13 @@ import { Metrics } from './metrics.ts';
 import { NodeWatches } from './node-watches.ts';
 import { advertisedHost, allocatableMemoryBytes, Registration } from './registration.ts';
 import { Repetition } from './repetition.ts';
+import { StartGate } from './start-gate.ts';
 import { systemSteadyClock } from './steady-clock.ts';
 import { housekeeping, signOfLife } from './upkeep.ts';
 
 const CONVERGENCE_CONCURRENCY = 16;
+/** One alone would leave a core idle whenever it waits for the API or the disk. */
+const MIN_STARTS = 2;
 const SNAPSHOT_CONCURRENCY = 2;
 const MEMORY_LOOK_MS = 5_000;
 /** Whose the fields are that it writes, in managedFields. */
@@ -68,6 +71,7 @@ export class NodeAgent {
   readonly #clock: Clock = systemClock;
   readonly #disposer = new Disposer();
   #supervisor: Supervisor | undefined;
+  #starts: StartGate | undefined;
   #memory: NodeMemory | undefined;
   #empty: (() => Promise<void>) | undefined;
   #depart: (() => Promise<void>) | undefined;
@@ -108,6 +112,7 @@ export class NodeAgent {
     });
     this.#metrics = new Metrics({
       phases: () => this.#supervisor?.machines.map(({ state }) => state.phase) ?? [],
+      starts: () => this.#starts ?? { waiting: 0, underWay: 0 },
       bases: () => this.#bases.totals,
       memory: () => this.#memory,
       corrections: () => this.#watches.corrections(),
@@ -153,7 +158,8 @@ export class NodeAgent {
     this.#disposer.add(() => supervisor.close());
 
     const memory = this.#openMemory(supervisor);
-    const convergence = new Convergence({ nodeName, client, machines, supervisor, recorder, clock });
+    const startGate = this.#startGate((key) => machineController.enqueue(key));
+    const convergence = new Convergence({ nodeName, client, machines, supervisor, startGate, recorder, clock });
     const machineQueue = new LocalQueue();
     const machineController = this.#controller(
       'machines',
@@ -367,6 +373,21 @@ export class NodeAgent {
     const boundPort = await server.listen();
     this.#disposer.add(() => server.close());
     return { server, url: url ?? `http://${advertisedHost(host)}:${boundPort}` };
+  }
+
+  #startGate(onTurn: (key: ObjectKey) => void): StartGate {
+    const gate = new StartGate({
+      limit: Math.max(MIN_STARTS, availableParallelism()),
+      onTurn,
+      onAdmitted: (waitedMs) => this.#metrics.observeStartWait(waitedMs),
+      nowMs: () => performance.now(),
+      after: (milliseconds, call) => {
+        const timer = setTimeout(call, milliseconds).unref();
+        return () => clearTimeout(timer);
+      },
+    });
+    this.#starts = gate;
+    return gate;
   }
 
   #hints(controllers: Readonly<Record<string, Controller>>): Hints | undefined {

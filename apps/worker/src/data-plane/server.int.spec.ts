@@ -51,6 +51,7 @@ beforeAll(async () => {
     port: 0,
     tokens: new AccessTokens(KEYS, 'worker-1'),
     metrics: new Metrics({
+      starts: () => ({ waiting: 0, underWay: 0 }),
       phases: () => ['Running', 'Running', 'Paused'],
       bases: () => ({ bases: 1, storedBytes: 4096, users: 3, mappedBytes: 12_288 }),
       corrections: () => ({ VirtualMachine: 2 }),
