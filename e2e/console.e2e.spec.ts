@@ -148,7 +148,8 @@ describe('the console in a real browser', () => {
       await page.getByRole('treeitem').first().click();
       await page.getByText('stands alone').or(page.getByText('Parent')).first().waitFor();
       expect(await accessibilityFaults(page)).toEqual([]);
-      expect(complaints).toEqual([]);
+      // Whoever asked for the screen when the process ended is told that the machine is not there just now.
+      expect(complaints.filter((complaint) => !/503.*\/screenshot/.test(complaint))).toEqual([]);
       await page.context().close();
     },
     JOURNEY_MS,

@@ -1,5 +1,5 @@
 import type { VirtualMachine, VirtualMachineSnapshot } from '@corral/contracts';
-import { Button, classNames, formatAge, formatSize, StatusGlyph, toneClass, snapshotStatus } from '@corral/ui';
+import { Button, classNames, displayStatus, formatAge, formatSize, snapshotStatus, StatusGlyph, toneClass } from '@corral/ui';
 import { Link } from '@tanstack/react-router';
 import { Diamond, GitFork, History, Trash2 } from 'lucide-react';
 import { lazy, Suspense, useMemo, useRef, useState, type KeyboardEvent, type ReactElement, type ReactNode } from 'react';
@@ -139,10 +139,7 @@ function Card({
       style={{ left: left(node), top: top(node), width: CARD.width, height: CARD.height }}
     >
       {item.type === 'Machine' ? (
-        <span className="flex min-w-0 items-center gap-2">
-          <StatusGlyph shape="Disc" tone="Good" />
-          <span className="truncate font-medium">{item.vm.metadata.name}</span>
-        </span>
+        <MachineWords vm={item.vm} now={now} />
       ) : item.type === 'Checkpoints' ? (
         <>
           <span className="flex items-center gap-2 font-medium">
@@ -173,6 +170,19 @@ function Card({
         </>
       )}
     </div>
+  );
+}
+
+function MachineWords({ vm, now }: { readonly vm: VirtualMachine; readonly now: Date }): ReactElement {
+  const { shape, tone, says } = displayStatus(vm, undefined, now);
+  return (
+    <span className="flex min-w-0 items-center gap-2">
+      <StatusGlyph shape={shape} tone={tone} />
+      <span className="truncate font-medium" title={vm.metadata.name}>
+        {vm.metadata.name}
+      </span>
+      <span className={classNames(toneClass(tone), 'shrink-0 text-12')}>{en.machineSays[says]}</span>
+    </span>
   );
 }
 
