@@ -54,6 +54,8 @@ export interface SnapshotBase {
   /** Of the pack they are from, which is the first of the snapshot’s memory. */
   readonly sha256: string;
   readonly ram: BaseRam;
+  /** Where to ask for pages that are not there yet (libs/memory/src/base-pager). Absent once all are. */
+  readonly requestsPath?: string;
 }
 
 export type BaseRam =

@@ -29,6 +29,8 @@ const Layer = z
     sizeBytes: Size,
     /** How many pages or clusters it holds. */
     pieces: Size,
+    /** Of its index: who has only the manifest can verify any frame by it. Absent in packs whose index has no digests. */
+    indexSha256: Sha256.optional(),
     /** Where it lies in the object store. */
     key: z.string().regex(PACK_KEY),
   })

@@ -79,7 +79,7 @@ it('reads what was written', async () => {
   expect(files.at(-1)).toEqual(manifest);
   const read = await content();
   expect(read.manifest).toEqual(written.content);
-  expect(read.manifest.memory.layers).toEqual([{ sha256: nameOf('memory'), sizeBytes: files[0]?.sizeBytes, pieces: 3, key: `packs/default/${nameOf('memory')}` }]);
+  expect(read.manifest.memory.layers).toEqual([{ sha256: nameOf('memory'), sizeBytes: files[0]?.sizeBytes, pieces: 3, indexSha256: expect.stringMatching(/^[0-9a-f]{64}$/), key: `packs/default/${nameOf('memory')}` }]);
   expect(read.devices).toEqual(Uint8Array.of(1, 2, 3));
   expect([...read.pages].map(([number, bytes]) => [number, bytes[0]])).toEqual([[1, 1], [2, 2], [700, 700 & 0xff]]);
   expect(read.clusters).toEqual([9]);

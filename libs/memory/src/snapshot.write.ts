@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -96,10 +96,18 @@ async function writeLayers(writer: SnapshotWriter, { below, pieces }: LayeredPie
       yield piece;
     }
   })();
-  const written = await writer.writePack(encodePack(counted), () => count > 0);
+  let index: Uint8Array = new Uint8Array(0);
+  const chunks = (async function* () {
+    for await (const chunk of encodePack(counted)) {
+      // The last one is.
+      index = chunk;
+      yield chunk;
+    }
+  })();
+  const written = await writer.writePack(chunks, () => count > 0);
   if (!written) return { layers };
   const { sha256, sizeBytes } = written;
-  return { layers: [...layers, { sha256, sizeBytes, pieces: count, key: packKey(namespace, sha256) }], written };
+  return { layers: [...layers, { sha256, sizeBytes, pieces: count, indexSha256: hash('sha256', index), key: packKey(namespace, sha256) }], written };
 }
 
 /** Files of one folder, each written once, hashed on the way and synchronised. */

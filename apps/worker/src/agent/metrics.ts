@@ -68,6 +68,19 @@ export class Metrics {
     ofBases('corral_base_bytes', 'Memory that bases take.', ({ storedBytes }) => storedBytes);
     ofBases('corral_base_mapped_bytes', 'Memory of bases, counted once for each machine that maps it: what machines would take without sharing.', ({ mappedBytes }) => mappedBytes);
     registerMemoryMetrics(this.#registry, () => sources.memory());
+    const countedOfBases = (name: string, help: string, value: (totals: BaseTotals) => number): void => {
+      new Counter({
+        name,
+        help,
+        registers: [this.#registry],
+        collect() {
+          this.reset();
+          this.inc(value(sources.bases()));
+        },
+      });
+    };
+    countedOfBases('corral_base_asked_frames_total', 'Frames of bases that a machine stood still for, because they had not been fetched yet.', ({ askedFrames }) => askedFrames);
+    countedOfBases('corral_base_fetched_bytes_total', 'Bytes of bases read in parts from the object store.', ({ fetchedBytes }) => fetchedBytes);
     new Gauge({
       name: 'corral_starts',
       help: 'Machines that start or wake up now, and those that wait for their turn to.',

@@ -14,6 +14,7 @@ import { AccessTokens } from '../data-plane/access-token.ts';
 import { PublicKeys } from '../data-plane/public-keys.ts';
 import { DataPlaneServer } from '../data-plane/server.ts';
 import { BaseImages } from '../bases/base-images.ts';
+import { remoteBaseSourceOf } from '../bases/base-source.ts';
 import { ArtifactCache } from '../machine/artifact-cache.ts';
 import { PackCache } from '../machine/pack-cache.ts';
 import { Preparer } from '../machine/preparation.ts';
@@ -134,6 +135,8 @@ export class NodeAgent {
     const { machines, snapshots, images } = this.#watches;
     const [client, store, recorder, clock, log, bases] = [this.#client, this.#store, this.#recorder, this.#clock, this.#log, this.#bases];
 
+    // Who cannot be told of pages that are not there needs all of them first.
+    const canPage = HostMemory.probe().capability.mode === 'Full';
     const supervisor = new Supervisor({
       home,
       pool,
@@ -145,7 +148,15 @@ export class NodeAgent {
       packs,
       bases,
       ...(this.#config.swapRedisUrl === undefined ? {} : { swapRedisUrl: this.#config.swapRedisUrl }),
-      preparer: new Preparer({ client, artifacts, snapshots: snapshotCache, packs, bases, v86Build: build }),
+      preparer: new Preparer({
+        client,
+        artifacts,
+        snapshots: snapshotCache,
+        packs,
+        bases,
+        remote: (manifest) => (canPage ? remoteBaseSourceOf(manifest, { store, packs, log }) : undefined),
+        v86Build: build,
+      }),
       onChange: (key) => machineController.enqueue(key),
       onReady: (from, startMilliseconds) => this.#metrics.observeStart(from, startMilliseconds),
       onNotice: (uid, { type, reason, message }) => {

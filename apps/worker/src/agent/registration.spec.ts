@@ -63,7 +63,7 @@ beforeEach(async () => {
 const sharedBy = (workersOnHost: number, clock: Clock): Registration =>
   new Registration({
     client: api.client, nodeName: 'worker-1', dataPlaneUrl: 'http://127.0.0.1:1', v86Build: 'build', machinesMax: 10,
-    reservedMemoryMiB: 512, workersOnHost, memory: { mode: 'Full', reason: '' }, clock, machines: () => 0, bases: () => ({ bases: 1, storedBytes: 4096, users: 0, mappedBytes: 0 }), pressure: () => ({ isPressing: false, reason: 'SufficientMemory', message: '' }), images: () => images, snapshots: (limit) => Promise.resolve(snapshots.slice(0, limit)),
+    reservedMemoryMiB: 512, workersOnHost, memory: { mode: 'Full', reason: '' }, clock, machines: () => 0, bases: () => ({ bases: 1, storedBytes: 4096, users: 0, mappedBytes: 0, askedFrames: 0, fetchedBytes: 0 }), pressure: () => ({ isPressing: false, reason: 'SufficientMemory', message: '' }), images: () => images, snapshots: (limit) => Promise.resolve(snapshots.slice(0, limit)),
   });
 
 it('workers of one host offer together what one would offer alone', async () => {

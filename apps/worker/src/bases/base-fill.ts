@@ -32,12 +32,16 @@ export class BaseFill {
   readonly #frameOf = new Map<number, number>();
   readonly #waiting = new Map<number, PromiseWithResolvers<undefined>>();
   readonly #written: Uint8Array;
+  readonly #pages: number;
+  #asked = 0;
+  #readBytes = 0;
   #failure: { readonly error: unknown } | undefined;
 
   /** `pages` is how many the machine has; `first` names frames that are likely to be wanted first. Throws SnapshotError where the pack holds others. */
   constructor(bytes: PackBytes, memory: BaseMemory, pages: number, first: readonly number[] = []) {
     this.#bytes = bytes;
     this.#memory = memory;
+    this.#pages = pages;
     this.#frames = bytes.index.frames;
     this.#written = new Uint8Array(this.#frames.length);
     this.#queue = new FrameQueue(this.#frames.map(({ length }) => length), first, MAX_BATCH_BYTES);
@@ -61,12 +65,24 @@ export class BaseFill {
     const waiting = this.#waiting.get(frame) ?? Promise.withResolvers<undefined>();
     this.#waiting.set(frame, waiting);
     this.#queue.ask(frame);
+    this.#asked += 1;
     return waiting.promise;
   }
 
-  /** Whether the page is other than zero. */
-  holds(number: number): boolean {
-    return this.#frameOf.has(number);
+  /** One bit per page, in words of 32: whether the base has it, now or later. All others are zero. */
+  get held(): Uint32Array {
+    const words = new Uint32Array(Math.ceil(this.#pages / 32));
+    for (const page of this.#frameOf.keys()) words[page >>> 5] = (words[page >>> 5] ?? 0) | (1 << (page & 31));
+    return words;
+  }
+
+  /** Frames somebody had to wait for, and bytes read. */
+  get asked(): number {
+    return this.#asked;
+  }
+
+  get readBytes(): number {
+    return this.#readBytes;
   }
 
   async #fill(): Promise<void> {
@@ -115,6 +131,7 @@ export class BaseFill {
   async #read(batch: readonly number[]): Promise<void> {
     const [first, last] = [this.#frame(batch[0]), this.#frame(batch.at(-1))];
     const bytes = await this.#bytes.read(first.offset, last.offset + last.length - first.offset);
+    this.#readBytes += bytes.length;
     for (const number of batch) {
       const frame = this.#frame(number);
       const at = frame.offset - first.offset;

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { encodePack, type Piece, PIECE_BYTES, decodePackIndex, packIndexBytesOf } from '@corral/memory';
+import { connect, type Socket } from 'node:net';
+import { until } from '@corral/testing';
 import { pino } from 'pino';
 import { type PackBytes } from './base-fill.ts';
 import { BaseImages, type BaseSource } from './base-images.ts';
@@ -38,6 +40,7 @@ function sourceOf(sha256: string, bytes: Buffer = pack, read?: PackBytes['read']
   opened = 0;
   return {
     sha256,
+    name: sha256,
     pages: PAGES,
     open: async () => {
       opened += 1;
@@ -45,6 +48,7 @@ function sourceOf(sha256: string, bytes: Buffer = pack, read?: PackBytes['read']
       return {
         index: decodePackIndex(bytes.subarray(-tail), bytes.length),
         read: read ?? (async (offset, length) => bytes.subarray(offset, offset + length)),
+        isRemote: false,
         close: async () => undefined,
       };
     },
@@ -67,7 +71,7 @@ describe.each([
   it('holds the pages of its pack, and zeros elsewhere, for whoever is told where', async () => {
     const held = await make(kinds()).hold(sourceOf('a'));
     expect(readFileSync(held?.base.ram.path ?? '').equals(expected())).toBe(true);
-    expect(images.totals).toEqual({ bases: 1, storedBytes: pieces.length * PIECE_BYTES, users: 1, mappedBytes: pieces.length * PIECE_BYTES });
+    expect(images.totals).toMatchObject({ bases: 1, storedBytes: pieces.length * PIECE_BYTES, users: 1, mappedBytes: pieces.length * PIECE_BYTES });
   });
 
   it('is made once for all who ask, and counted once for each', async () => {
@@ -182,3 +186,114 @@ function openMemfds(): number {
   });
   return targets.filter((target) => target.includes('memfd:corral-base')).length;
 }
+
+describe('a base that comes from afar', () => {
+  /** Every read waits until it is let through. */
+  function slowly(): { source: BaseSource; reads: { readonly offset: number; readonly length: number; go(): void; fail(): void }[]; closed: boolean[] } {
+    const reads: { offset: number; length: number; go(): void; fail(): void }[] = [];
+    const closed: boolean[] = [];
+    const near = sourceOf('far', pack, (offset, length) => {
+      const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+      reads.push({ offset, length, go: () => resolve(pack.subarray(offset, offset + length)), fail: () => reject(new Error('S3 is down')) });
+      return promise;
+    });
+    return { source: { ...near, open: async () => ({ ...(await near.open()), isRemote: true, close: async (isWhole) => void closed.push(isWhole) }) }, reads, closed };
+  }
+  /** The other end of what a machine's pager says and hears. */
+  function ask(path: string): { socket: Socket; numbers: number[]; ended: Promise<void>; until(count: number): Promise<void> } {
+    const socket = connect(path);
+    const numbers: number[] = [];
+    socket.on('data', (chunk: Buffer) => {
+      for (let at = 0; at < chunk.length; at += 4) numbers.push(chunk.readUInt32LE(at));
+    });
+    socket.on('error', () => undefined);
+    return {
+      socket, numbers,
+      ended: new Promise((resolve) => socket.on('close', () => resolve())),
+      until: (count) => until(() => numbers.length >= count, { timeoutMs: 5_000, what: `${count} numbers` }).then(() => undefined),
+    };
+  }
+  const word = (value: number): Buffer => Buffer.from(Uint32Array.of(value).buffer);
+  const WORDS = Math.ceil(PAGES / 32);
+
+  it('is held before its pages are here, gives those that are asked for first, and says when all are', async () => {
+    const { source, reads, closed } = slowly();
+    const held = await make([inSealedMemory]).hold(source, { mayBePartial: true });
+    const pager = ask(held?.base.requestsPath ?? '');
+    await pager.until(1 + WORDS);
+    expect(pager.numbers[0]).toBe(WORDS);
+    for (let page = 0; page < PAGES; page += 1) {
+      expect(((pager.numbers[1 + (page >> 5)] ?? 0) >>> (page & 31)) & 1).toBe(pieces.some(({ number }) => number === page) ? 1 : 0);
+    }
+    // A zero page is answered at once, and any other when its frame came, though others have not.
+    pager.socket.write(Buffer.concat([word(1), word(0), word(598)]));
+    await pager.until(2 + WORDS);
+    expect(pager.numbers.at(-1)).toBe(1);
+    const [first, last] = await until(() => (reads.length === 2 ? reads : undefined), { timeoutMs: 4_000, what: 'reads' });
+    last?.go();
+    await pager.until(3 + WORDS);
+    expect(pager.numbers.at(-1)).toBe(598);
+    expect(images.totals.users).toBe(1);
+    first?.go();
+    await until(() => pager.numbers.at(-1) === 0xffff_ffff, { timeoutMs: 4_000, what: 'the end' });
+    expect(pager.numbers.slice(-2)[0]).toBe(0);
+    expect(readFileSync(held?.base.ram.path ?? '').equals(expected())).toBe(true);
+    await until(() => closed.length > 0, { timeoutMs: 5_000, what: 'the end of the pack' });
+    expect(closed).toEqual([true]);
+    // The next machine need not ask anybody.
+    expect((await images.hold(source, { mayBePartial: true }))?.base.requestsPath).toBeUndefined();
+    expect(images.totals.fetchedBytes).toBeGreaterThan(pieces.length * PIECE_BYTES);
+    // Who was told to ask and comes late is told that there is nothing to ask.
+    const late = ask(held?.base.requestsPath ?? '');
+    await late.until(2 + WORDS);
+    expect(late.numbers.at(-1)).toBe(0xffff_ffff);
+    for (const { socket } of [pager, late]) socket.destroy();
+  });
+
+  it('is held only whole by a machine that cannot wait for pages', async () => {
+    const { source, reads } = slowly();
+    const held = make([inSealedMemory]).hold(source);
+    await until(() => {
+      for (const read of reads) read.go();
+      return images.totals.bases > 0 && images.totals.users === 1;
+    }, { timeoutMs: 5_000, what: 'a user' });
+    expect((await held)?.base.requestsPath).toBeUndefined();
+  });
+
+  it('that cannot be fetched is lost: its machines are to end, nobody is told that a page is there, and the next start tries again', async () => {
+    const { source, reads, closed } = slowly();
+    const held = await make([inSealedMemory]).hold(source, { mayBePartial: true });
+    const lost: unknown[] = [];
+    held?.onLost((error) => lost.push(error));
+    const pager = ask(held?.base.requestsPath ?? '');
+    await pager.until(1 + WORDS);
+    pager.socket.write(word(0));
+    await until(() => {
+      for (const read of reads) read.fail();
+      return lost.length > 0;
+    }, { timeoutMs: 10_000, what: 'the loss' });
+    await pager.ended;
+    expect(pager.numbers).toHaveLength(1 + WORDS);
+    expect([String(lost[0]), closed]).toEqual(['Error: S3 is down', [false]]);
+    expect(images.totals.bases).toBe(0);
+    held?.release();
+    expect((await images.hold(sourceOf('far')))?.base.ram.type).toBe('Sealed');
+  });
+
+  it('that finds no room loses its machines, and is a file for those that come after', async () => {
+    const noRoom: BaseMemoryKind = (name, sizeBytes) => {
+      const memory = inSealedMemory(name, sizeBytes);
+      return { get storedBytes() { return 0; }, ram: memory.ram, finish: () => memory.finish(), close: () => memory.close(), write: () => { throw new NoRoom('full'); } };
+    };
+    const { source, reads } = slowly();
+    const held = await make([noRoom, inFiles(folder)]).hold(source, { mayBePartial: true });
+    const lost: unknown[] = [];
+    held?.onLost((error) => lost.push(error));
+    await until(() => {
+      for (const read of reads) read.go();
+      return lost.length > 0;
+    }, { timeoutMs: 10_000, what: 'the loss' });
+    held?.release();
+    expect((await images.hold(sourceOf('far'), { mayBePartial: true }))?.base.ram.type).toBe('File');
+  });
+});

@@ -53,7 +53,7 @@ beforeAll(async () => {
     metrics: new Metrics({
       starts: () => ({ waiting: 0, underWay: 0 }),
       phases: () => ['Running', 'Running', 'Paused'],
-      bases: () => ({ bases: 1, storedBytes: 4096, users: 3, mappedBytes: 12_288 }),
+      bases: () => ({ bases: 1, storedBytes: 4096, users: 3, mappedBytes: 12_288, askedFrames: 2, fetchedBytes: 8_192 }),
       corrections: () => ({ VirtualMachine: 2 }),
     }),
     log: pino({ level: 'silent' }),

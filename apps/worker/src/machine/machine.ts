@@ -405,7 +405,8 @@ export class Machine {
     const isCurrent = (): boolean => this.#state.phase === 'Starting' && this.#state.run === run;
     try {
       await this.folder.writeRecord(preparation.record);
-      this.#base = preparation.base && (await this.#around.bases.hold(preparation.base));
+      this.#base = preparation.base && (await this.#around.bases.hold(preparation.base, { mayBePartial: true }));
+      this.#base?.onLost((error) => this.#loseBase(error));
       const place = { firmware: this.#around.firmware, directory: this.folder.path, socketPath: this.#around.nextSocketPath(), ...swapOf(this.#around) };
       const config = machineConfigOf(vm, run, preparation, place);
       this.#memoryBudgetBytes = config.memoryBudgetBytes;
@@ -438,6 +439,13 @@ export class Machine {
     } catch (error) {
       await this.#refuseStart(preparation, error);
     }
+  }
+
+  /** Part of the RAM it was promised does not come: it must not run on. */
+  #loseBase(error: unknown): void {
+    this.#log.error({ err: error }, 'The base of a machine could not be fetched');
+    this.#ended ??= { reason: 'BaseLost', message: `The memory it was started from could not be fetched: ${(error as Error).message}`.slice(0, 1024) };
+    this.#process?.kill();
   }
 
   async #refuseStart(preparation: Preparation, error: unknown): Promise<void> {

@@ -46,6 +46,7 @@ function preparer(snapshot: object = {}): Preparer {
     artifacts: caches as never,
     snapshots: caches as never,
     bases: { prepare: async () => undefined },
+    remote: () => undefined,
     packs: caches as never,
     v86Build: 'build',
   });

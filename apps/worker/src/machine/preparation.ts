@@ -14,16 +14,16 @@ import {
   virtualMachineImages,
   virtualMachineSnapshots,
 } from '@corral/contracts';
-import { layersOf, SnapshotError, type SnapshotManifest } from '@corral/memory';
+import { type Layer, layersOf, SnapshotError, type SnapshotManifest } from '@corral/memory';
 import { ObjectStoreFailure } from '@corral/object-store';
 import { type StartedFrom, type StartOrigin } from '@corral/vm-lifecycle';
 import { type BaseImages, type BaseSource } from '../bases/base-images.ts';
-import { baseSourceOf } from '../bases/base-source.ts';
+import { baseSourceOf, canBePartial } from '../bases/base-source.ts';
 import { type ArtifactCache } from './artifact-cache.ts';
 import { type MachineFolder, type MachineRecord, RecordUnreadable } from './machine-folder.ts';
 import { storageReason } from './storage-reason.ts';
 import { type PackCache } from './pack-cache.ts';
-import { type CachedSnapshot, lendPacks, type SnapshotCache } from './snapshot-cache.ts';
+import { type CachedSnapshot, lendPacks, type SnapshotCache, type SnapshotSource } from './snapshot-cache.ts';
 
 /** Why a machine cannot start now. Permanent when waiting alone will not help. */
 export class Unpreparable extends Error {
@@ -60,8 +60,12 @@ export interface PreparerOptions {
   readonly snapshots: SnapshotCache;
   readonly bases: Pick<BaseImages, 'prepare'>;
   readonly packs: PackCache;
+  /** A base that is read in parts; undefined where this host, or the snapshot, cannot have machines run on one. */
+  remote(manifest: SnapshotManifest): BaseSource | undefined;
   readonly v86Build: string;
 }
+
+type BroughtSnapshot = CachedSnapshot & { readonly base: Pick<Preparation, 'base'> };
 
 /** Decides what a machine starts from and brings it to this node. */
 export class Preparer {
@@ -97,12 +101,14 @@ export class Preparer {
     const manifest = origin === 'Suspended' ? await folder.suspendedManifest() : undefined;
     const [artifactPaths] = await Promise.all([this.#fetch(record), manifest && this.#bringPacks(folder.suspendedPath, manifest)]);
     const from = origin === 'Suspended' ? this.#from(folder.suspendedPath) : ({ type: 'Boot' } as const);
+    const base = manifest && (await this.#sharedBase(manifest));
     return {
       origin,
       record,
       artifactPaths,
       from,
       ...(manifest ? { manifest } : {}),
+      ...(base ? { base } : {}),
       startedFrom: {
         type: origin === 'Suspended' ? 'Suspended' : 'Boot',
         name: origin === 'Suspended' ? vm.metadata.name : record.image,
@@ -140,7 +146,7 @@ export class Preparer {
       from: this.#from(cached.directory),
       manifest: cached.manifest,
       startedFrom: { type: 'GoldenSnapshot', name, digest: wanted.digest },
-      ...withBaseOf(cached),
+      ...cached.base,
     };
   }
 
@@ -153,9 +159,9 @@ export class Preparer {
   }
 
   /** A golden snapshot only saves time: where its bytes are lost or damaged for good, machines boot. */
-  async #goldenUnlessLost(golden: GoldenSnapshot): Promise<CachedSnapshot | undefined> {
+  async #goldenUnlessLost(golden: GoldenSnapshot): Promise<BroughtSnapshot | undefined> {
     try {
-      return await this.#withBase(await this.#options.snapshots.ensure(golden));
+      return await this.#bring(golden);
     } catch (error) {
       const isLost = error instanceof ObjectStoreFailure && (error.reason === 'NotFound' || error.reason === 'Corrupt');
       if (isLost || error instanceof SnapshotError) return undefined;
@@ -164,7 +170,7 @@ export class Preparer {
   }
 
   async #fromSnapshot(vm: VirtualMachine, name: string): Promise<Preparation> {
-    const { client, v86Build, snapshots } = this.#options;
+    const { client, v86Build } = this.#options;
     const snapshot = await client.get(virtualMachineSnapshots, vm.metadata.namespace, name);
     if (!snapshot) throw new Unpreparable('SnapshotNotFound', `VirtualMachineSnapshot "${name}" does not exist`);
     const ready = findCondition(snapshot.status?.conditions, 'Ready');
@@ -203,7 +209,7 @@ export class Preparer {
     const record = { image, imageDigest, memoryMiB, ...imageParts };
     const [artifactPaths, cached] = await Promise.all([
       this.#fetch(record),
-      snapshots.ensure({ digest, manifestKey }).then((found) => this.#withBase(found)),
+      this.#bring({ digest, manifestKey }),
     ]);
     return {
       origin: 'Source',
@@ -212,15 +218,38 @@ export class Preparer {
       from: this.#from(cached.directory),
       manifest: cached.manifest,
       startedFrom: { type: 'Snapshot', name, digest },
-      ...withBaseOf(cached),
+      ...cached.base,
     };
   }
 
-  /** Its pages are in memory before the machine gets a process. Throws SnapshotError. */
-  async #withBase(cached: CachedSnapshot): Promise<CachedSnapshot> {
+  /**
+   * A snapshot on this node, and its base in memory. Where the base comes from afar and the machine can run without all of it, the
+   * rest comes while it does. Throws ObjectStoreFailure or SnapshotError.
+   */
+  async #bring(source: SnapshotSource): Promise<BroughtSnapshot> {
+    const { snapshots, packs, bases, remote } = this.#options;
+    const described = await snapshots.describe(source);
+    const { manifest } = described;
+    const [lowest] = manifest.memory.layers;
+    const afar = canBePartial(manifest) ? remote(manifest) : undefined;
+    if (lowest && afar && !(await packs.has(lowest))) {
+      const isOther = ({ sha256 }: Layer): boolean => sha256 !== lowest.sha256;
+      const [cached] = await Promise.all([snapshots.complete(described, isOther), bases.prepare(afar, { mayBePartial: true })]);
+      return { ...cached, base: { base: afar } };
+    }
+    const cached = await snapshots.complete(described);
     const base = baseSourceOf(cached);
-    if (base) await this.#options.bases.prepare(base);
-    return cached;
+    if (base) await bases.prepare(base);
+    return { ...cached, base: base ? { base } : {} };
+  }
+
+  /** What a suspended state lies on, where that is a base others may have as well. */
+  async #sharedBase(manifest: SnapshotManifest): Promise<BaseSource | undefined> {
+    const { packs, bases } = this.#options;
+    if (manifest.memory.layers.length < 2) return undefined;
+    const base = baseSourceOf({ manifest, packPath: ({ sha256 }) => packs.pathOf(sha256) });
+    if (base) await bases.prepare(base);
+    return base;
   }
 
   /** Of a suspended state. One of version 1 has them in its folder, and what is wrong with them there shows when it is read. */
@@ -246,10 +275,6 @@ export class Preparer {
   }
 }
 
-const withBaseOf = (cached: CachedSnapshot): Pick<Preparation, 'base'> => {
-  const base = baseSourceOf(cached);
-  return base ? { base } : {};
-};
 
 const unreadable = (remedy: string, cause: RecordUnreadable): Unpreparable =>
   new Unpreparable('RecordUnreadable', `${cause.message} and cannot be read: ${remedy}`, { permanent: true, cause });

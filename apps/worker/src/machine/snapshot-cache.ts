@@ -26,7 +26,7 @@ export interface CachedSnapshot {
   packPath(layer: Layer): string;
 }
 
-type Described = Omit<CachedSnapshot, 'packPath'>;
+export type Described = Omit<CachedSnapshot, 'packPath'>;
 
 const DOWNLOAD_DEADLINE_MS = 30 * 60_000;
 
@@ -53,11 +53,15 @@ export class SnapshotCache {
 
   /** The snapshot with every pack it lies on, fetched where they are not here yet. Throws ObjectStoreFailure or SnapshotError. */
   async ensure(source: SnapshotSource): Promise<CachedSnapshot> {
+    return this.complete(await this.describe(source));
+  }
+
+  /** A described snapshot with those of its packs that are wanted. Throws likewise. */
+  async complete(described: Described, isWanted: (layer: Layer) => boolean = () => true): Promise<CachedSnapshot> {
     const { packs } = this.#options;
-    const described = await this.describe(source);
     const { directory, manifest } = described;
     await lendPacks(directory, manifest, packs);
-    await packs.ensure(layersOf(manifest));
+    await packs.ensure(layersOf(manifest).filter(isWanted));
     return { ...described, packPath: ({ sha256 }) => packs.pathOf(sha256) };
   }
 

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { MIB, Problem, type MachineConfig, type MachineIdentity, type SnapshotTaken, type StartFrom, type VmProcessOutput } from '@corral/contracts';
 import { AgentSession, GuestFiles, powerOff } from '@corral/guest-agent';
 import { GuestRam, incompatibility, type Lineage, lineageOf, NO_LINEAGE, openSnapshot, SnapshotError, type ProbedMemory, type SnapshotMachine } from '@corral/memory';
+import { untilWhole } from './base-wait.ts';
 import { openBase, restoreMemory } from './memory.restore.ts';
 import { Emulator, Unbootable, v86Build, type EmulatorEvents } from '@corral/v86-host';
 import { clearRestoring, overlayPath, replaceOverlay, restoringPath } from '../disk-overlay.ts';
@@ -200,6 +201,7 @@ export class Vm {
       if (difference !== undefined) throw new SnapshotError('SnapshotIncompatible', difference);
       await clearRestoring(machineFolder);
       const [emulator, devices] = await Promise.all([this.#create(restoringPath(machineFolder), { boot: false }), snapshot.devices()]);
+      if (held && base?.requestsPath !== undefined) await untilWhole(base.requestsPath);
       await restoreMemory(emulator, snapshot, held, this.#host.memory);
       for await (const run of snapshot.clusters()) emulator.disk?.writeClusters(run);
       const said = await snapshot.serial();

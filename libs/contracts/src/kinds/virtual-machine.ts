@@ -61,7 +61,7 @@ export type VmPhase = (typeof VM_PHASES)[number];
 
 /** Why the last incarnation ended. Reasons are stable; messages are for people. */
 export const VmTermination = z.object({
-  reason: z.enum(['Stopped', 'GuestPoweredOff', 'GuestPanicked', 'ProcessExited', 'EmulatorFailed', 'StartFailed', 'NodeStopped', 'NodeLost', 'Moved', 'RolledBack', 'Hibernated', 'SwapLost']),
+  reason: z.enum(['Stopped', 'GuestPoweredOff', 'GuestPanicked', 'ProcessExited', 'EmulatorFailed', 'StartFailed', 'NodeStopped', 'NodeLost', 'Moved', 'RolledBack', 'Hibernated', 'SwapLost', 'BaseLost']),
   message: z.string().default(''),
   exitCode: z.number().int().optional(),
   signal: z.string().optional(),
