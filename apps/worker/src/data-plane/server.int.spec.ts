@@ -53,6 +53,7 @@ beforeAll(async () => {
     metrics: new Metrics({
       starts: () => ({ waiting: 0, underWay: 0 }),
       phases: () => ['Running', 'Running', 'Paused'],
+      memory: () => undefined,
       bases: () => ({ bases: 1, storedBytes: 4096, users: 3, mappedBytes: 12_288, askedFrames: 2, fetchedBytes: 8_192 }),
       corrections: () => ({ VirtualMachine: 2 }),
     }),
