@@ -40,9 +40,8 @@ const UPLOADS_AT_ONCE = 4;
  */
 export async function uploadSnapshot(options: SnapshotUploadOptions): Promise<string> {
   const upload = new SnapshotUpload(options);
-  await upload.packs();
-  await upload.files();
-  await upload.confirmPacks();
+  await upload.parts();
+  await upload.confirmRewritten();
   return upload.manifest();
 }
 
@@ -61,28 +60,18 @@ class SnapshotUpload {
     this.#signal = AbortSignal.any([options.signal, this.#failed.signal]);
   }
 
-  async packs(): Promise<void> {
-    await this.#all(layersOf(this.#options.manifest).map((layer) => () => this.#bring(layer)));
+  /** Everything but the manifest. */
+  async parts(): Promise<void> {
+    const { manifest } = this.#options;
+    await this.#all([...layersOf(manifest).map((layer) => () => this.#bring(layer)), ...filesOf(manifest).map((file) => () => this.#sendFile(file))]);
   }
 
-  async files(): Promise<void> {
-    await this.#all(filesOf(this.#options.manifest).map((file) => () => this.#sendFile(file)));
-  }
-
-  /**
-   * Looks once more at what was there before, when every deletion decided before this snapshot named it is over: then at
-   * every pack, because the manifest promises them all.
-   */
-  async confirmPacks(): Promise<void> {
-    const { namedAtMs, manifest } = this.#options;
-    if (this.#rewritten.length > 0) {
-      await pause(Math.max(0, namedAtMs + PACK_DELETION_WINDOW_MS - performance.now()), undefined, { signal: this.#signal });
-      await this.#all(this.#rewritten.map((layer) => async () => {
-        if (!(await this.#isThere(layer))) await this.#sendPack(layer, { ifAbsent: true });
-      }));
-    }
-    await this.#all(layersOf(manifest).map((layer) => async () => {
-      if (!(await this.#isThere(layer))) throw new ObjectStoreFailure('NotFound', `Layer ${layer.key}: there is no such object`);
+  /** Looks once more at what was there before, when every deletion decided before this snapshot named it is over. */
+  async confirmRewritten(): Promise<void> {
+    if (this.#rewritten.length === 0) return;
+    await pause(Math.max(0, this.#options.namedAtMs + PACK_DELETION_WINDOW_MS - performance.now()), undefined, { signal: this.#signal });
+    await this.#all(this.#rewritten.map((layer) => async () => {
+      if (!(await this.#isThere(layer))) await this.#sendPack(layer, { ifAbsent: true });
     }));
   }
 
