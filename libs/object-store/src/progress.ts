@@ -10,6 +10,7 @@ export class ProgressDeadline {
   readonly #controller = new AbortController();
   readonly #caller: AbortSignal | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #hasEnded = false;
 
   constructor(operation: string, timeoutMs: number, caller?: AbortSignal) {
     this.#operation = operation;
@@ -31,6 +32,8 @@ export class ProgressDeadline {
   /** There was progress, or the wait goes on after a `pause`. */
   advance(): void {
     clearTimeout(this.#timer);
+    // What was under way when somebody gave up may still move for a moment.
+    if (this.#hasEnded) return;
     this.#timer = setTimeout(() => {
       const seconds = this.#timeoutMs / 1000;
       this.#controller.abort(new ObjectStoreFailure('Timeout', `${this.#operation}: no progress for ${seconds} s`));
@@ -43,6 +46,7 @@ export class ProgressDeadline {
   }
 
   end(): void {
+    this.#hasEnded = true;
     clearTimeout(this.#timer);
     this.#caller?.removeEventListener('abort', this.#follow);
   }
