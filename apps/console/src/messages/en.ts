@@ -427,7 +427,7 @@ export const en = {
     label: 'Timeline',
     moments: (machine: string) => `Moments of ${machine}`,
     none: 'No moments to go back to yet. Take a snapshot, or give the machine a checkpointPolicy.',
-    kinds: { Named: 'Snapshot', Checkpoint: 'Checkpoint', Move: 'Taken for a move' } as const,
+    kinds: { Named: 'Snapshot', Checkpoint: 'Checkpoint', Move: 'Taken for a move', Sleep: 'Taken while it slept' } as const,
     hint: 'Choose a moment to fork from or to go back to',
     now: 'Now',
     chosen: (kind: string, name: string) => `${kind} ${name}`,

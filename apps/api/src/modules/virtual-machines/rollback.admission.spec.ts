@@ -62,6 +62,7 @@ describe('The status of a machine that is sent back', () => {
     const status = rolledBackStatus(aVm(asleep), 's', NOW);
     expect(status).toMatchObject({ phase: 'Starting', lastTermination: { reason: 'Hibernated' }, continueFrom: { snapshot: 's' } });
     expect(status.hibernation).toBeUndefined();
+    expect(rolledBackStatus(aVm(asleep, { nodeName: undefined } as never), 's', NOW)).toMatchObject({ phase: 'Pending', continueFrom: { snapshot: 's' } });
   });
 
   it('leaves what is switched off, or never ran, as it is', () => {

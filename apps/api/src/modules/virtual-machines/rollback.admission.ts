@@ -38,7 +38,7 @@ export function rolledBackStatus({ metadata, spec, status = {} }: VirtualMachine
   const ended = isOver ? {} : { lastTermination: { reason: 'RolledBack', message: `Sent back to snapshot ${snapshot}`, incarnation, finishedAt: toKubeTime(now) } as const };
   if (spec?.powerState === 'Stopped' || incarnation === 0) return { ...kept, ...ended, continueFrom };
   const conditions = withCondition(kept.conditions, { type: 'Ready', status: 'False', reason: 'RollingBack', message: `It goes on from snapshot ${snapshot}.` }, now, metadata.generation + 1);
-  return { ...kept, ...ended, continueFrom, phase: 'Starting', conditions };
+  return { ...kept, ...ended, continueFrom, phase: spec?.nodeName === undefined ? 'Pending' : 'Starting', conditions };
 }
 
 /** Why the machine cannot go on from that snapshot. */

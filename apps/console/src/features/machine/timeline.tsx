@@ -144,11 +144,12 @@ export function Timeline({
   );
 }
 
-/** Shape alone says what it is: a disc for a checkpoint, a diamond for what somebody named, a stroke for a move. */
+/** Shape alone says what it is: a disc for a checkpoint, a diamond for what somebody named, a stroke for a move or a sleep. */
 const LOOKS: Readonly<Record<SnapshotKind, string>> = {
   Checkpoint: 'size-2 rounded-full border',
   Named: 'size-2.5 rotate-45 border',
   Move: 'h-3 w-0.5 border',
+  Sleep: 'h-3 w-0.5 border',
 };
 
 const factsOf = ({ snapshot, isOnPath }: Moment, now: Date): string =>

@@ -4,12 +4,14 @@ import { snapshotStatus } from '@corral/ui';
 /** Named in the contracts too; written here, because those bring every schema along, which the browser has no use for. */
 const CHECKPOINT_LABEL = 'corral.dev/checkpoint';
 const MOVE_LABEL = 'corral.dev/move';
+const HIBERNATION_LABEL = 'corral.dev/hibernation';
 
-/** Who asked for a snapshot: a person, the machine's policy, or a move to another node. */
-export type SnapshotKind = 'Named' | 'Checkpoint' | 'Move';
+/** Why a snapshot was taken: a person asked, the machine's policy did, it moved to another node, or it slept. */
+export type SnapshotKind = 'Named' | 'Checkpoint' | 'Move' | 'Sleep';
 
 export function kindOf({ metadata }: VirtualMachineSnapshot): SnapshotKind {
   if (metadata.labels?.[CHECKPOINT_LABEL] === 'true') return 'Checkpoint';
+  if (metadata.labels?.[HIBERNATION_LABEL] === 'true') return 'Sleep';
   return metadata.labels?.[MOVE_LABEL] === 'true' ? 'Move' : 'Named';
 }
 
