@@ -138,6 +138,17 @@ it('corral snapshot waits until the snapshot is verified; corral fork makes copi
   await Promise.all([deleteVm(left), deleteVm(right)]);
 });
 
+it('corral hibernate ends a machine’s process, and it goes on where it was: at corral wake, and at the next command', async () => {
+  await corral('exec', vm, '--', 'sh', '-c', 'echo dreamt > /tmp/dream');
+  expect(await corral('hibernate', vm)).toMatchObject({ exitCode: 0, stdout: `virtualmachine.corral.dev/${vm} hibernated\n` });
+  expect((await call('GET', `${VMS}/${vm}`)).body).toMatchObject({ status: { phase: 'Hibernated' } });
+  expect(await corral('wake', vm)).toMatchObject({ exitCode: 0, stdout: `virtualmachine.corral.dev/${vm} awake\n` });
+  expect((await corral('exec', vm, '--', 'cat', '/tmp/dream')).stdout).toBe('dreamt\n');
+  await corral('hibernate', vm, '-q');
+  expect((await corral('exec', vm, '--', 'cat', '/tmp/dream')).stdout).toBe('dreamt\n');
+  expect(await corral('hibernate', 'no-such-machine')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('not found') as string });
+});
+
 it('corral rollback takes a machine back, again and again, and keeps how it was where that is asked for', async () => {
   const [then, before] = [`${vm}-then`, uniqueName('before')];
   const write = (word: string): Promise<Outcome> => corral('exec', vm, '--', 'sh', '-c', `echo ${word} > /tmp/moment`);

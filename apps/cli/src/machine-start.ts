@@ -15,23 +15,31 @@ const POLL_MS = 1_000;
 export async function waitUntilReady<T extends ApiObject & Conditioned>(
   client: ResourceClient<T>,
   key: { readonly namespace: string; readonly name: string },
-  options: { readonly timeoutMs: number; readonly signal: AbortSignal; readonly step: Step; isOver?(object: T): boolean },
+  options: {
+    readonly timeoutMs: number;
+    readonly signal: AbortSignal;
+    readonly step: Step;
+    isOver?(object: T): boolean;
+    /** What is waited for, where that is not Ready. */
+    isEnough?(object: T): boolean;
+  },
 ): Promise<T> {
   const deadline = AbortSignal.timeout(options.timeoutMs);
   const signal = AbortSignal.any([options.signal, deadline]);
+  const isEnough = options.isEnough ?? isReady;
   let last: T | undefined;
   while (!signal.aborted) {
     const list = await client.list({ namespace: key.namespace, fieldSelector: `metadata.name=${key.name}` });
     last = list.items[0];
     if (!last) throw new Problem('object.not-found', `"${key.name}" was deleted before it was ready`);
-    if (isReady(last) || options.isOver?.(last)) return last;
+    if (isEnough(last) || options.isOver?.(last)) return last;
     options.step.say(describeWait(key.name, last));
     try {
       for await (const { type, object } of client.watch({ namespace: key.namespace, fieldSelector: `metadata.name=${key.name}`, resourceVersion: list.resourceVersion, signal })) {
         if (type === 'BOOKMARK') continue;
         if (type === 'DELETED') throw new Problem('object.not-found', `"${key.name}" was deleted before it was ready`);
         last = object;
-        if (isReady(last) || options.isOver?.(last)) return last;
+        if (isEnough(last) || options.isOver?.(last)) return last;
         options.step.say(describeWait(key.name, last));
       }
     } catch (error) {

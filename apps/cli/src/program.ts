@@ -3,6 +3,7 @@ import { addConsole } from './commands/console.ts';
 import { addCp } from './commands/cp.ts';
 import { addExec } from './commands/exec.ts';
 import { addFork } from './commands/fork.ts';
+import { addHibernate, addWake } from './commands/hibernate.ts';
 import { addLogin } from './commands/login.ts';
 import { addLogs } from './commands/logs.ts';
 import { addRollback } from './commands/rollback.ts';
@@ -25,6 +26,6 @@ export function buildProgram(name: string, invocation: Invocation): Command {
     .enablePositionalOptions()
     .showHelpAfterError('(see --help)')
     .configureHelp({ showGlobalOptions: true });
-  for (const add of [addRun, addExec, addConsole, addCp, addSnapshot, addRollback, addFork, addLogs, addTop, addLogin]) add(program, invocation);
+  for (const add of [addRun, addExec, addConsole, addCp, addSnapshot, addRollback, addFork, addHibernate, addWake, addLogs, addTop, addLogin]) add(program, invocation);
   return program;
 }

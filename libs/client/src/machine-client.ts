@@ -2,6 +2,7 @@ import { apiPath, virtualMachines, type ExecRequest, type ExecResult, type FileE
 import type { WebSocket } from 'ws';
 import { ChannelStream, type CommandOutput } from './channel-stream.ts';
 import type { Connection } from './connection.ts';
+import type { VirtualMachine } from './openapi/resources.ts';
 
 export interface CommandOptions {
   readonly command: readonly string[];
@@ -16,7 +17,7 @@ const SUBPROTOCOL = 'v5.channel.k8s.io';
 const EXEC_GRACE_MS = 45_000;
 const DEFAULT_EXEC_SECONDS = 60;
 
-/** What can be done with a running machine's guest. */
+/** What can be done with a machine and its guest. */
 export class MachineClient {
   readonly #connection: Connection;
   readonly #namespace: string;
@@ -98,6 +99,16 @@ export class MachineClient {
 
   async input(input: InputRequest): Promise<void> {
     await this.#connection.json({ method: 'POST', path: this.#path('input'), body: input });
+  }
+
+  /** Writes it out whole and ends its process; answers once that was written down. */
+  hibernate(): Promise<VirtualMachine> {
+    return this.#connection.json({ method: 'POST', path: this.#path('hibernate') });
+  }
+
+  /** Wakes it when it hibernates; answers once that was written down. */
+  wake(): Promise<VirtualMachine> {
+    return this.#connection.json({ method: 'POST', path: this.#path('wake') });
   }
 
   #path(operation: string): string {

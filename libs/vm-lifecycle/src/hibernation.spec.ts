@@ -37,6 +37,11 @@ const aWorld = (change: Partial<World> = {}): World & { readonly vm: VirtualMach
 const IDLE = { idlePolicy: { hibernateAfterSeconds: 60 } };
 const resting = (change: Partial<World> = {}): World => aWorld({ vm: aVm({}, IDLE), idleSince: T0, ...change });
 
+const inPool = (vm: VirtualMachine): VirtualMachine => ({
+  ...vm,
+  metadata: { ...vm.metadata, ownerReferences: [{ apiVersion: 'corral.dev/v1', kind: 'VirtualMachinePool', name: 'p', uid: 'p', controller: true }] },
+});
+
 describe('A machine that nobody uses', () => {
   it.each<[string, World, number | undefined]>([
     ['is due after its time', resting(), 60_000],
@@ -48,6 +53,7 @@ describe('A machine that nobody uses', () => {
     ['is, when it has no agent', resting({ machine: running('None') }), 60_000],
     ['is not, when it is to stand still', resting({ vm: aVm({}, { ...IDLE, powerState: 'Paused' }) }), undefined],
     ['is not, while it moves', resting({ vm: aVm({ move: { reason: 'Drained', from: 'worker-1', incarnation: 3, requestedAt: '' } }, IDLE) }), undefined],
+    ['is not, while it waits in a pool', resting({ vm: inPool(aVm({}, IDLE)) }), undefined],
     ['is not, while its node stops', resting({ nodeStopping: true }), undefined],
     ['is due at its time, though somebody had come in between', resting({ hibernationRefusal: { requestedAt: 'x', reason: 'Busy', message: '', at: later(50_000) } }), 60_000],
     ['is tried again only later, when it could not be kept', resting({ hibernationRefusal: { requestedAt: 'x', reason: 'Failed', message: '', at: later(50_000) } }), 50_000 + HIBERNATION_RETRY_MS],

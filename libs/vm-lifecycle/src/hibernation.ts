@@ -1,4 +1,4 @@
-import { toKubeTime, type ConditionUpdate, type VirtualMachine, type VirtualMachineStatus, type VmHibernation } from '@corral/contracts';
+import { poolOwnerOf, toKubeTime, type ConditionUpdate, type VirtualMachine, type VirtualMachineStatus, type VmHibernation } from '@corral/contracts';
 import { isLive } from './machine-state.ts';
 import type { World } from './restart.ts';
 
@@ -31,7 +31,8 @@ export const isDormant = ({ metadata, status }: VirtualMachine): boolean => stat
 export function hibernationDueAt({ vm, machine, idleSince, hibernationRefusal: refusal, nodeStopping }: World): Date | undefined {
   const afterSeconds = vm?.spec?.idlePolicy?.hibernateAfterSeconds ?? 0;
   if (!vm || afterSeconds === 0 || idleSince === undefined || nodeStopping || vm.status?.hibernation || vm.status?.move) return undefined;
-  if (vm.metadata.deletionTimestamp !== undefined || vm.spec?.powerState !== 'Running') return undefined;
+  // What waits in a pool is of use by being there.
+  if (vm.metadata.deletionTimestamp !== undefined || vm.spec?.powerState !== 'Running' || poolOwnerOf(vm)) return undefined;
   // One that does not answer is not idle: something is wrong with it, and somebody will want to see what.
   if (machine.phase !== 'Running' || machine.guest.agent === 'Waiting' || machine.guest.agent === 'Silent') return undefined;
   const dueAt = idleSince.getTime() + afterSeconds * 1000;

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ApiKeysModule } from '../api-keys/api-keys.module.ts';
 import { RoleAdmissionModule } from '../access/access.module.ts';
+import { IdlePolicyAdmission } from '../hibernation/idle-policy.admission.ts';
 import { ImageAdmission } from '../images/image.admission.ts';
 import { NamespaceAdmission } from '../namespaces/namespace.admission.ts';
 import { LimitRangeAdmission } from '../quota/limit-range.admission.ts';
@@ -24,6 +25,7 @@ import { VirtualMachineAdmission } from '../virtual-machines/virtual-machine.adm
     LimitRangeAdmission,
     VirtualMachineAdmission,
     RollbackAdmission,
+    IdlePolicyAdmission,
     PoolClaims,
     PoolAdmission,
     SnapshotAdmission,

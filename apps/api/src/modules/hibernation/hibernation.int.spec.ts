@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { findCondition, nodes, resourceQuotas, virtualMachineImages, virtualMachines, virtualMachineSnapshots, withCondition, type Status, type VirtualMachine, type VirtualMachineStatus } from '@corral/contracts';
+import { findCondition, namespaces, nodes, resourceQuotas, virtualMachineImages, virtualMachines, virtualMachineSnapshots, withCondition, type Status, type VirtualMachine, type VirtualMachineStatus } from '@corral/contracts';
 import { WebSocket } from 'ws';
 import { authorization, eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
 import { bzImage } from '../../../test/boot-bytes.ts';
@@ -92,6 +92,20 @@ describe('hibernation', () => {
     await stack.admin.create(virtualMachines, aVm('off', { powerState: 'Stopped', memory: '16Mi' }));
     expect(await reasonOf(await post(`${MACHINE.replace('demo', 'off')}/hibernate`))).toBe('VirtualMachineNotRunning');
     await stack.admin.delete(virtualMachines, 'default', 'off');
+  });
+
+  it('by itself is a policy of the machine, or of its namespace when it was made', async () => {
+    const annotated = (seconds: string) => ({ metadata: { name: 'sleepy', annotations: { 'corral.dev/hibernate-after-seconds': seconds } } });
+    for (const wrong of ['soon', '-1', '3', '1e3', '1.5']) await expect(stack.admin.create(namespaces, annotated(wrong) as never)).rejects.toMatchObject({ code: 'object.invalid' });
+    await stack.admin.create(namespaces, annotated('600') as never);
+    const policyOf = async (name: string, spec = {}, namespace = 'sleepy') => (await stack.admin.create(virtualMachines, aVm(name, { powerState: 'Stopped', ...spec }, namespace))).spec?.idlePolicy;
+    expect(await policyOf('theirs')).toEqual({ hibernateAfterSeconds: 600 });
+    expect(await policyOf('own', { idlePolicy: { hibernateAfterSeconds: 60 } })).toEqual({ hibernateAfterSeconds: 60 });
+    expect(await policyOf('never', { idlePolicy: { hibernateAfterSeconds: 0 } })).toEqual({ hibernateAfterSeconds: 0 });
+    expect(await policyOf('elsewhere', {}, 'default')).toBeUndefined();
+    for (const wrong of [5, -1, 1.5, 1e9]) await expect(policyOf('wrong', { idlePolicy: { hibernateAfterSeconds: wrong } })).rejects.toMatchObject({ code: 'object.invalid' });
+    await stack.admin.delete(virtualMachines, 'default', 'elsewhere');
+    await stack.admin.delete(namespaces, undefined, 'sleepy');
   });
 
   it('ends when somebody has work for the machine, who notices nothing but a delay', async () => {
