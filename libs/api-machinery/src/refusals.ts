@@ -114,6 +114,7 @@ function explain({ field, reason, message }: FieldProblem, object: unknown): str
     case 'SnapshotNotReady':
     case 'SnapshotIncompatible':
     case 'VirtualMachineMoving':
+    case 'VirtualMachineNotRunning':
       return `Invalid value${shown}: ${message}`;
     case 'FieldUnknown':
       return message;

@@ -20,6 +20,7 @@ export const PROBLEMS = {
   'vm.not-running': { status: 409, reason: 'VirtualMachineNotRunning' },
   /** It hibernated and takes longer to wake up than anybody should wait. */
   'vm.waking': { status: 503, reason: 'VirtualMachineWaking' },
+  'fork.moment-gone': { status: 409, reason: 'ForkMomentGone' },
   'vm.no-guest-agent': { status: 409, reason: 'GuestAgentUnavailable' },
   'guest.file-not-found': { status: 404, reason: 'GuestFileNotFound' },
   'guest.file-refused': { status: 409, reason: 'GuestFileRefused' },
@@ -58,7 +59,9 @@ export interface FieldProblem {
     // A rollback that would not be possible is refused before anything is touched.
     | 'SnapshotNotReady'
     | 'SnapshotIncompatible'
-    | 'VirtualMachineMoving';
+    | 'VirtualMachineMoving'
+    // Likewise a fork.
+    | 'VirtualMachineNotRunning';
   readonly message: string;
 }
 

@@ -23,6 +23,8 @@ export interface MachineRequest {
   readonly snapshotDigest?: string;
   /** The emulator its snapshot was taken by; device state restores on no other. Absent for machines that boot. */
   readonly v86Build?: string;
+  /** The node that holds what it is a fork of: elsewhere it waits for an upload. */
+  readonly forkedOn?: string;
 }
 
 /** What a placement decision needs to know of a node, at one moment. */

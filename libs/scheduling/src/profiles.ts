@@ -27,6 +27,8 @@ const PREFERENCES = [
   { plugin: scores.taintPreference, weight: 4 },
   { plugin: scores.affinityPreference, weight: 2 },
   { plugin: scores.spreadPreference, weight: 2 },
+  // A fork elsewhere costs an upload, a download and memory of its own.
+  { plugin: scores.forkLocality, weight: 2 },
   // What is at hand weighs less than room, so that one warm node does not fill up first.
   { plugin: scores.locality, weight: 0.25 },
 ];

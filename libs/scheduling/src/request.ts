@@ -7,6 +7,8 @@ export interface SourceView {
   readonly image?: string | undefined;
   readonly snapshotDigest?: string | undefined;
   readonly v86Build?: string | undefined;
+  /** The node that held the machine it is a fork of. */
+  readonly forkedOn?: string | undefined;
   /** Memory of a machine that names none. */
   readonly memoryMiB?: number | undefined;
 }
@@ -16,7 +18,7 @@ export const keyOf = ({ metadata }: VirtualMachine): string => `${metadata.names
 /** The request a VirtualMachine makes. */
 export function machineRequest(vm: VirtualMachine, source: SourceView = {}): MachineRequest {
   const { nodeSelector = {}, tolerations = [], affinity, topologySpreadConstraints = [], priority = 0, preemptionPolicy } = vm.spec ?? {};
-  const { image, snapshotDigest, v86Build } = source;
+  const { image, snapshotDigest, v86Build, forkedOn } = source;
   return {
     key: keyOf(vm),
     namespace: vm.metadata.namespace ?? '',
@@ -32,6 +34,7 @@ export function machineRequest(vm: VirtualMachine, source: SourceView = {}): Mac
     ...(image === undefined ? {} : { image }),
     ...(snapshotDigest === undefined ? {} : { snapshotDigest }),
     ...(v86Build === undefined ? {} : { v86Build }),
+    ...(forkedOn === undefined ? {} : { forkedOn }),
   };
 }
 

@@ -48,6 +48,14 @@ export const locality: ScorePlugin = {
   },
 };
 
+/** Prefers the node that holds what the machine is a fork of: there it shares its memory, and waits for nothing. */
+export const forkLocality: ScorePlugin = {
+  name: 'ForkLocality',
+  prepare({ forkedOn }) {
+    return forkedOn === undefined ? undefined : ({ name }) => (name === forkedOn ? 100 : 0);
+  },
+};
+
 /** Avoids nodes with PreferNoSchedule taints that the machine does not tolerate; the fewer the better. */
 export const taintPreference: ScorePlugin = {
   name: 'TaintPreference',

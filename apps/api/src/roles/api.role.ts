@@ -3,6 +3,7 @@ import { AccessModule } from '../modules/access/access.module.ts';
 import { AdmissionRulesModule } from '../modules/admission/admission-rules.module.ts';
 import { AuditEventsModule } from '../modules/audit/audit-events.module.ts';
 import { ArtifactsModule } from '../modules/artifacts/artifacts.module.ts';
+import { ForkRoutesModule } from '../modules/forks/forks.module.ts';
 import { GatewaysModule } from '../modules/gateways/gateways.module.ts';
 import { HibernationModule } from '../modules/hibernation/hibernation.module.ts';
 import { PodsModule } from '../modules/pods/pods.module.ts';
@@ -25,6 +26,7 @@ import { VirtualMachinesModule } from '../modules/virtual-machines/virtual-machi
     UsageMetricsModule,
     PodsModule,
     VirtualMachinesModule,
+    ForkRoutesModule,
   ],
 })
 export class ApiRole {}

@@ -10,6 +10,7 @@ import { HibernationControllersModule } from '../modules/hibernation/hibernation
 import { ImagesModule } from '../modules/images/images.module.ts';
 import { NamespacesModule } from '../modules/namespaces/namespaces.module.ts';
 import { NodesModule } from '../modules/nodes/nodes.module.ts';
+import { ForksModule } from '../modules/forks/forks.module.ts';
 import { PoolsModule } from '../modules/pools/pools.module.ts';
 import { QuotasModule } from '../modules/quota/quotas.module.ts';
 import { GarbageCollectionModule } from '../modules/resources/resources.module.ts';
@@ -30,6 +31,7 @@ import { SnapshotsModule } from '../modules/snapshots/snapshots.module.ts';
     HibernationControllersModule,
     QuotasModule,
     PoolsModule,
+    ForksModule,
     ImagesModule,
     SnapshotsModule,
     CheckpointsModule,

@@ -25,6 +25,7 @@ import { NodeMemory } from '../memory/node-memory.ts';
 import { SwapKeys } from '../memory/swap-keys.ts';
 import { UsageReader } from '../machine/usage.reader.ts';
 import { SnapshotConvergence } from '../snapshots/snapshot-convergence.ts';
+import { ForkMoments } from '../snapshots/fork-moments.ts';
 import { Spool } from '../snapshots/spool.ts';
 import { Convergence } from './convergence.ts';
 import { within } from './deadline.ts';
@@ -46,7 +47,8 @@ import { housekeeping, signOfLife } from './upkeep.ts';
 const CONVERGENCE_CONCURRENCY = 16;
 /** One alone would leave a core idle whenever it waits for the API or the disk. */
 const MIN_STARTS = 2;
-const SNAPSHOT_CONCURRENCY = 2;
+/** A fork must not wait until somebody's snapshot has been uploaded. */
+const SNAPSHOT_CONCURRENCY = 8;
 const MEMORY_LOOK_MS = 5_000;
 /** Whose the fields are that it writes, in managedFields. */
 const USER_AGENT = 'corral-worker/1';
@@ -137,6 +139,7 @@ export class NodeAgent {
 
     // Who cannot be told of pages that are not there needs all of them first.
     const canPage = HostMemory.probe().capability.mode === 'Full';
+    const forks = new ForkMoments();
     const supervisor = new Supervisor({
       home,
       pool,
@@ -149,6 +152,8 @@ export class NodeAgent {
       bases,
       ...(this.#config.swapRedisUrl === undefined ? {} : { swapRedisUrl: this.#config.swapRedisUrl }),
       preparer: new Preparer({
+        nodeName,
+        forks,
         client,
         artifacts,
         snapshots: snapshotCache,
@@ -186,6 +191,7 @@ export class NodeAgent {
       supervisor,
       store,
       spool,
+      forks,
       packs,
       isServing: () => lease.isHeld,
       recorder,

@@ -19,6 +19,8 @@ export function startNotice({ type, name }: StartedFrom): MachineNotice {
       return notice('Started', `Started from the golden snapshot of ${name}`);
     case 'Snapshot':
       return notice('Restored', `Continues from VirtualMachineSnapshot ${name}`);
+    case 'Fork':
+      return notice('Forked', `Goes on from where ${name} was`);
     case 'Suspended':
       return notice('Resumed', 'Continues where it had been written out');
   }

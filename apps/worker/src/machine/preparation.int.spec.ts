@@ -42,6 +42,8 @@ const aVm = (spec: Partial<VirtualMachineSpec>): VirtualMachine =>
 function preparer(snapshot: object = {}): Preparer {
   const caches = { ensure: () => Promise.reject(new Error('nothing is to be fetched')) };
   return new Preparer({
+    nodeName: 'worker-1',
+    forks: { find: async () => undefined },
     client: clientWith(snapshot),
     artifacts: caches as never,
     snapshots: caches as never,

@@ -13,12 +13,14 @@ import {
   type VirtualMachineImage,
   virtualMachineImages,
   virtualMachineSnapshots,
+  type VmFork,
 } from '@corral/contracts';
 import { type Layer, layersOf, SnapshotError, type SnapshotManifest } from '@corral/memory';
 import { ObjectStoreFailure } from '@corral/object-store';
 import { type StartedFrom, type StartOrigin } from '@corral/vm-lifecycle';
 import { type BaseImages, type BaseSource } from '../bases/base-images.ts';
 import { baseSourceOf, canBePartial } from '../bases/base-source.ts';
+import { type ForkMoments, type HeldMoment } from '../snapshots/fork-moments.ts';
 import { type ArtifactCache } from './artifact-cache.ts';
 import { type MachineFolder, type MachineRecord, RecordUnreadable } from './machine-folder.ts';
 import { storageReason } from './storage-reason.ts';
@@ -55,6 +57,8 @@ export interface Preparation {
 }
 
 export interface PreparerOptions {
+  readonly nodeName: string;
+  readonly forks: Pick<ForkMoments, 'find'>;
   readonly client: ObjectClient;
   readonly artifacts: ArtifactCache;
   readonly snapshots: SnapshotCache;
@@ -66,6 +70,9 @@ export interface PreparerOptions {
 }
 
 type BroughtSnapshot = CachedSnapshot & { readonly base: Pick<Preparation, 'base'> };
+
+/** A machine stands still for milliseconds, and what changed in it is written in a second or two. */
+const MOMENT_WAIT_MS = 20_000;
 
 /** Decides what a machine starts from and brings it to this node. */
 export class Preparer {
@@ -120,10 +127,47 @@ export class Preparer {
     const { continueFrom } = vm.status ?? {};
     // What a machine had before it left its node is never replaced by its source: better not at all.
     if (continueFrom) return this.#fromSnapshot(vm, continueFrom.snapshot);
-    const { image, snapshot } = startSourceOf(vm);
+    const { image, snapshot, virtualMachine } = startSourceOf(vm);
     if (image !== undefined) return this.#fromImage(vm, image, folder);
     if (snapshot !== undefined) return this.#fromSnapshot(vm, snapshot);
-    throw new Unpreparable('SourceMissing', 'spec.source names neither an image nor a snapshot', { permanent: true });
+    if (virtualMachine !== undefined && vm.status?.fork) return this.#fromFork(vm, vm.status.fork, folder);
+    throw new Unpreparable('SourceMissing', 'spec.source names nothing to start from', { permanent: true });
+  }
+
+  /** From the moment it was forked at, here or through the object store; once it has run and that is gone, from what that machine had started from. */
+  async #fromFork(vm: VirtualMachine, fork: VmFork, folder: MachineFolder): Promise<Preparation> {
+    const { client, nodeName, forks } = this.#options;
+    const moment = await client.get(virtualMachineSnapshots, vm.metadata.namespace, fork.snapshot);
+    if (moment?.metadata.deletionTimestamp !== undefined || !moment) return this.#withoutMoment(vm, fork, folder);
+    const { status } = moment;
+    const ready = findCondition(status?.conditions, 'Ready');
+    if (status?.completedAt !== undefined && ready?.status !== 'True') {
+      throw new Unpreparable('ForkFailed', `The moment of "${fork.virtualMachine}" could not be kept: ${ready?.reason ?? ''}: ${ready?.message ?? ''}`, { permanent: true });
+    }
+    if (status?.virtualMachineUid !== fork.uid || (status.incarnation ?? fork.incarnation) !== fork.incarnation) {
+      throw new Unpreparable('ForkSourceChanged', `"${fork.virtualMachine}" ended before its moment was kept; it is another life of it that runs`, { permanent: true });
+    }
+    const held = moment.spec?.nodeName === nodeName ? await forks.find(moment.metadata.uid, MOMENT_WAIT_MS) : undefined;
+    if (held) return this.#fromHeld(fork, held);
+    if (ready?.status === 'True') return this.#fromSnapshot(vm, fork.snapshot);
+    throw new Unpreparable('WaitingForMoment', `The moment of "${fork.virtualMachine}" is on its way from node ${moment.spec?.nodeName ?? ''}`);
+  }
+
+  async #fromHeld(fork: VmFork, { directory, manifest, digest, incarnation, record }: HeldMoment): Promise<Preparation> {
+    if (incarnation !== fork.incarnation) throw new Unpreparable('ForkSourceChanged', `"${fork.virtualMachine}" ended before its moment was kept`, { permanent: true });
+    const { packs, bases } = this.#options;
+    // A pack may have been made room of since the machine began with it.
+    const [artifactPaths] = await Promise.all([this.#fetch(record), packs.ensure(layersOf(manifest))]);
+    const base = baseSourceOf({ manifest, packPath: ({ sha256 }: Layer) => packs.pathOf(sha256) });
+    if (base) await bases.prepare(base);
+    const startedFrom = { type: 'Fork', name: fork.virtualMachine, digest } as const;
+    return { origin: 'Source', record, artifactPaths, from: this.#from(directory), manifest, startedFrom, ...(base ? { base } : {}) };
+  }
+
+  #withoutMoment(vm: VirtualMachine, fork: VmFork, folder: MachineFolder): Promise<Preparation> {
+    const hasRun = (vm.status?.incarnation ?? 0) > 0;
+    if (hasRun && fork.image !== undefined) return this.#fromImage(vm, fork.image, folder);
+    throw new Unpreparable('ForkMomentGone', `The moment of "${fork.virtualMachine}" is gone: fork it again`, { permanent: true });
   }
 
   async #fromImage(vm: VirtualMachine, name: string, folder: MachineFolder): Promise<Preparation> {

@@ -18,7 +18,7 @@ import { type ObjectStore, ObjectStoreFailure } from '@corral/object-store';
 import { isAsleep } from '@corral/vm-lifecycle';
 import { type Logger } from 'pino';
 import { type Machine } from '../machine/machine.ts';
-import { imagePartsOf } from '../machine/machine-folder.ts';
+import { imagePartsOf, type MachineRecord } from '../machine/machine-folder.ts';
 import { type PackCache } from '../machine/pack-cache.ts';
 import { storageReason } from '../machine/storage-reason.ts';
 import { type Supervisor } from '../machine/supervisor.ts';
@@ -33,6 +33,7 @@ import {
   verified,
 } from './snapshot-status.ts';
 import { totalBytesOf, uploadSnapshot } from './snapshot-upload.ts';
+import { type ForkMoments } from './fork-moments.ts';
 import { type Spool } from './spool.ts';
 
 export interface SnapshotConvergenceOptions {
@@ -43,6 +44,7 @@ export interface SnapshotConvergenceOptions {
   readonly supervisor: Supervisor;
   readonly store: ObjectStore;
   readonly spool: Spool;
+  readonly forks: ForkMoments;
   readonly packs: Pick<PackCache, 'pathOf'>;
   /** Whether this node may act on what is bound to it: it holds its Lease. */
   isServing(): boolean;
@@ -56,6 +58,8 @@ interface Moment {
   readonly taken: SnapshotTaken;
   readonly manifest: SnapshotManifest;
   readonly facts: Facts;
+  /** What the machine is made of. */
+  readonly record?: MachineRecord;
   /** What kept packs of it from being deleted before it named them. */
   readonly namedBefore: ReadonlySet<string>;
   /** When the API knew what it needs, as `performance.now()` counts. */
@@ -115,7 +119,8 @@ export class SnapshotConvergence {
   async #try(snapshot: VirtualMachineSnapshot, signal: AbortSignal): Promise<ReconcileResult> {
     try {
       await this.#advance(snapshot, signal);
-      await this.#forget(snapshot.metadata.uid);
+      // What is held for forks is forgotten when it is deleted, and not before.
+      if (!snapshot.spec?.fork) await this.#forget(snapshot.metadata.uid);
       return { type: 'Done' };
     } catch (error) {
       if (error instanceof Problem || error instanceof Overtaken || signal.aborted) throw error;
@@ -142,6 +147,11 @@ export class SnapshotConvergence {
       });
 
     const moment = this.#moments.get(uid) ?? (await this.#take(snapshot));
+    if (snapshot.spec?.fork) await this.#hold(uid, moment);
+    if (snapshot.spec?.fork?.upload === false) {
+      const message = 'It is here for the forks on this node; nobody elsewhere needs it';
+      return this.#write(snapshot, (current) => notReady(current, 'Held', message, clock.now(), { ...moment.facts, digest: moment.taken.manifest.sha256 }));
+    }
     const namedAtMs = (moment.namedAtMs ??= await this.#name(snapshot, moment));
     const progress = new ProgressReport(clock, (uploadedBytes) => this.#tellProgress(snapshot, moment, uploadedBytes));
     const manifestKey = await uploadSnapshot({
@@ -207,6 +217,7 @@ export class SnapshotConvergence {
     const moment: Moment = {
       taken,
       manifest,
+      ...(record ? { record } : {}),
       namedBefore: new Set(vm?.status?.lineage?.layers),
       facts: {
         virtualMachineUid: machine.uid,
@@ -222,6 +233,13 @@ export class SnapshotConvergence {
     };
     this.#moments.set(uid, moment);
     return moment;
+  }
+
+  /** Machines of this node may go on from it from now on. */
+  async #hold(uid: string, { taken, manifest, record, facts }: Moment): Promise<void> {
+    if (!record) throw new SnapshotFailure('SnapshotFailed', 'The machine has left no record of what it is made of', { final: true });
+    const directory = this.#options.spool.pathOf(uid);
+    await this.#options.forks.hold(uid, { directory, manifest, digest: taken.manifest.sha256, incarnation: facts.incarnation ?? 0, record });
   }
 
   /** Says what the snapshot needs, before the first byte of it is sent: from then on nobody decides to delete that. */
@@ -316,6 +334,7 @@ export class SnapshotConvergence {
 
   async #forget(uid: string): Promise<void> {
     this.#moments.delete(uid);
+    this.#options.forks.drop(uid);
     this.#begun.delete(uid);
     this.#tries.delete(uid);
     await this.#options.spool.remove(uid);

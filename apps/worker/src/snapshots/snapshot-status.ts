@@ -11,6 +11,8 @@ import {
 export type SnapshotReason =
   | 'Taking'
   | 'Uploading'
+  /** A moment of a live fork, on its node until a machine elsewhere needs it. */
+  | 'Held'
   | 'UploadFailed'
   | 'StorageFull'
   | 'StorageUnreachable'

@@ -9,6 +9,10 @@ import { LayerKeys } from './layers.ts';
 export const VirtualMachineSnapshotSpec = z.strictObject({
   virtualMachine: DnsName.describe('The machine, in this namespace, to take a snapshot of.'),
   nodeName: z.string().optional().describe('The node that takes it. Written by the snapshot controller.'),
+  fork: z
+    .strictObject({ upload: z.boolean().describe('Whether a machine on another node needs it.') })
+    .optional()
+    .describe('Of the moment of a live fork: it stays on its node unless a machine elsewhere needs it, and is deleted once its forks run. Written by the server.'),
 });
 export type VirtualMachineSnapshotSpec = z.output<typeof VirtualMachineSnapshotSpec>;
 

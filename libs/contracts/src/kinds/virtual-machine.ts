@@ -122,6 +122,22 @@ export type VmClaim = z.output<typeof VmClaim>;
 
 export const VmRollback = z.object({ snapshot: z.string(), incarnation: z.number().int(), requestedAt: z.string() });
 export type VmRollback = z.output<typeof VmRollback>;
+/** What a fork goes on from: a moment of the machine it was forked from. */
+export const VmFork = z.object({
+  virtualMachine: z.string(),
+  uid: z.string(),
+  /** Of the machine it was forked from: another life of that is another machine to fork. */
+  incarnation: z.number().int(),
+  /** The VirtualMachineSnapshot that holds the moment; deleted once every fork of it runs. */
+  snapshot: z.string(),
+  /** Of the node that held the machine then: forks start there soonest. */
+  nodeName: z.string(),
+  v86Build: z.string().optional(),
+  memoryMiB: z.number().int().optional(),
+  /** What the machine was first started from: where a fork starts anew when it has lost what it held. */
+  image: z.string().optional(),
+});
+export type VmFork = z.output<typeof VmFork>;
 
 export const VirtualMachineStatus = z.object({
   phase: z.enum(VM_PHASES).optional(),
@@ -141,7 +157,7 @@ export const VirtualMachineStatus = z.object({
   class: z.enum(VM_CLASSES).optional(),
   /** What the current incarnation was started from. */
   startedFrom: z
-    .object({ type: z.enum(['Boot', 'GoldenSnapshot', 'Snapshot', 'Suspended']), name: z.string(), digest: z.string().optional() })
+    .object({ type: z.enum(['Boot', 'GoldenSnapshot', 'Snapshot', 'Fork', 'Suspended']), name: z.string(), digest: z.string().optional() })
     .optional(),
   /** What it was first started from; its artifacts are kept while the machine is there. */
   imageParts: ImageParts.optional(),
@@ -161,6 +177,7 @@ export const VirtualMachineStatus = z.object({
   /** Since when nobody used it and its guest rested; absent while it is used, and where nothing depends on it. */
   idleSince: z.string().optional(),
   claim: VmClaim.optional(),
+  fork: VmFork.optional(),
 });
 export type VirtualMachineStatus = z.output<typeof VirtualMachineStatus>;
 export type VirtualMachine = KubeObject<VirtualMachineSpec, VirtualMachineStatus>;

@@ -73,7 +73,7 @@ export const BOOTSTRAP_OBJECTS: readonly BootstrapObject[] = [
     // A key is good for no more than its maker is.
     on(CORRAL, ['apikeys'], [...READ, ...WRITE]),
     on(CORRAL, INSIDE, ['create', 'delete', 'get', 'update']),
-    on(CORRAL, ['virtualmachines/hibernate', 'virtualmachines/wake'], ['create']),
+    on(CORRAL, ['virtualmachines/fork', 'virtualmachines/hibernate', 'virtualmachines/wake'], ['create']),
     // Machines as kubectl's own verbs see them.
     on('', ['pods/attach', 'pods/exec', 'pods/portforward'], ['create', 'get']),
     on('', ['pods/eviction'], ['create']),

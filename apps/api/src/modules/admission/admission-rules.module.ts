@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { ApiKeysModule } from '../api-keys/api-keys.module.ts';
 import { RoleAdmissionModule } from '../access/access.module.ts';
 import { IdlePolicyAdmission } from '../hibernation/idle-policy.admission.ts';
+import { ForkAdmission } from '../forks/fork.admission.ts';
 import { ImageAdmission } from '../images/image.admission.ts';
 import { NamespaceAdmission } from '../namespaces/namespace.admission.ts';
 import { LimitRangeAdmission } from '../quota/limit-range.admission.ts';
@@ -28,6 +29,7 @@ import { VirtualMachineAdmission } from '../virtual-machines/virtual-machine.adm
     IdlePolicyAdmission,
     PoolClaims,
     PoolAdmission,
+    ForkAdmission,
     SnapshotAdmission,
     ImageAdmission,
   ],

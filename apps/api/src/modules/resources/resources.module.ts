@@ -33,7 +33,7 @@ import { Watches } from './watches.ts';
 export class ResourcesModule {}
 
 /** The kinds over HTTP: generic REST, watches, discovery, OpenAPI and the console's socket. */
-@Module({ providers: [Idempotency, IdempotencySweep, Waits, ResourceRoutes, DiscoveryRoutes, LiveGateway] })
+@Module({ providers: [Idempotency, IdempotencySweep, Waits, ResourceRoutes, DiscoveryRoutes, LiveGateway], exports: [Idempotency] })
 export class ResourceRoutesModule {}
 
 /** Owners and what they own. */

@@ -1,4 +1,4 @@
-import { findCondition, MIB, parseBytes, startSourceOf, virtualMachineImages, virtualMachineSnapshots, type VirtualMachine, type VirtualMachineImage, type VirtualMachineSnapshot } from '@corral/contracts';
+import { findCondition, MIB, parseBytes, startSourceOf, virtualMachineImages, virtualMachineSnapshots, type VirtualMachine, type VirtualMachineImage, type VirtualMachineSnapshot, type VmFork } from '@corral/contracts';
 import type { SourceView } from '@corral/scheduling';
 import type { Informers } from '../controllers/informers.ts';
 import { minimumMemoryMiB } from '../images/image-digest.ts';
@@ -13,10 +13,18 @@ export const snapshotKey = (namespace: string, name: string): string => `snapsho
 
 export function sourceOf(vm: VirtualMachine, informers: Informers): MachineSource {
   const { namespace = '' } = vm.metadata;
-  const { image, snapshot = '' } = vm.status?.continueFrom ? { image: undefined, snapshot: vm.status.continueFrom.snapshot } : startSourceOf(vm);
+  const { image, snapshot = '', virtualMachine } = vm.status?.continueFrom ? { image: undefined, snapshot: vm.status.continueFrom.snapshot } : startSourceOf(vm);
+  const { fork } = vm.status ?? {};
+  if (fork && virtualMachine !== undefined) return forkSource(vm, fork, informers);
   return image === undefined
     ? snapshotSource(namespace, snapshot, informers.of(virtualMachineSnapshots).get(namespace, snapshot))
     : imageSource(vm, image, informers.of(virtualMachineImages).get(undefined, image));
+}
+
+/** A moment is there from the first, wherever it goes from there; what has lost it starts from what the machine it was of had started from. */
+function forkSource(vm: VirtualMachine, { image, v86Build, memoryMiB, nodeName }: VmFork, informers: Informers): MachineSource {
+  if ((vm.status?.incarnation ?? 0) > 0 && image !== undefined) return imageSource(vm, image, informers.of(virtualMachineImages).get(undefined, image));
+  return { type: 'Known', view: { image, v86Build, memoryMiB, forkedOn: nodeName } };
 }
 
 function snapshotSource(namespace: string, name: string, snapshot: VirtualMachineSnapshot | undefined): MachineSource {

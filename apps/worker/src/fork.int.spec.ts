@@ -1,0 +1,137 @@
+import { findCondition, virtualMachines, virtualMachineSnapshots, type VirtualMachine } from '@corral/contracts';
+import { ObjectStore } from '@corral/object-store';
+import { until } from '@corral/testing';
+import { jest } from '@jest/globals';
+import { type Corral, IMAGE } from '../test/corral.ts';
+import { startHerd } from '../test/herd.ts';
+import { livingProcesses } from '../test/witness.ts';
+
+jest.setTimeout(240_000);
+
+interface ForkResult {
+  readonly moment: string;
+  readonly requested: number;
+  readonly created: number;
+  readonly items: readonly { readonly name: string; readonly code: number; readonly object?: VirtualMachine; readonly status?: { readonly reason: string; readonly message: string } }[];
+}
+
+let herd: Awaited<ReturnType<typeof startHerd>>;
+let corral: Corral;
+let home: string;
+beforeAll(async () => {
+  herd = await startHerd(['worker-1', 'worker-2']);
+  corral = herd.corral;
+  home = (await corral.run('source')).status?.nodeName ?? '';
+});
+afterAll(() => herd?.stop());
+
+async function fork(name: string, body: object = {}, headers: Record<string, string> = {}): Promise<{ readonly code: number; readonly result: ForkResult }> {
+  const answer = await fetch(`${corral.url}/apis/corral.dev/v1/namespaces/default/virtualmachines/${name}/fork`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${corral.adminToken}`, 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  });
+  return { code: answer.status, result: (await answer.json()) as ForkResult };
+}
+const said = async (name: string, command: string): Promise<string> => (await corral.execAnywhere(name, command)).stdout.trim();
+const momentGone = (name: string) => until(async () => (await corral.client.get(virtualMachineSnapshots, 'default', name)) === undefined, { timeoutMs: 90_000, what: `the moment ${name} is removed` });
+/** What the namespace has in the object store. */
+async function stored(): Promise<string[]> {
+  const { env, s3 } = corral;
+  const store = new ObjectStore({ endpoint: s3.url, region: 'us-east-1', bucket: 'corral', accessKeyId: env['S3_ACCESS_KEY_ID'] ?? '', secretAccessKey: env['S3_SECRET_ACCESS_KEY'] ?? '' });
+  const keys: string[] = [];
+  for (const prefix of ['snapshots/default/', 'packs/default/']) for await (const { key } of store.list(prefix)) keys.push(key);
+  return keys;
+}
+
+describe('A live fork', () => {
+  it('goes on from one moment in every child, with the processes and files of then, as somebody else each, and the source runs on', async () => {
+    await corral.execAnywhere('source', 'echo then > /tmp/mark; (while :; do sleep 0.2; done) & echo $! > /tmp/pid; date +%s > /tmp/since');
+    const source = await corral.get('source');
+    const before = performance.now();
+    const { code, result } = await fork('source', { count: 4, generateName: 'child-', labels: { family: 'one' } });
+    expect([code, result.created, result.items.map((item) => item.code)]).toEqual([201, 4, [201, 201, 201, 201]]);
+    await corral.execAnywhere('source', 'echo later > /tmp/mark');
+    const names = result.items.map(({ name }) => name);
+    const children = await Promise.all(names.map((name) => corral.ready(name)));
+    console.log(`4 forks Ready after ${Math.round(performance.now() - before)} ms`);
+
+    for (const { status, metadata } of children) {
+      expect(status).toMatchObject({ nodeName: home, incarnation: 1, startedFrom: { type: 'Fork', name: 'source' }, fork: { uid: source.metadata.uid, incarnation: 1 } });
+      expect(metadata.labels).toEqual({ family: 'one' });
+    }
+    for (const name of names) expect(await said(name, 'cat /tmp/mark; kill -0 $(cat /tmp/pid) && echo alive; hostname')).toBe(`then\nalive\n${name}`);
+    expect(await said('source', 'cat /tmp/mark; kill -0 $(cat /tmp/pid) && echo alive; hostname')).toBe('later\nalive\nsource');
+
+    const identities = await Promise.all(['source', ...names].map((name) => said(name, 'cat /etc/machine-id; cat /sys/class/net/*/address | grep -v 00:00:00:00:00:00; head -c 32 /dev/urandom | od -An -tx1 | tr -d " \\n"')));
+    const fields = identities.map((text) => text.split('\n'));
+    for (const index of [0, 1, 2]) expect(new Set(fields.map((field) => field[index])).size).toBe(5);
+    expect((await corral.get('source')).status).toMatchObject({ incarnation: 1, phase: 'Running' });
+    expect(livingProcesses(herd.workers, await corral.get('source'))).toHaveLength(1);
+  });
+
+  it('needs no object store where the source is: nothing of its moment was sent there, and it is removed once all run', async () => {
+    const before = await stored();
+    const { result } = await fork('source', { names: ['quiet'] });
+    const moment = await corral.client.get(virtualMachineSnapshots, 'default', result.moment);
+    await corral.ready('quiet');
+    await momentGone(result.moment);
+    expect(await stored()).toEqual(before);
+    expect(findCondition(moment?.status?.conditions, 'Ready')?.status).toBe('False');
+    expect(await said('quiet', 'cat /tmp/mark')).toBe('later');
+  });
+
+  it('is what a machine is whose source is a machine, by whomever it is created', async () => {
+    await corral.create('plain', { source: { virtualMachine: 'source' } });
+    const { status } = await corral.ready('plain');
+    expect(status).toMatchObject({ startedFrom: { type: 'Fork' }, nodeName: home });
+    expect(await said('plain', 'cat /tmp/mark; hostname')).toBe('later\nplain');
+  });
+
+  it('goes through the object store where the child is elsewhere, to the same moment as its siblings', async () => {
+    const elsewhere = herd.workers.find(({ name }) => name !== home)?.name ?? '';
+    await corral.execAnywhere('source', 'echo both > /tmp/mark');
+    const { result } = await fork('source', { names: ['near'] });
+    await corral.client.create(virtualMachines, {
+      metadata: { name: 'far', namespace: 'default', annotations: { 'corral.dev/fork-moment': result.moment } },
+      spec: { source: { virtualMachine: 'source' }, nodeSelector: { 'kubernetes.io/hostname': elsewhere } } as never,
+    });
+    await corral.execAnywhere('source', 'echo after > /tmp/mark');
+    const far = await corral.ready('far');
+    expect(far.status).toMatchObject({ nodeName: elsewhere, startedFrom: { type: 'Snapshot', name: result.moment } });
+    await corral.ready('near');
+    expect([await said('near', 'cat /tmp/mark'), await said('far', 'cat /tmp/mark')]).toEqual(['both', 'both']);
+    await momentGone(result.moment);
+  });
+
+  it('restarts as itself when its process ends, and can be forked again', async () => {
+    const { result } = await fork('plain', { names: ['grandchild'] });
+    await corral.ready('grandchild');
+    expect(await said('grandchild', 'cat /tmp/mark; hostname')).toBe('later\ngrandchild');
+    await momentGone(result.moment);
+    const vm = await corral.get('grandchild');
+    for (const pid of livingProcesses(herd.workers, vm)) process.kill(pid, 'SIGKILL');
+    const again = await corral.ready('grandchild', 2);
+    expect(again.status).toMatchObject({ lastTermination: { reason: 'ProcessExited' }, startedFrom: { type: 'GoldenSnapshot', name: IMAGE } });
+    expect(await said('grandchild', 'hostname')).toBe('grandchild');
+  });
+
+  it('of what does not run is refused with the reason, and nothing is left', async () => {
+    await corral.create('resting', { source: { image: IMAGE }, powerState: 'Stopped' });
+    expect(await fork('resting')).toMatchObject({ code: 409, result: { reason: 'VirtualMachineNotRunning' } });
+    expect(await fork('never-made')).toMatchObject({ code: 404 });
+    await expect(corral.create('lost', { source: { virtualMachine: 'resting' } })).rejects.toMatchObject({ details: { causes: [{ field: 'spec.source.virtualMachine', reason: 'VirtualMachineNotRunning' }] } });
+  });
+
+  it('whose source ends before its moment is kept fails and says so', async () => {
+    await corral.run('doomed');
+    const doomed = await corral.get('doomed');
+    for (const pid of livingProcesses(herd.workers, doomed)) process.kill(pid, 'SIGKILL');
+    const { code, result } = await fork('doomed', { names: ['orphan'] });
+    if (code === 409) return;
+    expect(code).toBe(201);
+    const orphan = await corral.when('orphan', 'Failed', ({ status }) => status?.phase === 'Failed');
+    expect(['ForkFailed', 'ForkSourceChanged']).toContain(findCondition(orphan.status?.conditions, 'Ready')?.reason);
+    expect(result.created).toBe(1);
+  });
+});
