@@ -1,4 +1,4 @@
-import { apiPath, virtualMachines, type ExecRequest, type ExecResult, type FileEntry, type FileList, type InputRequest } from '@corral/contracts';
+import { apiPath, virtualMachines, type ForkResult, type ForkWish, type ExecRequest, type ExecResult, type FileEntry, type FileList, type InputRequest } from '@corral/contracts';
 import type { WebSocket } from 'ws';
 import { ChannelStream, type CommandOutput } from './channel-stream.ts';
 import type { Connection } from './connection.ts';
@@ -27,6 +27,12 @@ export class MachineClient {
     this.#connection = connection;
     this.#namespace = namespace;
     this.#name = name;
+  }
+
+  /** Makes machines that go on from where this one is now; the answer says what became of each. Safe to send again with the same key. */
+  fork(wish: ForkWish, { idempotencyKey }: { readonly idempotencyKey?: string } = {}): Promise<ForkResult> {
+    const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
+    return this.#connection.json({ method: 'POST', path: this.#path('fork'), headers, body: wish });
   }
 
   /** Runs a command to its end and answers with its output; a failing command is an answer, with its exit code. */

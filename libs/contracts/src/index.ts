@@ -31,6 +31,7 @@ export * from './kinds/usage-metrics.ts';
 export * from './kinds/pod.ts';
 export * from './kinds/pod-disruption-budget.ts';
 export * from './kinds/all.ts';
+export * from './fork.ts';
 export * from './object-client.ts';
 export * from './vm-process.ts';
 export * from './data-plane.ts';

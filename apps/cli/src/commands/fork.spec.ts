@@ -1,14 +1,12 @@
 import { UsageError } from '../usage-error.ts';
-import { namesOf } from './fork.ts';
+import { wishOf } from './fork.ts';
 
-it('names are taken as given', () => expect(namesOf('demo', ['left', 'right'], undefined)).toEqual(['left', 'right']));
+it('names are taken as given', () => expect(wishOf(['left', 'right'], undefined)).toEqual({ names: ['left', 'right'] }));
 
-it('names are made up, each once', () => {
-  const names = namesOf('demo', [], 10);
-  expect(new Set(names).size).toBe(10);
-  for (const name of names) expect(name).toMatch(/^demo-[0-9a-f]{4}-\d+$/);
+it('one copy is made when nothing else is said', () => expect(wishOf([], undefined)).toEqual({ count: 1 }));
+
+it('as many as are asked for are made, under names the server makes up', () => expect(wishOf([], 10)).toEqual({ count: 10 }));
+
+it.each([[['left'], 2], [Array.from({ length: 101 }, (_, index) => `copy-${index}`), undefined]])('what cannot be is refused before anything is asked of the server', (names, count) => {
+  expect(() => wishOf(names, count)).toThrow(UsageError);
 });
-
-it('one copy is made when nothing else is said', () => expect(namesOf('demo', [], undefined)).toHaveLength(1));
-
-it('a count that contradicts the names is refused', () => expect(() => namesOf('demo', ['left'], 2)).toThrow(UsageError));

@@ -14,6 +14,7 @@ import { UsageError } from '../usage-error.ts';
 interface RunOptions {
   readonly name?: string;
   readonly snapshot?: string;
+  readonly pool?: string;
   readonly memory?: string;
   readonly restart?: 'Always' | 'OnFailure' | 'Never';
   readonly label: Readonly<Record<string, string>>;
@@ -30,11 +31,12 @@ export function addRun(program: Command, invocation: Invocation): void {
   program
     .command('run')
     .summary('create a machine, and run a command in it')
-    .description('Creates a machine from an image or a snapshot, waits until it answers, and runs a command in it or joins its console.')
+    .description('Creates a machine from an image or a snapshot, or claims a warm one of a pool, waits until it answers, and runs a command in it or joins its console.')
     .argument('[image]', 'name of an image; see kubectl get vmimages')
     .argument('[command...]', 'program and arguments to run once the machine answers')
     .option('--name <name>', 'name of the machine (default: made from the image)')
     .option('--snapshot <name>', 'continue from a snapshot instead of an image')
+    .option('--pool <name>', 'claim a warm machine of a pool instead; see kubectl get vmpools')
     .option('--memory <quantity>', 'guest RAM, as 256Mi (default: what the image wants)')
     .addOption(new Option('--restart <policy>', 'when to start again after it ended').choices(['Always', 'OnFailure', 'Never']))
     .option('-l, --label <name=value>', 'add a label (repeatable)', collectPairs, {})
@@ -47,7 +49,7 @@ export function addRun(program: Command, invocation: Invocation): void {
     .option('-o, --output <format>', 'json, yaml, wide or name', parseOutputFormat)
     .addHelpText(
       'after',
-      '\nExamples:\n  corral run linux-minimal --name demo\n  corral run linux-minimal --rm -it -- sh\n  corral run --snapshot demo-1 --name demo-again --memory 128Mi',
+      '\nExamples:\n  corral run linux-minimal --name demo\n  corral run linux-minimal --rm -it -- sh\n  corral run --snapshot demo-1 --name demo-again --memory 128Mi\n  corral run --pool ci --rm -- make test',
     )
     .showHelpAfterError('(options of the command itself come after --, as in: corral run linux-minimal -- ls -l)')
     .action((image: string | undefined, command: string[], options: RunOptions) => run(invocation, image, command, options));
@@ -55,14 +57,15 @@ export function addRun(program: Command, invocation: Invocation): void {
 
 async function run(invocation: Invocation, image: string | undefined, command: readonly string[], options: RunOptions): Promise<void> {
   const { screen } = invocation;
-  // With a snapshot there is no image to name: the first word is the command's.
-  const words = options.snapshot !== undefined && image !== undefined ? [image, ...command] : command;
-  const source = sourceOf(options.snapshot === undefined ? image : undefined, options.snapshot);
+  // With a snapshot or a pool there is no image to name: the first word is the command's.
+  const isNamed = options.snapshot !== undefined || options.pool !== undefined;
+  const words = isNamed && image !== undefined ? [image, ...command] : command;
+  const source = sourceOf(isNamed ? undefined : image, options);
   const isAttached = words.length > 0 || options.tty === true;
   if (options.detach && isAttached) throw new UsageError('--detach does not go with a command or a terminal');
 
   const { client, namespace } = await invocation.session();
-  const name = options.name ?? `${source.image ?? source.snapshot}-${randomBytes(3).toString('hex')}`;
+  const name = options.name ?? `${source.image ?? source.snapshot ?? source.pool}-${randomBytes(3).toString('hex')}`;
   const machine: Omit<resources.VirtualMachine, 'status'> = {
     metadata: { name, ...(Object.keys(options.label).length > 0 ? { labels: options.label } : {}) },
     spec: {
@@ -112,8 +115,10 @@ async function run(invocation: Invocation, image: string | undefined, command: r
   }
 }
 
-function sourceOf(image: string | undefined, snapshot: string | undefined): { readonly image?: string; readonly snapshot?: string } {
+function sourceOf(image: string | undefined, { snapshot, pool }: Pick<RunOptions, 'snapshot' | 'pool'>): { readonly image?: string; readonly snapshot?: string; readonly pool?: string } {
+  if (snapshot !== undefined && pool !== undefined) throw new UsageError('--snapshot and --pool do not go together');
+  if (pool !== undefined) return { pool };
   if (snapshot !== undefined) return { snapshot };
   if (image !== undefined) return { image };
-  throw new UsageError('name an image (kubectl get vmimages lists them), or a snapshot with --snapshot');
+  throw new UsageError('name an image (kubectl get vmimages lists them), a snapshot with --snapshot, or a pool with --pool');
 }

@@ -1,9 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { apiVersionOf, isDnsLabel, virtualMachines, type Status, type VirtualMachine } from '@corral/contracts';
+import { apiVersionOf, isDnsLabel, MAX_FORKS, virtualMachines, type VirtualMachine } from '@corral/contracts';
 import { z } from 'zod';
 import { MOMENT_ANNOTATION } from './fork-moment.ts';
 
-export const MAX_FORKS = 100;
 /** A name is a DNS label; what is made up takes 5 characters and a number. */
 const MAX_PREFIX = 53;
 
@@ -25,21 +24,6 @@ export const ForkRequest = z
     if (new Set(names).size < names.length) context.addIssue({ code: 'custom', path: ['names'], message: 'must all be different' });
   });
 export type ForkRequest = z.output<typeof ForkRequest>;
-
-/** What became of each: in the order of their names. Code 201 with the machine, or another with why there is none. */
-export interface ForkResult {
-  readonly apiVersion: 'corral.dev/v1';
-  readonly kind: 'ForkResult';
-  readonly metadata: { readonly name: string; readonly namespace: string };
-  /** The VirtualMachineSnapshot that holds the moment until they all run. */
-  readonly moment: string;
-  readonly requested: number;
-  readonly created: number;
-  readonly items: readonly ForkItem[];
-}
-export type ForkItem =
-  | { readonly name: string; readonly code: 201; readonly object: VirtualMachine }
-  | { readonly name: string; readonly code: number; readonly status: Status };
 
 /** Fields of a machine's spec that are about where it is and what it came from, and say nothing of its forks. */
 const NOT_INHERITED: ReadonlySet<string> = new Set(['source', 'nodeName', 'powerState', 'priority', 'preemptionPolicy']);

@@ -5,7 +5,7 @@ import { requestAttributes, type Write } from '@corral/api-machinery';
 import { systemClock } from '@corral/base';
 import {
   apiPath, Problem, toStatus, virtualMachines, virtualMachineSnapshots,
-  type KindDefinition, type KubeObject, type VirtualMachine,
+  type ForkItem, type ForkResult, type KindDefinition, type KubeObject, type VirtualMachine,
 } from '@corral/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Authorizer } from '../../platform/auth/authorization.ts';
@@ -19,7 +19,7 @@ import { ChargedStore } from '../quota/charged-store.ts';
 import { Resources, type WriteOptions } from '../resources/resources.service.ts';
 import { writeOptions } from '../resources/write-request.ts';
 import { forkObstacle, forkOf, momentOf } from './fork-moment.ts';
-import { batchOf, ForkRequest, namesOf, wishOf, type ForkItem, type ForkResult } from './fork-request.ts';
+import { batchOf, ForkRequest, namesOf, wishOf } from './fork-request.ts';
 
 const MACHINE = virtualMachines as unknown as KindDefinition;
 const MOMENT = virtualMachineSnapshots as unknown as KindDefinition;

@@ -1,13 +1,12 @@
 import {
   findCondition, nodes, Problem, resourceQuotas, virtualMachineImages, virtualMachines, virtualMachineSnapshots,
-  type VirtualMachine, type VirtualMachineSnapshot, type VirtualMachineStatus,
+  type ForkResult, type VirtualMachine, type VirtualMachineSnapshot, type VirtualMachineStatus,
 } from '@corral/contracts';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
 import { bzImage } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
 import { anImage, aVm, upload } from '../../../test/wishes.ts';
 import { GATHERING_MS } from './fork.plan.ts';
-import type { ForkResult } from './fork-request.ts';
 
 const NAMESPACE = 'default';
 
