@@ -589,6 +589,8 @@ function storedOf({ startedFrom: { type, name, digest } }: Preparation, before: 
       return { ...(before.snapshot === undefined ? {} : { snapshot: before.snapshot }), ...(before.digest === undefined ? {} : { digest: before.digest }) };
     case 'GoldenSnapshot':
       return digest === undefined ? {} : { digest };
+    // The moment of a fork is seldom stored, and never for long.
+    case 'Fork':
     case 'Boot':
       return {};
   }
