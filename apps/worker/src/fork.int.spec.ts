@@ -44,6 +44,12 @@ async function stored(): Promise<string[]> {
   return keys;
 }
 
+function endProcess({ metadata, status }: VirtualMachine): void {
+  const pid = herd.workers.find(({ name }) => name === status?.nodeName)?.processOf(metadata.uid, status?.incarnation ?? 0);
+  if (pid === undefined) throw new Error(`${metadata.name} has no process`);
+  process.kill(pid, 'SIGKILL');
+}
+
 describe('A live fork', () => {
   it('goes on from one moment in every child, with the processes and files of then, as somebody else each, and the source runs on', async () => {
     await corral.execAnywhere('source', 'echo then > /tmp/mark; (while :; do sleep 0.2; done) & echo $! > /tmp/pid; date +%s > /tmp/since');
@@ -110,7 +116,7 @@ describe('A live fork', () => {
     expect(await said('grandchild', 'cat /tmp/mark; hostname')).toBe('later\ngrandchild');
     await momentGone(result.moment);
     const vm = await corral.get('grandchild');
-    for (const pid of livingProcesses(herd.workers, vm)) process.kill(pid, 'SIGKILL');
+    endProcess(vm);
     const again = await corral.ready('grandchild', 2);
     expect(again.status).toMatchObject({ lastTermination: { reason: 'ProcessExited' }, startedFrom: { type: 'GoldenSnapshot', name: IMAGE } });
     expect(await said('grandchild', 'hostname')).toBe('grandchild');
@@ -126,7 +132,7 @@ describe('A live fork', () => {
   it('whose source ends before its moment is kept fails and says so', async () => {
     await corral.run('doomed');
     const doomed = await corral.get('doomed');
-    for (const pid of livingProcesses(herd.workers, doomed)) process.kill(pid, 'SIGKILL');
+    endProcess(doomed);
     const { code, result } = await fork('doomed', { names: ['orphan'] });
     if (code === 409) return;
     expect(code).toBe(201);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { systemClock } from '@corral/base';
 import { findCondition, Problem, type SnapshotTaken, type VirtualMachineSnapshot } from '@corral/contracts';
 import { pino } from 'pino';
+import { ForkMoments } from './fork-moments.ts';
 import { SnapshotConvergence, type SnapshotConvergenceOptions } from './snapshot-convergence.ts';
 
 const KEY = { namespace: 'default', name: 'kept' };
@@ -57,6 +58,7 @@ class OneSnapshot {
       snapshots: { get: () => known, getByUid: () => known, list: () => [known], observe: (snapshot: VirtualMachineSnapshot) => (known = snapshot) },
       machines: { get: () => ({ metadata: { uid: 'vm' } }), getByUid: () => undefined },
       supervisor: { find: () => machine },
+      forks: new ForkMoments(),
       spool: {
         begin: async () => folder,
         pathOf: () => folder,

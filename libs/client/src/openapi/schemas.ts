@@ -1134,7 +1134,7 @@ export type components = {
                 readonly class?: "small" | "compute";
                 readonly startedFrom?: {
                     /** @enum {string} */
-                    readonly type: "Boot" | "GoldenSnapshot" | "Snapshot" | "Suspended";
+                    readonly type: "Boot" | "GoldenSnapshot" | "Snapshot" | "Fork" | "Suspended";
                     readonly name: string;
                     readonly digest?: string;
                 };
@@ -1220,6 +1220,16 @@ export type components = {
                         readonly uid: string;
                     };
                 };
+                readonly fork?: {
+                    readonly virtualMachine: string;
+                    readonly uid: string;
+                    readonly incarnation: number;
+                    readonly snapshot: string;
+                    readonly nodeName: string;
+                    readonly v86Build?: string;
+                    readonly memoryMiB?: number;
+                    readonly image?: string;
+                };
             };
         };
         /** @description A list of VirtualMachine. */
@@ -1247,6 +1257,11 @@ export type components = {
                 readonly virtualMachine: string;
                 /** @description The node that takes it. Written by the snapshot controller. */
                 readonly nodeName?: string;
+                /** @description Of the moment of a live fork: it stays on its node unless a machine elsewhere needs it, and is deleted once its forks run. Written by the server. */
+                readonly fork?: {
+                    /** @description Whether a machine on another node needs it. */
+                    readonly upload: boolean;
+                };
             };
             /** @description What is observed. Written by the system. */
             readonly status?: {
