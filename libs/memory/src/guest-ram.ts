@@ -190,6 +190,18 @@ export class GuestRam {
     }
   }
 
+  /**
+   * Nobody answers for pages that are not there any more: the kernel does, from the base. For when a pager has nothing left to do and is
+   * stopped next. What was written to before is told first. Call between two slices of the guest.
+   */
+  endPaging(): void {
+    const fault = this.#tracking?.fault;
+    if (!fault) return;
+    this.harvest();
+    for (const { pages, address } of this.ranges) fault.unregister(address, pages * PAGE_BYTES);
+    this.#protect();
+  }
+
   /** From now on, every page that `harvest` finds written to is added. */
   follow(): FollowedWrites {
     const pages = new PageSet(this.pages);

@@ -18,6 +18,8 @@ export interface MemoryKeeperOptions {
   /** How much the guest has done: one that has done nothing has changed nothing. */
   readonly instructions: () => number;
   readonly tell: (memory: VmMemoryStatus) => void;
+  /** Somebody else answers for pages that are not there, as long as this says so. */
+  readonly isPagedByOther?: () => boolean;
 }
 
 /** The pager's thread is worth its memory only to a machine that comes this near to its budget. */
@@ -123,7 +125,7 @@ export class MemoryKeeper {
       return evicted;
     }
     const isPressing = this.#budgetBytes !== undefined && this.#budgetBytes < this.#ramBytes;
-    if (isPressing && this.#pager.type === 'Off' && this.#bytes(0, PageCategory.File | PageCategory.Zero) > (this.#budgetBytes ?? 0) * PRESSING_SHARE) void this.#startPager();
+    if (isPressing && this.#pager.type === 'Off' && !this.#options.isPagedByOther?.() && this.#bytes(0, PageCategory.File | PageCategory.Zero) > (this.#budgetBytes ?? 0) * PRESSING_SHARE) void this.#startPager();
     return 0;
   }
 

@@ -1,0 +1,73 @@
+import { closeSync } from 'node:fs';
+import { hash } from 'node:crypto';
+import { type SnapshotBase } from '@corral/contracts';
+import { BasePager, GuestRam, HostMemory, MemoryBlock, PAGE_BYTES, SealedMemory } from '@corral/memory';
+
+/**
+ * For tests: a program whose memory lies on a base that is still being filled, as a machine's does. Told what to do by IPC; a process of its
+ * own, since what goes wrong ends the process, and whoever waits for a page does nothing else.
+ */
+export type PagedOrder =
+  | { readonly type: 'Begin'; readonly base: SnapshotBase }
+  /** SHA-256 of a page. */
+  | { readonly type: 'Read'; readonly page: number }
+  | { readonly type: 'Write'; readonly page: number; readonly value: number }
+  /** Lets go of the pager, once every page is there. */
+  | { readonly type: 'End' }
+  /** SHA-256 of everything, and which pages were written to. */
+  | { readonly type: 'Verify' };
+export interface PagedAnswer {
+  readonly digest?: string;
+  readonly written?: readonly number[];
+  readonly waitedPages?: number;
+}
+
+const probed = HostMemory.probe();
+const whole = Promise.withResolvers<undefined>();
+let block: MemoryBlock;
+let ram: GuestRam;
+let pager: BasePager;
+let written: ReturnType<GuestRam['follow']>;
+
+async function obey(order: PagedOrder): Promise<PagedAnswer> {
+  const view = (page: number): Uint8Array => new Uint8Array(block.buffer, page * PAGE_BYTES, PAGE_BYTES);
+  switch (order.type) {
+    case 'Begin': {
+      const { ram: place, requestsPath } = order.base;
+      if (place.type !== 'Sealed' || requestsPath === undefined) throw new Error('the base is whole, or a file');
+      if (!probed.memory) throw new Error(probed.capability.reason);
+      block = MemoryBlock.anonymous(probed.memory.libc, place.sizeBytes);
+      ram = new GuestRam(() => [new Uint8Array(block.buffer)], probed);
+      const fd = SealedMemory.open(place);
+      ram.mapBase(fd, place.sizeBytes / PAGE_BYTES);
+      closeSync(fd);
+      ram.track();
+      if (!ram.userFault) throw new Error(ram.capability.reason);
+      pager = await BasePager.start({ userFault: ram.userFault, ranges: ram.ranges, socketPath: requestsPath, onWhole: () => whole.resolve(undefined) });
+      written = ram.follow();
+      return {};
+    }
+    case 'Read':
+      // Copied first: no system call may touch a page that is not there.
+      return { digest: hash('sha256', view(order.page).slice()), waitedPages: pager.count('waitedPages') };
+    case 'Write':
+      view(order.page)[7] = order.value;
+      return {};
+    case 'End':
+      await whole.promise;
+      ram.endPaging();
+      await pager.stop();
+      return { waitedPages: pager.count('waitedPages') };
+    case 'Verify':
+      ram.harvest();
+      return { digest: hash('sha256', new Uint8Array(block.buffer).slice()), written: [...written.pages] };
+  }
+}
+
+if (process.send) {
+  process.on('message', (order: PagedOrder) => {
+    void obey(order).then((answer) => process.send?.(answer));
+  });
+  process.on('disconnect', () => process.exit(0));
+  process.send('ready');
+}
