@@ -34,7 +34,7 @@ export interface MachineConfig {
   readonly swapRedisUrl?: string;
 }
 
-/** Beside the machine's other files: written to once a second by whoever answers its page faults, while somebody does. */
+/** Beside the machine's other files: process id and a number that goes on, written once a second by whoever answers its page faults, while somebody does. */
 export const PAGER_HEARTBEAT_FILE = 'pager';
 
 /** How a VM process ends whose guest lost a page: it cannot say so, because its thread waits for that page. */

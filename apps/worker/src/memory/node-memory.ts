@@ -128,10 +128,11 @@ function isNews(told: number | undefined, next: number | undefined): boolean {
 
 async function signOf({ pid, folder }: Machine): Promise<PagerSign | undefined> {
   if (pid === undefined) return undefined;
-  const [beat, stat] = await Promise.all([readFile(join(folder.path, PAGER_HEARTBEAT_FILE), 'hex').catch(() => undefined), readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')]);
+  const [beat, stat] = await Promise.all([readFile(join(folder.path, PAGER_HEARTBEAT_FILE), 'utf8').catch(() => ''), readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')]);
   // The state comes after the name in parentheses, which may hold anything. Source: proc_pid_stat(5).
   const state = stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3);
-  return { pid, beat: beat === '' ? undefined : beat, isStopped: state === 'T' || state === 't' };
+  // What an earlier process left says nothing about this one.
+  return { pid, beat: beat.startsWith(`${pid} `) ? beat : undefined, isStopped: state === 'T' || state === 't' };
 }
 
 async function readHost(): Promise<{ readonly stall: ReturnType<typeof parseStall>; readonly availableShare: number | undefined }> {
