@@ -309,6 +309,7 @@ export const en = {
       GoldenSnapshot: 'golden snapshot',
       Snapshot: 'snapshot',
       Suspended: 'suspended state',
+      Fork: 'another machine',
     } as const,
     startedFromName: (type: string, name: string) => `${type} ${name}`,
     milliseconds: (number: number) => `${number} ms`,
