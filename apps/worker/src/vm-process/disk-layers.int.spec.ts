@@ -1,35 +1,18 @@
 import { jest } from '@jest/globals';
-import { mkdir, mkdtemp, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MachineConfig } from '@corral/contracts';
 import { decodeManifest, layersOf, MAX_LAYERS_WRITTEN, type SnapshotManifest } from '@corral/memory';
 import { guestImages } from '@corral/testing';
 import { overlayPath } from '../disk-overlay.ts';
-import { eventually, ForkedVm } from './forked-vm.testing.ts';
+import { ForkedVm } from './forked-vm.testing.ts';
+import { makeOneSectorDisk, writeClusters } from './one-sector-guest.testing.ts';
 
 jest.setTimeout(120_000);
 
 const CLUSTER_BYTES = 4096;
 const DISK_BYTES = 256 * CLUSTER_BYTES;
-
-/**
- * A guest in one sector: for each byte N it reads from its serial line, it writes into the first sector of cluster N what it was sent and how often it
- * wrote so far, and answers a dot. Source: INT 13h, AH=43h, extended write; NS16550, line status.
- */
-const GUEST = Buffer.from(
-  [
-    '31c0 8ed8 8ec0 8ed0 bc007c', //      segments and stack
-    'bafd03 ec a801 74f8', //             wait until a byte is there
-    'baf803 ec a20080 fe060180', //       into the buffer at 8000h, and count in the byte after it
-    '30e4 c1e003 a3447c', //              its cluster's first sector
-    'be3c7c b80043 b280 cd13', //         write it
-    'b02e 7302 b021', //                  a dot, or an exclamation mark
-    'baf803 ee ebcf', //                  say so; again
-    '1000 0100 0080 0000 0000000000000000', // the disk address packet, at 7c3ch
-  ].join('').replaceAll(' ', ''),
-  'hex',
-);
 
 let root: string;
 let packs: string;
@@ -40,11 +23,7 @@ beforeAll(async () => {
   packs = join(root, 'packs');
   await mkdir(packs);
   const disk = join(root, 'disk.img');
-  const sector = Buffer.alloc(512);
-  GUEST.copy(sector);
-  sector.writeUInt16LE(0xaa55, 510);
-  await writeFile(disk, sector);
-  await truncate(disk, DISK_BYTES);
+  await makeOneSectorDisk(disk, DISK_BYTES);
   const { firmwareDirectory } = await guestImages();
   config = {
     uid: 'source', namespace: 'default', incarnation: 1, hostname: 'source', macAddress: '02:00:00:00:00:01', memoryMiB: 16, commandLine: '', artifacts: { disk },
@@ -79,17 +58,6 @@ async function restored(uid: string, { directory }: Moment): Promise<ForkedVm> {
   return vm;
 }
 
-/** Has the guest write to these clusters, one after the other. */
-async function write(vm: ForkedVm, ...clusters: readonly number[]): Promise<void> {
-  const line = await vm.socket('/serial');
-  for (const [at, cluster] of clusters.entries()) {
-    line.send(Buffer.of(cluster));
-    await eventually(`cluster ${cluster} is written`, () => line.text().length > at, 60_000);
-  }
-  expect(line.text()).toBe('.'.repeat(clusters.length));
-  line.terminate();
-}
-
 /** The clusters a machine has changed, each as the two bytes that the guest wrote. */
 async function changed({ config: { directory } }: ForkedVm): Promise<Record<number, number[]>> {
   const [overlay, index] = await Promise.all([readFile(overlayPath(directory)), readFile(`${overlayPath(directory)}.index`)]);
@@ -102,10 +70,10 @@ const pieces = ({ manifest }: Moment): number[] => (manifest.disk?.layers ?? [])
 it('a snapshot holds of the disk what was written since the last one; a machine from it has all of it, and goes on', async () => {
   const source = await ForkedVm.fork(config);
   await source.start({ type: 'Boot' });
-  await write(source, 1, 2, 3, 4);
+  await writeClusters(source, 1, 2, 3, 4);
   const first = await snapshot(source);
   expect(pieces(first)).toEqual([4]);
-  await write(source, 3, 9);
+  await writeClusters(source, 3, 9);
   const second = await snapshot(source);
   expect(pieces(second)).toEqual([4, 2]);
   expect(second.manifest.disk?.layers[0]).toEqual(first.manifest.disk?.layers[0]);
@@ -122,7 +90,7 @@ it('a snapshot holds of the disk what was written since the last one; a machine 
   let last = third;
   for (let length = 2; length <= MAX_LAYERS_WRITTEN; length += 1) {
     expect(pieces(last)).toHaveLength(length);
-    await write(fork, 20 + length);
+    await writeClusters(fork, 20 + length);
     last = await snapshot(fork);
   }
   expect(pieces(last)).toEqual([4, 2 + MAX_LAYERS_WRITTEN - 1]);
@@ -132,7 +100,7 @@ it('a snapshot holds of the disk what was written since the last one; a machine 
 
   const heir = await restored('heir', last);
   expect(await changed(heir)).toEqual(now);
-  await write(heir, 4);
+  await writeClusters(heir, 4);
   expect((await changed(heir))[4]).toEqual([4, 7 + MAX_LAYERS_WRITTEN - 1]);
   await heir.dispose();
 });
@@ -140,11 +108,11 @@ it('a snapshot holds of the disk what was written since the last one; a machine 
 it('what a snapshot that could not be written held is in the next one', async () => {
   const vm = await ForkedVm.fork(config);
   await vm.start({ type: 'Boot' });
-  await write(vm, 1);
+  await writeClusters(vm, 1);
   await snapshot(vm);
-  await write(vm, 2);
+  await writeClusters(vm, 2);
   expect(await vm.send({ type: 'Snapshot', directory: join(root, 'no-such-folder') })).toMatchObject({ ok: false });
-  await write(vm, 3);
+  await writeClusters(vm, 3);
   expect(pieces(await snapshot(vm))).toEqual([1, 2]);
   await vm.dispose();
 });
