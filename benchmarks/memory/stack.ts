@@ -128,7 +128,8 @@ async function wake(figures: Figures, { snapshots: count }: StackOptions): Promi
 }
 
 async function hibernate(vm: string): Promise<void> {
-  await call('PATCH', `${VMS}/${vm}`, { spec: { idlePolicy: { hibernateAfterSeconds: 5 } } });
+  const { status } = await call('POST', `${VMS}/${vm}/hibernate`, {});
+  if (status >= 300) throw new Error(`hibernate answered ${status}`);
   await eventually(`${vm} hibernates`, () => statusOf(vm), ({ phase }) => phase === 'Hibernated', 120_000);
 }
 
