@@ -264,6 +264,44 @@ export class GuestRam {
   }
 
   /**
+   * Gives to the host what the guest has said it does not need: the pages are zero afterwards, or as they were, and never what the base has.
+   * They count as written to, and what was written to before is told first. Answers how many were given. Pages that are shared cost
+   * nothing and stay, and so does everything while a pager knows where pages are. Does nothing in mode Copy. Call between two slices of the guest, or from within one.
+   * Source: madvise(2), MADV_DONTNEED; userfaultfd(2), UFFDIO_ZEROPAGE.
+   */
+  giveBack(run: PageRun): number {
+    const [host, base, fault] = [this.#host, this.#base, this.#tracking?.fault];
+    if (!host || !base || this.#out) return 0;
+    this.harvest();
+    const own = new PageSet(this.pages);
+    for (const { start, count } of this.#cut(run)) eachPrivatePage(this.#addressOf(start), count, true, (position) => own.add(start + position));
+    // What lies below these is not zero: the host would show it instead.
+    const covered = new PageSet(this.pages);
+    for (const page of own.numbers()) if (base.has(page) || this.#layered.has(page)) covered.add(page);
+    own.subtract(covered);
+    for (const given of own.runs()) this.discard(given);
+    if (!fault) return own.count;
+    for (const given of covered.runs()) {
+      for (const cut of this.#cut(given)) this.#placeZeros(host, fault, cut);
+      for (const follower of this.#followers) follower.addRun(given.start, given.count);
+    }
+    return own.count + covered.count;
+  }
+
+  #placeZeros(host: HostMemory, fault: UserFault, { start, count }: PageRun): void {
+    const address = this.#addressOf(start);
+    // A protected page leaves a mark where it was, and the kernel puts zeros only where nothing is.
+    fault.writeProtect(address, count * PAGE_BYTES, false);
+    host.dropPages(address, count * PAGE_BYTES);
+    for (let at = 0; at < count; ) {
+      const placed = fault.zeroPage(address + at * PAGE_BYTES, (count - at) * PAGE_BYTES) / PAGE_BYTES;
+      // A host that does not want to: zeros of its own are as good to the guest.
+      if (placed <= 0) this.put(start + at, ZERO_PAGE);
+      at += Math.max(1, Math.floor(placed));
+    }
+  }
+
+  /**
    * Gives to the host every page that is this machine's own and yet what the base has, or zero: afterwards it is shared again, with the same
    * content. Answers how many. Call while the guest stands still, or between two of its slices.
    */

@@ -5,7 +5,14 @@ export const SnapshotMachine = z.object({
   v86Build: z.string(),
   memoryMiB: z.number().int().positive().max(2047),
   imageDigest: z.string(),
-  devices: z.object({ acpi: z.boolean(), disk: z.boolean(), cdrom: z.boolean(), floppy: z.boolean() }),
+  devices: z.object({
+    acpi: z.boolean(),
+    disk: z.boolean(),
+    cdrom: z.boolean(),
+    floppy: z.boolean(),
+    /** A machine that is restored gets one where its snapshot's had one. */
+    balloon: z.boolean().default(false),
+  }),
 });
 export type SnapshotMachine = z.output<typeof SnapshotMachine>;
 

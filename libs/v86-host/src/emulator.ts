@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { V86, type V86Options } from 'v86';
 import { AgentPort } from './agent-port.ts';
+import { type FreePages, reportFreePages } from './balloon.ts';
 import { OverlayDisk } from './disk.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { napWhenIdle } from './idle.ts';
@@ -39,6 +40,8 @@ export interface EmulatorHardware {
   readonly firmware: FirmwarePaths;
   readonly media: BootMedia;
   readonly acpi: boolean;
+  /** Whether the guest can tell which of its pages are free. */
+  readonly balloon: boolean;
   /** The name under which the guest finds its agent's port. */
   readonly agentPortName: string;
 }
@@ -87,6 +90,8 @@ export class Emulator {
   readonly agentPort: AgentPort;
   readonly keyboard: Keyboard;
   readonly pointer: Pointer;
+  /** Told of RAM the guest has no use for, while it runs; what was in it need not be kept. */
+  onFreePages: (pages: FreePages) => void = () => undefined;
   readonly #emulator: V86Emulator;
   readonly #disks: Disks;
   readonly #endNap: () => void;
@@ -106,6 +111,7 @@ export class Emulator {
     this.keyboard = new Keyboard(emulator);
     this.pointer = new Pointer(emulator, screen);
     this.#listen(acpi);
+    reportFreePages(emulator.v86.cpu, (pages) => this.onFreePages(pages));
   }
 
   /**
@@ -273,7 +279,7 @@ function plugDisks(media: BootMedia): Disks {
 
 /** Without a command line the machine gets no kernel: it will be restored. */
 async function v86Options(hardware: EmulatorHardware, { disk, cdrom }: Disks, commandLine: string | undefined): Promise<V86Options> {
-  const { media, firmware, memoryMiB, acpi } = hardware;
+  const { media, firmware, memoryMiB, acpi, balloon } = hardware;
   const module = v86Module();
   const [bios, vgaBios, floppy] = await Promise.all([
     fileBuffer(firmware.biosPath),
@@ -294,6 +300,7 @@ async function v86Options(hardware: EmulatorHardware, { disk, cdrom }: Disks, co
     disable_speaker: true,
     net_device: { type: 'virtio' },
     virtio_console: { type: 'none' },
+    virtio_balloon: balloon,
     ...(disk ? { hda: disk as never } : {}),
     ...(cdrom ? { cdrom: cdrom as never } : {}),
     ...(floppy ? { fda: { buffer: floppy } } : {}),

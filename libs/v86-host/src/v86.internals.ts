@@ -26,9 +26,19 @@ export interface ScreenAdapter {
   clear_text_state(): void;
 }
 
-interface VirtQueue {
+export interface VirtQueue {
   is_configured(): boolean;
   has_request(): boolean;
+}
+
+export type VirtQueueClass = new (cpu: V86Cpu, device: unknown, options: { readonly size_supported: number; readonly notify_offset: number }) => VirtQueue;
+
+interface VirtioBalloon {
+  readonly virtio: {
+    readonly queues: VirtQueue[];
+    readonly device_feature: Uint32Array;
+    readonly driver_feature: Uint32Array;
+  };
 }
 
 interface VirtioConsole {
@@ -86,6 +96,7 @@ export interface V86Cpu {
     readonly uart0: { readonly input: readonly number[] };
     readonly virtio_console: VirtioConsole;
     readonly virtio_net?: { mac: Uint8Array };
+    readonly virtio_balloon?: VirtioBalloon;
   };
   store_current_tsc(): void;
   set_tsc(low: number, high: number): void;
@@ -93,6 +104,9 @@ export interface V86Cpu {
   main_loop(): number;
   set_jit_config(index: number, value: number): void;
   jit_clear_cache(): void;
+  /** Forgets code compiled from a range of addresses. */
+  jit_dirty_cache(start: number, end: number): void;
+  zero_memory(address: number, byteLength: number): void;
   apic_timer(now: number): number;
   run_hardware_timers(acpiEnabled: boolean, now: number): number;
   reboot_internal(): void;

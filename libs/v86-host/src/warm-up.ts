@@ -12,7 +12,7 @@ const MEMORY_MIB = 16;
 export async function warmUp(firmware: FirmwarePaths): Promise<void> {
   const emulator = await Emulator.create(
     {
-      memoryMiB: MEMORY_MIB, firmware, media: {}, commandLine: '', overlayPath: '', acpi: false,
+      memoryMiB: MEMORY_MIB, firmware, media: {}, commandLine: '', overlayPath: '', acpi: false, balloon: false,
       macAddress: '02:00:00:00:00:00', agentPortName: 'none',
     },
     { onHalt: () => undefined, onReboot: () => undefined },

@@ -3,9 +3,9 @@ import { Emulator, type EmulatorHardware } from '@corral/v86-host';
 
 const AGENT_PORT_NAME = 'corral.agent.0';
 
-/** The devices of a machine, as far as they are the same for machines that are alike. */
-export function hardwareOf({ memoryMiB, firmware, artifacts, acpi }: MachineConfig): EmulatorHardware {
-  return { memoryMiB, firmware, media: artifacts, acpi, agentPortName: AGENT_PORT_NAME };
+/** The devices of a machine, as far as they are the same for machines that are alike. A machine that is restored has the balloon of its snapshot. */
+export function hardwareOf({ memoryMiB, firmware, artifacts, acpi }: MachineConfig, balloon: boolean): EmulatorHardware {
+  return { memoryMiB, firmware, media: artifacts, acpi, balloon, agentPortName: AGENT_PORT_NAME };
 }
 
 /** At most one machine whose devices were built before anybody asked for it. */

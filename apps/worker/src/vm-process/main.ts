@@ -3,7 +3,7 @@ import type { VmProcessInput, VmProcessOutput } from '@corral/contracts';
 import { HostMemory, MEMORY_MODES } from '@corral/memory';
 import { preloadV86, warmUp } from '@corral/v86-host';
 import { z } from 'zod';
-import { BuiltAhead, hardwareOf } from './built-ahead.ts';
+import { BuiltAhead } from './built-ahead.ts';
 import { DataPlaneServer } from './data-plane.server.ts';
 import { toFailure, VmFailure } from './failure.ts';
 import { IdleTrim, LOOK_EVERY_MS } from './idle-trim.ts';
@@ -43,8 +43,7 @@ async function handle(input: VmProcessInput): Promise<void> {
   }
   if (input.type === 'Rehearse') {
     if (vm) throw new VmFailure('Internal', 'the machine was started already');
-    await rehearse(input.config, input.from, host, ahead);
-    await ahead.build(hardwareOf(input.config));
+    await ahead.build(await rehearse(input.config, input.from, host, ahead));
     // In a turn of its own, when nothing refers to the rehearsed machine any more.
     await nextTurn();
     trimProcess(host.memory);

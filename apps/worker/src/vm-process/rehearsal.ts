@@ -1,6 +1,7 @@
 import { request } from 'node:http';
 import type { MachineConfig, StartFrom } from '@corral/contracts';
 import type { ProbedMemory } from '@corral/memory';
+import type { EmulatorHardware } from '@corral/v86-host';
 import type { BuiltAhead } from './built-ahead.ts';
 import { DataPlaneServer } from './data-plane.server.ts';
 import { VmFailure } from './failure.ts';
@@ -12,9 +13,9 @@ const COMMANDS = 3;
 
 /**
  * Goes through a whole start with a machine that is thrown away: restored, greeted, asked to run a few commands over its own
- * socket. What the process does for its real machine has then been compiled, and the devices of that one stand ready.
+ * socket. What the process does for its real machine has then been compiled. Answers the devices that one will have.
  */
-export async function rehearse(config: MachineConfig, from: StartFrom, host: ProbedMemory, ahead: BuiltAhead): Promise<void> {
+export async function rehearse(config: MachineConfig, from: StartFrom, host: ProbedMemory, ahead: BuiltAhead): Promise<EmulatorHardware> {
   const answered = Promise.withResolvers<undefined>();
   const timer = setTimeout(() => answered.reject(new VmFailure('Internal', 'the rehearsed machine does not answer')), ANSWER_DEADLINE_MS);
   const vm = new Vm(
@@ -32,6 +33,7 @@ export async function rehearse(config: MachineConfig, from: StartFrom, host: Pro
     await vm.start(from);
     await answered.promise;
     for (let count = 0; count < COMMANDS; count += 1) await runCommand(config.socketPath);
+    return vm.hardware;
   } finally {
     clearTimeout(timer);
     await server.close();

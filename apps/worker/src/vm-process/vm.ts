@@ -4,7 +4,7 @@ import { AgentSession, GuestFiles, powerOff } from '@corral/guest-agent';
 import { GuestRam, incompatibility, type Lineage, lineageOf, NO_LINEAGE, openSnapshot, SnapshotError, type ProbedMemory, type SnapshotMachine } from '@corral/memory';
 import { untilWhole } from './base-wait.ts';
 import { openBase, restoreMemory } from './memory.restore.ts';
-import { Emulator, Unbootable, v86Build, type EmulatorEvents } from '@corral/v86-host';
+import { Emulator, Unbootable, v86Build, type EmulatorEvents, type EmulatorHardware } from '@corral/v86-host';
 import { clearRestoring, overlayPath, replaceOverlay, restoringPath } from '../disk-overlay.ts';
 import { type BuiltAhead, hardwareOf } from './built-ahead.ts';
 import { VmFailure } from './failure.ts';
@@ -42,6 +42,8 @@ export class Vm {
   #budgetBytes: number | undefined;
   /** What the next snapshot builds on. */
   #lineage: Lineage = NO_LINEAGE;
+  #hasBalloon = false;
+  #isRestored = false;
   #paused = false;
   #panicked = false;
   #stopping = false;
@@ -155,6 +157,11 @@ export class Vm {
     if (this.#keeper) this.#keeper.budgetBytes = bytes;
   }
 
+  /** Which devices it has. */
+  get hardware(): EmulatorHardware {
+    return hardwareOf(this.#config, this.#hasBalloon);
+  }
+
   /** The emulator, for screen and input. Throws a Problem before the machine was started. */
   emulator(): Emulator {
     if (!this.#emulator) throw new Problem('vm.not-running', 'the machine has not been started yet');
@@ -185,6 +192,9 @@ export class Vm {
   }
 
   async #boot(): Promise<void> {
+    // Only a guest that is known to have the driver: to others the device would be one more thing they do not know.
+    this.#hasBalloon = this.#config.guestAgent;
+    this.#isRestored = false;
     this.#adopt(await this.#create(overlayPath(this.#config.directory), { boot: true }));
     this.#run();
   }
@@ -199,6 +209,8 @@ export class Vm {
     try {
       const difference = incompatibility(snapshot.manifest.machine, await this.#machine());
       if (difference !== undefined) throw new SnapshotError('SnapshotIncompatible', difference);
+      this.#hasBalloon = snapshot.manifest.machine.devices.balloon;
+      this.#isRestored = true;
       await clearRestoring(machineFolder);
       const [emulator, devices] = await Promise.all([this.#create(restoringPath(machineFolder), { boot: false }), snapshot.devices()]);
       if (held && base?.requestsPath !== undefined) await untilWhole(base.requestsPath);
@@ -221,7 +233,7 @@ export class Vm {
 
   async #create(overlay: string, how: { readonly boot: boolean }): Promise<Emulator> {
     const { commandLine, macAddress } = this.#config;
-    const hardware = hardwareOf(this.#config);
+    const { hardware } = this;
     const identity = { overlayPath: overlay, macAddress };
     const events: EmulatorEvents = { onHalt: () => this.#onHalt(), onReboot: () => this.#onReboot() };
     const built = await this.#ahead.take(hardware);
@@ -244,10 +256,13 @@ export class Vm {
       this.#panic.see(bytes);
     };
     emulator.agentPort.onBytes = (bytes) => this.#session.receive(bytes);
+    const ram = new GuestRam(() => [emulator.memory.whole()], this.#host);
+    // Pages given back show what lies below them, so that has to be known.
+    if (!this.#isRestored || ram.hasBase) emulator.onFreePages = (pages) => ram.giveBack(pages);
     this.#keeper = new MemoryKeeper({
       config: this.#config,
       budgetBytes: this.#budgetBytes,
-      ram: new GuestRam(() => [emulator.memory.whole()], this.#host),
+      ram,
       host: this.#host.memory,
       instructions: () => emulator.instructions,
       tell: (memory) => this.#events.tell({ type: 'Memory', memory }),
@@ -318,6 +333,7 @@ export class Vm {
         disk: artifacts.disk !== undefined,
         cdrom: artifacts.cdrom !== undefined,
         floppy: artifacts.floppy !== undefined,
+        balloon: this.#hasBalloon,
       },
     };
   }

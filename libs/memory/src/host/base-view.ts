@@ -39,6 +39,11 @@ export class BaseView {
     return this.#stored.clone();
   }
 
+  /** Whether the base stores a page, which then may be something else than zero. */
+  has(page: number): boolean {
+    return page < this.pages && this.#stored.has(page);
+  }
+
   /** Whether a page's content at an address is what the base has. */
   equals(page: number, address: number): boolean {
     const theirs = this.#file && this.#stored.has(page) ? this.#file.address + page * PAGE_BYTES : this.#zeros.address;
