@@ -12,7 +12,7 @@ const machine: SnapshotMachine = {
   v86Build: '0.5.462-00000001',
   memoryMiB: 128,
   imageDigest: 'abc',
-  devices: { acpi: false, disk: true, cdrom: false, floppy: false },
+  devices: { acpi: false, disk: true, cdrom: false, floppy: false, balloon: false },
 };
 let directory: string;
 
