@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import { createHash, randomBytes } from 'node:crypto';
-import { chmod, mkdtemp, readdir, readFile, rename, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -9,8 +9,10 @@ import { type Layer, layersOf, openSnapshot, PIECE_BYTES, writeSnapshot } from '
 import { ObjectStore } from '@corral/object-store';
 import { S3FaultProxy } from '@corral/testing';
 import { ArtifactCache } from './artifact-cache.ts';
+import { MachineFolder } from './machine-folder.ts';
 import { PackCache } from './pack-cache.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
+import { Supervisor, type SupervisorOptions } from './supervisor.ts';
 
 jest.setTimeout(60_000);
 
@@ -283,6 +285,16 @@ describe('The cache of packs', () => {
     await packs.adopt(path, { sha256, sizeBytes: 500 });
     expect(await readFile(packs.pathOf(sha256))).toEqual(bytes);
     await expect(readFile(path)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('is asked to keep what suspended machines lie on, also those that nobody has looked at since the agent started', async () => {
+    const source = await aSnapshot();
+    const { directory } = await snapshots.ensure(source);
+    const { suspendedPath } = new MachineFolder(join(home, 'machines'), 'sleeper');
+    await mkdir(suspendedPath, { recursive: true });
+    await copyFile(join(directory, 'manifest.json'), join(suspendedPath, 'manifest.json'));
+    const supervisor = new Supervisor({ home } as SupervisorOptions);
+    expect(await supervisor.neededPacks()).toEqual(new Set(source.layers.map(({ sha256 }) => sha256)));
   });
 
   it('makes room, but never of what is in use or was used a moment ago', async () => {
