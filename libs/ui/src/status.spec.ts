@@ -236,6 +236,12 @@ describe('displayStatus', () => {
       node('True'),
       { says: 'Hibernated', shape: 'Crescent' },
     ],
+    [
+      'hibernated is a crescent, on no node',
+      machine({}, { phase: 'Hibernated', conditions: [{ type: 'Scheduled', status: 'False', reason: 'Hibernated', message: '', lastTransitionTime: '' }] }),
+      node('True'),
+      { says: 'Hibernated', shape: 'Crescent' },
+    ],
   ];
   it.each(cases)('%s', (_title, vm, on, expected) => {
     expect(displayStatus(vm, on, NOW)).toMatchObject(expected);

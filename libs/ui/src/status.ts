@@ -90,7 +90,8 @@ export function displayStatus(vm: VirtualMachine, node: Node | undefined, now: D
     };
   }
 
-  if (scheduled?.status === 'False' && wanted !== 'Stopped') {
+  // One that sleeps needs no node.
+  if (scheduled?.status === 'False' && wanted !== 'Stopped' && phase !== 'Hibernated') {
     return moving('Pending', scheduled.message || scheduled.reason, waitedMs > PENDING_DEADLINE_MS);
   }
 

@@ -87,6 +87,11 @@ export function setPowerState({ metadata }: VirtualMachine, powerState: PowerSta
   });
 }
 
+/** Writes it out whole, or wakes it. */
+export function turnSleep({ metadata }: VirtualMachine, turn: 'hibernate' | 'wake'): Promise<VirtualMachine> {
+  return request(apiPath(MACHINES, metadata.namespace, metadata.name, turn), { method: 'POST' });
+}
+
 export function setCordoned({ metadata }: Node, unschedulable: boolean): Promise<Node> {
   return request(apiPath(NODES, undefined, metadata.name), {
     method: 'PATCH',

@@ -1,14 +1,17 @@
 import type { VirtualMachine } from '@corral/contracts';
 import { useSyncExternalStore } from 'react';
 import { asRefusal, type Refusal } from '../api/refusal.ts';
-import { MACHINES, remove, setPowerState, type PowerState } from '../api/resources.ts';
+import { MACHINES, remove, setPowerState, turnSleep, type PowerState } from '../api/resources.ts';
 import { acceptWrite } from './live.ts';
 
 /** What a person asked of a machine, until the machine itself says it. */
 export interface Intent {
   /** The generation it was asked of: a later one knows it, or knows better. */
   readonly generation: number;
-  readonly wish: { readonly type: 'Power'; readonly powerState: PowerState } | { readonly type: 'Delete' };
+  readonly wish: 
+    | { readonly type: 'Power'; readonly powerState: PowerState }
+    | { readonly type: 'Sleep'; readonly turn: 'hibernate' | 'wake' }
+    | { readonly type: 'Delete' };
   /** Set when the API said no. */
   readonly refusal?: Refusal;
 }
@@ -19,6 +22,9 @@ export function withIntent(vm: VirtualMachine, intent: Intent | undefined, now: 
   switch (intent.wish.type) {
     case 'Power':
       return vm.spec ? { ...vm, spec: { ...vm.spec, powerState: intent.wish.powerState } } : vm;
+    // What a machine sleeps through is its status, which is fact.
+    case 'Sleep':
+      return vm;
     case 'Delete':
       return {
         ...vm,
@@ -38,7 +44,7 @@ function set(uid: string, intent: Intent | undefined): void {
   listeners.forEach((listener) => listener());
 }
 
-/** Asks for a power state or an end; shows it at once, and takes it back with the reason when the API refuses. */
+/** Asks for a power state, sleep or an end; shows it at once, and takes it back with the reason when the API refuses. */
 export async function ask(vm: VirtualMachine, wish: Intent['wish']): Promise<void> {
   const { uid, generation } = vm.metadata;
   set(uid, { generation, wish });
@@ -47,7 +53,7 @@ export async function ask(vm: VirtualMachine, wish: Intent['wish']): Promise<voi
       await remove(MACHINES, vm);
       return;
     }
-    acceptWrite(await setPowerState(vm, wish.powerState));
+    acceptWrite(await (wish.type === 'Sleep' ? turnSleep(vm, wish.turn) : setPowerState(vm, wish.powerState)));
     set(uid, undefined);
   } catch (error) {
     set(uid, { generation, wish, refusal: asRefusal(error) });

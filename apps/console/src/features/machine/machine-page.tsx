@@ -22,9 +22,9 @@ import { dismissIntent, useIntents } from '../../live/intents.ts';
 import { useCollection, useOnline } from '../../live/live.ts';
 import { useNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
-import { askPower, machineActions, VERB_ICONS } from '../machines/machine-actions.ts';
+import { askPower, askSleep, machineActions, VERB_ICONS } from '../machines/machine-actions.ts';
 import { rowOf } from '../machines/machine-rows.ts';
-import { canSnapshot, powerVerbs, type PowerVerb } from '../machines/machine-verbs.ts';
+import { canSnapshot, powerVerbs, sleepVerb, type PowerVerb, type SleepVerb } from '../machines/machine-verbs.ts';
 import { reasonText, StatusChip } from '../machines/status-words.tsx';
 import { useNodesByName } from '../machines/use-machines.ts';
 import { SnapshotTable } from '../snapshots/snapshot-table.tsx';
@@ -146,6 +146,7 @@ function MachineView({
 
   const verbs = powerVerbs(vm, status);
   const first = verbs[0];
+  const asleep = sleepVerb(vm, status)?.verb === 'wake';
   const snapshot = (): void => {
     setSnapshotRefusal(undefined);
     void snapshotNow(vm).then(
@@ -198,7 +199,12 @@ function MachineView({
             {[reason, where].filter(Boolean).join(', ')}
           </span>
         )}
-        {first && !phone && (
+        {asleep && !phone && (
+          <Button icon={<VerbIcon verb="wake" />} disabled={!online} onClick={() => askSleep(vm, 'wake')}>
+            {en.verbs.wake}
+          </Button>
+        )}
+        {first && !asleep && !phone && (
           <Button
             icon={<VerbIcon verb={first.verb} />}
             disabled={!online}
@@ -222,7 +228,7 @@ function MachineView({
           label={en.verbs.more}
           className="border border-line2 !size-8"
           actions={() =>
-            machineActions(vm, status, { snapshot, remove: () => setDeleting(true), withoutFirst: !phone })
+            machineActions(vm, status, { snapshot, remove: () => setDeleting(true), withoutFirst: !phone && !asleep })
           }
         />
       </div>
@@ -320,7 +326,7 @@ function MachineView({
   );
 }
 
-function VerbIcon({ verb }: { readonly verb: PowerVerb['verb'] }): ReactElement {
+function VerbIcon({ verb }: { readonly verb: PowerVerb['verb'] | SleepVerb['verb'] }): ReactElement {
   const Icon = VERB_ICONS[verb];
   return <Icon aria-hidden size={14} />;
 }

@@ -1,6 +1,6 @@
 import type { VirtualMachine } from '@corral/contracts';
 import { Button, classNames, IconButton, StatusGlyph, type DisplayStatus, type MachineSays } from '@corral/ui';
-import { ClipboardPaste, Expand, Play, TextSelect } from 'lucide-react';
+import { ClipboardPaste, Expand, Play, Sunrise, TextSelect } from 'lucide-react';
 import {
   useEffect,
   useMemo,
@@ -18,7 +18,7 @@ import { copyText } from '../../app/copy.tsx';
 import { usePhone } from '../../app/media.ts';
 import { notify } from '../../app/notices.tsx';
 import { en } from '../../messages/en.ts';
-import { askPower } from '../machines/machine-actions.ts';
+import { askPower, askSleep } from '../machines/machine-actions.ts';
 import { powerVerbs, showsScreen } from '../machines/machine-verbs.ts';
 import { InputSender } from './input-sender.ts';
 import { ReleaseChord } from './release-chord.ts';
@@ -56,8 +56,10 @@ export function ScreenTab({
   const { namespace = '', name } = vm.metadata;
 
   const live = showsScreen(status);
-  const takesInput = status.says === 'Running' || status.says === 'NotReady';
-  const { still, refusal, hurry } = useStill(canvas, machinePath(namespace, name, 'screenshot'), live);
+  const asleep = status.says === 'Hibernated';
+  // It waits until somebody types; what is typed is its first message of the day.
+  const takesInput = status.says === 'Running' || status.says === 'NotReady' || asleep;
+  const { still, refusal, hurry } = useStill(canvas, machinePath(namespace, name, 'screenshot'), live, asleep);
   const sender = useMemo(
     () =>
       new InputSender(machinePath(namespace, name, 'input'), {
@@ -88,7 +90,7 @@ export function ScreenTab({
   const pointer =
     (action: 'move' | 'down' | 'up') =>
     (event: PointerEvent<HTMLCanvasElement>): void => {
-      if (!still || !takesInput || (action === 'move' && !focused)) return;
+      if (!still || !takesInput || (action === 'move' && (!focused || asleep))) return;
       if (action === 'down') stage.current?.focus();
       push({
         type: 'mouse',
@@ -162,7 +164,8 @@ export function ScreenTab({
             className={classNames(
               'block max-h-[calc(100dvh-300px)] max-w-full object-contain [image-rendering:auto]',
               !still && 'hidden',
-              !takesInput && 'opacity-45',
+              (!takesInput || asleep) && 'opacity-45',
+              asleep && 'grayscale',
               takesInput && 'cursor-crosshair',
             )}
             style={still ? { width: Math.max(still.width, 1) * scaleOf(still.width) } : undefined}
@@ -186,7 +189,16 @@ export function ScreenTab({
 
       <div className="flex min-h-11 flex-wrap items-center justify-center gap-x-3 gap-y-1 border-t border-line bg-panel px-4 py-1.5 text-ink2">
         <span role="status" className="flex min-w-0 items-center gap-2">
-          {takesInput ? (
+          {asleep ? (
+            <>
+              <StatusGlyph shape={status.shape} tone={status.tone} />
+              {en.machineSays[status.says]}
+              <span className="text-ink3">{en.screen.asleep}</span>
+              <Button size="Small" icon={<Sunrise aria-hidden size={13} />} onClick={() => askSleep(vm, 'wake')}>
+                {en.verbs.wake}
+              </Button>
+            </>
+          ) : takesInput ? (
             focused ? (
               <>
                 <span className="text-accent">{en.screen.yours}</span>
@@ -202,6 +214,7 @@ export function ScreenTab({
             <>
               <StatusGlyph shape={status.shape} tone={status.tone} />
               {en.machineSays[status.says]}
+              {vm.status?.hibernation && <span className="text-ink3">{en.screen.waking}</span>}
               {still && live && <span className="text-ink3">{en.screen.asItWas}</span>}
               {start && (
                 <Button

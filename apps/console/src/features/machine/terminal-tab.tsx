@@ -1,12 +1,13 @@
 import type { VirtualMachine } from '@corral/contracts';
 import { Button, StatusGlyph, type DisplayStatus, type MachineSays } from '@corral/ui';
-import { Play, Plus } from 'lucide-react';
+import { Play, Plus, Sunrise } from 'lucide-react';
 import { lazy, Suspense, useCallback, useState, type ReactElement } from 'react';
 import { machinePath } from '../../api/resources.ts';
 import { useLocalNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
-import { askPower } from '../machines/machine-actions.ts';
+import { askPower, askSleep } from '../machines/machine-actions.ts';
 import { powerVerbs } from '../machines/machine-verbs.ts';
+import { firstLife, nextLife } from './machine-life.ts';
 import type { LinkState, TerminalKind } from './terminal-link.ts';
 
 const TerminalView = lazy(async () => ({ default: (await import('./terminal-view.tsx')).TerminalView }));
@@ -26,6 +27,14 @@ export function TerminalTab({
   const { namespace = '', name } = vm.metadata;
   const onState = useCallback((state: LinkState) => setLink(state), []);
   const running = ['Running', 'NotReady', 'Paused', 'Pausing', 'Resuming'].includes(status.says);
+  const [life, setLife] = useState(() => firstLife(vm));
+  const lifeNow = nextLife(life, vm);
+  if (lifeNow !== life) setLife(lifeNow);
+  // Opening the line of a machine that sleeps would wake it; one that is open stays.
+  const [wasOpen, setWasOpen] = useState(false);
+  if (running && !wasOpen) setWasOpen(true);
+  const asleep = vm.status?.hibernation !== undefined;
+  const shown = running || (asleep && wasOpen && kind === 'serial');
   const start = powerVerbs(vm, status).find(({ verb }) => verb === 'start' || verb === 'resume');
 
   return (
@@ -44,12 +53,19 @@ export function TerminalTab({
             </button>
           ))}
         </div>
-        {running && <LinkLine link={link} kind={kind} onAgain={() => setAttempt((number) => number + 1)} />}
+        {shown && asleep ? (
+          <p role="status" className="ml-auto flex items-center gap-2 text-12 text-ink2">
+            <StatusGlyph shape="Crescent" tone="Asleep" size={10} />
+            {en.terminal.asleep}
+          </p>
+        ) : (
+          shown && <LinkLine link={link} kind={kind} onAgain={() => setAttempt((number) => number + 1)} />
+        )}
       </div>
-      {running ? (
+      {shown ? (
         <Suspense fallback={<div className="flex-1 bg-glass" />}>
           <TerminalView
-            key={`${vm.metadata.uid}/${vm.status?.incarnation ?? 0}/${kind}/${attempt}`}
+            key={`${vm.metadata.uid}/${lifeNow.number}/${kind}/${attempt}`}
             kind={kind}
             path={machinePath(namespace, name, kind === 'serial' ? 'serial' : 'exec')}
             label={en.terminal.label(en.terminal.kinds[kind], name)}
@@ -61,6 +77,11 @@ export function TerminalTab({
           <p className="flex flex-col items-center gap-3 text-center">
             <StatusGlyph shape={status.shape} tone={status.tone} size={20} />
             {en.terminal.notRunning(en.machineSays[status.says])}
+            {status.says === 'Hibernated' && (
+              <Button icon={<Sunrise aria-hidden size={14} />} onClick={() => askSleep(vm, 'wake')}>
+                {en.terminal.wakeAndOpen}
+              </Button>
+            )}
             {start && (
               <Button icon={<Play aria-hidden size={14} />} onClick={() => askPower(vm, start.powerState)}>
                 {start.verb === 'resume' ? en.terminal.resumeAndOpen : en.terminal.startAndOpen}

@@ -45,10 +45,13 @@ function cropOf({ width, height }: { readonly width: number; readonly height: nu
 export function Thumbnail({
   vm,
   live,
+  once = false,
   className,
 }: {
   readonly vm: VirtualMachine;
   readonly live: boolean;
+  /** What it shows does not change: one look is enough. */
+  readonly once?: boolean;
   readonly className?: string;
 }): ReactElement {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -67,6 +70,7 @@ export function Thumbnail({
         draw(still, element);
         still.close();
       }
+      if (still && once) return observer.disconnect();
       timer = setTimeout(() => void refresh(), still ? REFRESH_MS : REFUSED_MS);
     };
     const observer = new IntersectionObserver(([entry]) => {
@@ -80,7 +84,7 @@ export function Thumbnail({
       clearTimeout(timer);
       observer.disconnect();
     };
-  }, [path, live]);
+  }, [path, live, once]);
   return (
     <canvas
       ref={canvas}

@@ -17,12 +17,13 @@ const REFUSED_MS = 5000;
 
 /**
  * Draws the screen into a canvas again and again: once a second, four times a second just after `hurry`, not at all
- * while the tab is hidden or the machine shows nothing. The last picture stays when the next cannot be had.
+ * while the tab is hidden or the machine shows nothing, and with `once` a single time, because nothing of it can change. The last picture stays when the next cannot be had.
  */
 export function useStill(
   canvas: RefObject<HTMLCanvasElement | null>,
   path: string,
   live: boolean,
+  once = false,
 ): { readonly still: Still | undefined; readonly refusal: Refusal | undefined; readonly hurry: () => void } {
   const [still, setStill] = useState<Still>();
   const [refusal, setRefusal] = useState<Refusal>();
@@ -64,6 +65,7 @@ export function useStill(
       running = true;
       const drawn = await draw();
       running = false;
+      if (drawn && once) return;
       const pause = !drawn ? REFUSED_MS : performance.now() - hurriedAt.current < BUSY_FOR_MS ? BUSY_MS : CALM_MS;
       if (!abort.signal.aborted) timer = setTimeout(() => void loop(), pause);
     };
@@ -77,7 +79,7 @@ export function useStill(
       wake.current = () => undefined;
       document.removeEventListener('visibilitychange', shown);
     };
-  }, [canvas, path, live]);
+  }, [canvas, path, live, once]);
 
   const hurry = useCallback(() => {
     const wasCalm = performance.now() - hurriedAt.current > BUSY_FOR_MS;

@@ -21,7 +21,7 @@ export function MachineList({ rows }: { readonly rows: readonly MachineRow[] }):
             search={(previous) => ({ ns: previous.ns })}
             className="flex items-center gap-3 py-2.5"
           >
-            <Thumbnail vm={vm} live={showsScreen(status)} className="h-14 w-[92px]" />
+            <Thumbnail vm={vm} live={showsScreen(status)} once={status.says === 'Hibernated'} className="h-14 w-[92px]" />
             <span className="flex min-w-0 flex-1 flex-col gap-1">
               <span className="truncate text-15 font-medium">{vm.metadata.name}</span>
               <StatusWords

@@ -1,6 +1,6 @@
 import type { VirtualMachine } from '@corral/contracts';
 import type { DisplayStatus, MachineSays } from '@corral/ui';
-import { canSnapshot, powerVerbs, showsScreen } from './machine-verbs.ts';
+import { canSnapshot, powerVerbs, showsScreen, sleepVerb } from './machine-verbs.ts';
 
 const vm = (powerState: 'Running' | 'Paused' | 'Stopped'): VirtualMachine => ({
   apiVersion: 'corral.dev/v1',
@@ -23,6 +23,7 @@ describe('powerVerbs', () => {
     ['Running', 'Failed', ['stop']],
     ['Running', 'Stopped', ['stop']],
     ['Running', 'Terminating', []],
+    ['Running', 'Hibernated', ['stop']],
     ['Paused', 'Pausing', ['resume', 'stop']],
     ['Paused', 'Paused', ['resume', 'stop']],
     ['Stopped', 'Stopping', ['start']],
@@ -38,6 +39,18 @@ describe('powerVerbs', () => {
       }
     }
   });
+});
+
+it.each([
+  ['Running', 'hibernate'],
+  ['NotReady', 'hibernate'],
+  ['Paused', 'hibernate'],
+  ['Hibernated', 'wake'],
+  ['Starting', undefined],
+  ['Stopped', undefined],
+  ['Failed', undefined],
+] as const)('a machine that is %s can be asked to %s', (says, verb) => {
+  expect(sleepVerb(vm('Running'), status(says))?.verb).toBe(verb);
 });
 
 it('only a machine with memory to keep can be snapshotted, and only one that had a screen shows it', () => {
@@ -56,13 +69,14 @@ it('only a machine with memory to keep can be snapshotted, and only one that had
     'Failed',
     'Unknown',
   ];
-  expect(all.filter((says) => canSnapshot(status(says)))).toEqual(['Running', 'NotReady', 'Paused']);
+  expect(all.filter((says) => canSnapshot(status(says)))).toEqual(['Running', 'NotReady', 'Paused', 'Hibernated']);
   expect(all.filter((says) => showsScreen(status(says)))).toEqual([
     'Running',
     'NotReady',
     'Pausing',
     'Resuming',
     'Paused',
+    'Hibernated',
     'Failed',
   ]);
 });

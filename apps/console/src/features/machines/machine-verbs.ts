@@ -15,13 +15,29 @@ const resume: PowerVerb = { verb: 'resume', label: en.verbs.resume, powerState: 
 const stop: PowerVerb = { verb: 'stop', label: en.verbs.stop, powerState: 'Stopped' };
 const start: PowerVerb = { verb: 'start', label: en.verbs.start, powerState: 'Running' };
 
+/** Sleep is no power state: whoever uses the machine ends it. */
+export interface SleepVerb {
+  readonly verb: 'hibernate' | 'wake';
+  readonly label: string;
+}
+
+const hibernate: SleepVerb = { verb: 'hibernate', label: en.verbs.hibernate };
+const wake: SleepVerb = { verb: 'wake', label: en.verbs.wake };
+
+/** What can be asked about its sleep; undefined when nothing can. */
+export function sleepVerb({ status }: VirtualMachine, { says }: DisplayStatus<MachineSays>): SleepVerb | undefined {
+  if (says === 'Hibernated') return wake;
+  const isAwake = says === 'Running' || says === 'NotReady' || says === 'Paused';
+  return isAwake && !status?.hibernation ? hibernate : undefined;
+}
+
 /** What can be asked, the most likely first. It follows intent: a machine that is being paused can be resumed. */
 export function powerVerbs(vm: VirtualMachine, { says }: DisplayStatus<MachineSays>): readonly PowerVerb[] {
   if (says === 'Terminating') return [];
   switch (vm.spec?.powerState ?? 'Running') {
     case 'Running':
       // What ended and stays down cannot be paused; it is stopped, then started.
-      return says === 'Stopped' || says === 'Failed' ? [stop] : [pause, stop];
+      return says === 'Stopped' || says === 'Failed' || says === 'Hibernated' ? [stop] : [pause, stop];
     case 'Paused':
       return [resume, stop];
     case 'Stopped':
@@ -29,15 +45,16 @@ export function powerVerbs(vm: VirtualMachine, { says }: DisplayStatus<MachineSa
   }
 }
 
-/** Whether there may be a picture: a machine that failed keeps its last one until it starts again. */
+/** Whether there may be a picture: a machine that failed keeps its last one until it starts again, one that sleeps until it wakes up. */
 export const showsScreen = ({ says }: DisplayStatus<MachineSays>): boolean =>
   says === 'Running' ||
   says === 'NotReady' ||
   says === 'Paused' ||
   says === 'Pausing' ||
   says === 'Resuming' ||
+  says === 'Hibernated' ||
   says === 'Failed';
 
-/** A snapshot is of a running or paused machine. */
+/** A snapshot is of a machine that has a memory, be it on a disk. */
 export const canSnapshot = ({ says }: DisplayStatus<MachineSays>): boolean =>
-  says === 'Running' || says === 'NotReady' || says === 'Paused';
+  says === 'Running' || says === 'NotReady' || says === 'Paused' || says === 'Hibernated';

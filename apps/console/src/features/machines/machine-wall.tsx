@@ -66,7 +66,12 @@ function Tile({ row: { vm, status, source, nodeName, heldBytes } }: { readonly r
           <Thumbnail
             vm={vm}
             live={showsScreen(status)}
-            className={classNames('h-full w-full !rounded-none !border-0', status.says === 'Paused' && 'opacity-40')}
+            once={status.says === 'Hibernated'}
+            className={classNames(
+              'h-full w-full !rounded-none !border-0',
+              status.says === 'Paused' && 'opacity-40',
+              status.says === 'Hibernated' && 'opacity-40 grayscale',
+            )}
           />
           {!calm && (
             <span className="absolute inset-0 grid place-items-center">
