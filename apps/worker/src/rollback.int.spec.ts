@@ -1,7 +1,8 @@
 import { findCondition, Problem, ROLLED_BACK_ANNOTATION, virtualMachines, type VirtualMachine } from '@corral/contracts';
 import { until } from '@corral/testing';
 import { jest } from '@jest/globals';
-import { type Corral, IMAGE } from '../test/corral.ts';
+import { WebSocket } from 'ws';
+import { ADMIN, type Corral, IMAGE } from '../test/corral.ts';
 import { startHerd } from '../test/herd.ts';
 import { livingProcesses, Witness } from '../test/witness.ts';
 
@@ -77,6 +78,22 @@ describe('A machine that is rolled back', () => {
     const vm = await corral.when('demo', 'Ready, with nothing left to go back to', ({ status }) => findCondition(status?.conditions, 'Ready')?.status === 'True' && status?.continueFrom === undefined);
     expect(vm.status?.startedFrom?.name).toBe('at-second');
     expect(await marked('demo')).toBe('second');
+  });
+
+  it('stays connected to whoever watches its serial line', async () => {
+    const serial = new WebSocket(`${corral.url.replace('http', 'ws')}/apis/corral.dev/v1/namespaces/default/virtualmachines/demo/serial`, { headers: ADMIN });
+    let said = '';
+    let closed: number | undefined;
+    serial.on('message', (data: Buffer) => (said += data.toString()));
+    serial.once('close', (code) => (closed = code));
+    await new Promise((resolve) => serial.once('open', resolve));
+    const { status } = await corral.get('demo');
+    await rollBack('demo', 'at-first');
+    await goneOn('demo', (status?.incarnation ?? 0) + 1);
+    serial.send('echo "again $((40+2))"\n');
+    await until(async () => said.includes('again 42') || closed !== undefined, { timeoutMs: 30_000, what: 'the guest answers' });
+    expect([closed, said.includes('again 42')]).toEqual([undefined, true]);
+    serial.close();
   });
 
   it('and switched off goes on from there once it is switched on', async () => {

@@ -68,6 +68,10 @@ export function isGivenUp({ status }: VirtualMachine, incarnation: number): bool
   return (status?.incarnation ?? 0) > incarnation || (wasTaken && lastTermination.incarnation >= incarnation);
 }
 
+/** Whether it was sent back to a snapshot and is to go on from there any moment: what is open to it may wait. */
+export const isGoingBack = ({ metadata, spec, status }: VirtualMachine): boolean =>
+  status?.continueFrom?.reason === 'RolledBack' && spec?.powerState !== 'Stopped' && metadata.deletionTimestamp === undefined;
+
 const ENDED_BY_WISH: ReadonlySet<VmTermination['reason']> = new Set(['Stopped', 'GuestPoweredOff', 'RolledBack']);
 const ENDED_BY_NODE: ReadonlySet<VmTermination['reason']> = new Set(['NodeStopped', 'NodeLost', 'Moved', 'Hibernated']);
 const ENDED_BY_CONTROL_PLANE: ReadonlySet<VmTermination['reason']> = new Set(['NodeLost', 'Moved', 'RolledBack']);
@@ -110,7 +114,7 @@ export function nextStart(world: World): NextStart {
   if (suspended && desiredState(vm) === 'Hibernated') return { type: 'No' };
   const again: NextStart = { type: 'Now', origin: originOf(world) };
   // A move is no end, nor is a rollback: what moved goes on, whatever the policy says about ends.
-  const goesOn = vm.status?.continueFrom?.reason === 'Moved' || vm.status?.continueFrom?.reason === 'RolledBack';
+  const goesOn = vm.status?.continueFrom?.reason === 'Moved' || isGoingBack(vm);
   if (suspended || goesOn) return again;
 
   const termination = terminationOf(world);

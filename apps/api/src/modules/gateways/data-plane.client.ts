@@ -87,6 +87,11 @@ export class DataPlaneClient {
     return this.hibernations.isDormant(namespace, name, uid);
   }
 
+  /** Whether what the target stood for goes on later: it sleeps, or goes back to a snapshot. */
+  willGoOn({ namespace, name, uid }: DataPlaneTarget): Promise<boolean> {
+    return this.hibernations.willGoOn(namespace, name, uid);
+  }
+
   /** Asks that the machine wake up, and waits for nothing. Refusals: those of waking it. */
   async wake({ namespace, name }: DataPlaneTarget): Promise<void> {
     await this.hibernations.wake(namespace, name);

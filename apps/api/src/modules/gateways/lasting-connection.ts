@@ -17,7 +17,7 @@ export interface LastingWish {
 
 /**
  * A client's WebSocket that outlives its machine's sleep: while the machine hibernates nothing comes, what is sent wakes it, and
- * then the same connection goes on. Any other end of an incarnation ends it.
+ * then the same connection goes on. It outlives a rollback likewise. Any other end of an incarnation ends it.
  */
 export class LastingConnection {
   readonly #client: WebSocket;
@@ -66,13 +66,13 @@ export class LastingConnection {
     upstream.resume();
   }
 
-  /** The incarnation's side has ended: for the night, or for good. */
+  /** The incarnation's side has ended: for the night, to go on from an earlier moment, or for good. */
   async #lost(target: DataPlaneTarget, upstream: WebSocket, code: number, reason: Buffer): Promise<void> {
     if (this.#upstream !== upstream) return;
     this.#upstream = undefined;
     this.#release();
     try {
-      if (!(await this.#dataPlane.isDormant(target))) return closeWith(this.#client, code, reason);
+      if (!(await this.#dataPlane.willGoOn(target))) return closeWith(this.#client, code, reason);
       // What was typed while that became clear.
       if (this.#waiting.length > 0) this.#wake(target);
       const next = await this.#dataPlane.findAwake(target, this.#wish.phases, this.#over.signal);

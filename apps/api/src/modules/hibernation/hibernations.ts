@@ -5,7 +5,7 @@ import {
   type ObjectClient, type VirtualMachine, type VirtualMachineStatus,
 } from '@corral/contracts';
 import { EventRecorder } from '@corral/reconcile';
-import { isDormant, isToSleep } from '@corral/vm-lifecycle';
+import { isDormant, isGoingBack, isToSleep } from '@corral/vm-lifecycle';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { Informers } from '../controllers/informers.ts';
 import { writeStatus } from '../controllers/write-status.ts';
@@ -105,6 +105,12 @@ export class Hibernations {
     return vm?.metadata.uid === uid && isDormant(vm);
   }
 
+  /** Whether the machine of this uid sleeps, or goes on from a snapshot any moment, as of now: what is open to it can be carried over. */
+  async willGoOn(namespace: string, name: string, uid: string): Promise<boolean> {
+    const vm = await this.objects.get(virtualMachines, namespace, name);
+    return vm?.metadata.uid === uid && (isDormant(vm) || isGoingBack(vm));
+  }
+
   async #change(namespace: string, name: string, change: (vm: VirtualMachine) => Promise<VirtualMachine>): Promise<VirtualMachine> {
     for (let attempt = 1; ; attempt += 1) {
       const vm = await this.objects.get(virtualMachines, namespace, name);
@@ -153,7 +159,7 @@ export class Hibernations {
 /** Whether there is still something to wait for: it wakes up, or its guest has yet to answer for the first time since. */
 function isOnItsWay(vm: VirtualMachine): boolean {
   if (vm.spec?.powerState === 'Stopped' || vm.metadata.deletionTimestamp !== undefined) return false;
-  if (isDormant(vm)) return vm.status?.phase !== 'Failed';
+  if (isDormant(vm) || isGoingBack(vm)) return vm.status?.phase !== 'Failed';
   return vm.status?.phase === 'Running' && findCondition(vm.status.conditions, 'Ready')?.reason === 'WaitingForAgent';
 }
 
