@@ -287,6 +287,18 @@ export const en = {
     heldOn: (node: string) => `held by its process on ${node}`,
     notHeld: 'No process holds it now.',
     notMeasured: 'Not measured yet.',
+    ownMemory: 'belongs to this machine alone',
+    places: {
+      private: { name: 'Private', meaning: 'In place, and this machine’s own.' },
+      shared: { name: 'Shared', meaning: 'In place, and shared with other machines of the same origin until it is written to.' },
+      compressed: { name: 'Compressed', meaning: 'Not used for a while: compressed in the machine’s process.' },
+      swapped: { name: 'Swapped', meaning: 'Not used for long: in Redis, with a copy on the node’s disk.' },
+      zero: { name: 'Zero', meaning: 'Never used, or only zeros: takes nothing.' },
+    } as const,
+    budget: (held: string, budget: string) => `Holds ${held} of the ${budget} it may take of its node.`,
+    swapIns: (pages: number, p99Microseconds: number | undefined) =>
+      `${pages.toLocaleString('en')} pages came back${p99Microseconds === undefined ? '' : `, 99 of 100 waits within ${(p99Microseconds / 1000).toLocaleString('en')} ms`}.`,
+    pagerRefused: (why: string) => `Its node cannot swap it: ${why}`,
     guestSees: (size: string) => `The guest sees ${size}; the emulator’s own memory is in the figure.`,
     conditions: 'Conditions',
     details: 'Details',

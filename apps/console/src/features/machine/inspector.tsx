@@ -15,6 +15,7 @@ import { CopyButton } from '../../app/copy.tsx';
 import { useNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
 import { Labels } from '../machines/machine-table.tsx';
+import { MemoryPlaces } from './memory-places.tsx';
 import { newestFirst, SnapshotWords, useRestore } from '../snapshots/snapshot-table.tsx';
 
 const MIB = 2 ** 20;
@@ -64,7 +65,8 @@ function Section({
 function Memory({ vm }: { readonly vm: VirtualMachine }): ReactElement {
   const total = vm.status?.memoryMiB === undefined ? undefined : vm.status.memoryMiB * MIB;
   const runs = vm.status?.phase === 'Running' || vm.status?.phase === 'Paused';
-  const held = runs ? vm.status?.residentBytes : undefined;
+  const memory = runs ? vm.status?.memory : undefined;
+  const held = memory?.privateBytes ?? (runs ? vm.status?.residentBytes : undefined);
   const { value, unit } = splitSize(held);
   return (
     <Section title={en.machine.memory} aside={<span className="text-12 text-ink2">{formatSize(total)}</span>}>
@@ -76,9 +78,9 @@ function Memory({ vm }: { readonly vm: VirtualMachine }): ReactElement {
             <span className="text-22 font-strong tracking-tight whitespace-nowrap">
               {value} {unit}
             </span>
-            <span className="text-ink2">{en.machine.heldOn(vm.status?.nodeName ?? en.none)}</span>
+            <span className="text-ink2">{memory ? en.machine.ownMemory : en.machine.heldOn(vm.status?.nodeName ?? en.none)}</span>
           </p>
-          <p className="text-12 text-ink2">{en.machine.guestSees(formatSize(total))}</p>
+          {memory ? <MemoryPlaces memory={memory} /> : <p className="text-12 text-ink2">{en.machine.guestSees(formatSize(total))}</p>}
         </>
       )}
     </Section>
