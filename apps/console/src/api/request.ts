@@ -10,6 +10,7 @@ export interface RequestOptions {
   /** Sent as JSON. */
   readonly body?: unknown;
   readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }
 
@@ -25,7 +26,7 @@ export function onSignedOut(listener: SignedOutListener): () => void {
 /** One request to the API this page came from. Throws Refusal, whatever goes wrong. */
 export async function send(
   path: string,
-  { method = 'GET', body, contentType = 'application/json', signal }: RequestOptions = {},
+  { method = 'GET', body, contentType = 'application/json', headers, signal }: RequestOptions = {},
 ): Promise<Response> {
   let response: Response;
   try {
@@ -34,6 +35,7 @@ export async function send(
       headers: {
         Accept: 'application/json',
         ...CONSOLE_HEADER,
+        ...headers,
         ...(body === undefined ? {} : { 'Content-Type': contentType }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),

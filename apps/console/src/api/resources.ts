@@ -1,5 +1,7 @@
 import {
   apiPath,
+  type ForkResult,
+  type ForkWish,
   type KindDefinition,
   type NewObject,
   type KubeObject,
@@ -29,6 +31,7 @@ const core = (kind: string, scope: Resource['scope'] = 'Namespaced'): Resource =
 
 export const MACHINES = corral('VirtualMachine');
 export const SNAPSHOTS = corral('VirtualMachineSnapshot');
+export const POOLS = corral('VirtualMachinePool');
 export const IMAGES = corral('VirtualMachineImage', 'Cluster');
 export const NODES = core('Node', 'Cluster');
 export const NAMESPACES = core('Namespace', 'Cluster');
@@ -112,6 +115,15 @@ export function takeSnapshot({ metadata }: VirtualMachine, name: string): Promis
   return create(SNAPSHOTS, {
     metadata: { name, namespace: metadata.namespace ?? 'default' },
     spec: { virtualMachine: metadata.name },
+  });
+}
+
+/** Copies that go on from where the machine is now; sent again with the same key it makes no others. */
+export function fork({ metadata }: VirtualMachine, wish: ForkWish, key: string): Promise<ForkResult> {
+  return request(apiPath(MACHINES, metadata.namespace, metadata.name, 'fork'), {
+    method: 'POST',
+    headers: { 'Idempotency-Key': key },
+    body: wish,
   });
 }
 

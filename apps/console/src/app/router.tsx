@@ -116,6 +116,13 @@ const snapshots = createRoute({
   errorComponent: BrokenPage,
 });
 
+const pools = createRoute({
+  getParentRoute: () => app,
+  path: '/pools',
+  component: lazyRouteComponent(() => import('../features/pools/pools-page.tsx'), 'PoolsPage'),
+  errorComponent: BrokenPage,
+});
+
 const images = createRoute({
   getParentRoute: () => app,
   path: '/images',
@@ -162,7 +169,7 @@ const tenants = createRoute({
 export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
-    app.addChildren([home, machines, machineHome, machine, snapshots, images, nodes, tenants, audit]),
+    app.addChildren([home, machines, machineHome, machine, snapshots, pools, images, nodes, tenants, audit]),
   ]),
   defaultPreload: 'intent',
 });

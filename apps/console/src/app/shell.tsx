@@ -4,6 +4,7 @@ import {
   Building2,
   ChevronsUpDown,
   Disc3,
+  Flame,
   Keyboard,
   LogOut,
   Monitor,
@@ -14,7 +15,7 @@ import {
   type LucideIcon,
 } from 'lucide-react';
 import { lazy, Suspense, useEffect, useState, type ReactElement } from 'react';
-import { IMAGES, MACHINES, NAMESPACES, NODES, SNAPSHOTS } from '../api/resources.ts';
+import { IMAGES, MACHINES, NAMESPACES, NODES, POOLS, SNAPSHOTS } from '../api/resources.ts';
 import { reconnect, useCollection, useConnection } from '../live/live.ts';
 import { useLocalNow } from '../live/now.ts';
 import { en } from '../messages/en.ts';
@@ -33,6 +34,7 @@ const KeysDialog = lazy(async () => ({ default: (await import('./keys-dialog.tsx
 const PAGES = [
   { to: '/machines', label: en.nav.machines, icon: Monitor, key: 'm', resource: MACHINES, section: undefined },
   { to: '/snapshots', label: en.nav.snapshots, icon: Network, key: 's', resource: SNAPSHOTS, section: undefined },
+  { to: '/pools', label: en.nav.pools, icon: Flame, key: 'p', resource: POOLS, section: undefined },
   { to: '/images', label: en.nav.images, icon: Disc3, key: 'i', resource: IMAGES, section: en.nav.platform },
   { to: '/nodes', label: en.nav.nodes, icon: Server, key: 'n', resource: NODES, section: en.nav.platform },
   { to: '/tenants', label: en.nav.tenants, icon: Building2, key: 't', resource: NAMESPACES, section: en.nav.tenancy },

@@ -15,8 +15,10 @@ import { isClaimable, oldest } from './pool-members.ts';
 const MACHINES = virtualMachines as unknown as KindDefinition;
 const POOLS = virtualMachinePools as unknown as KindDefinition;
 
-/** What the one who claims says; everything else is the template's. */
-const OWN_FIELDS: ReadonlySet<string> = new Set(['source', 'powerState', 'restartPolicy', 'idlePolicy', 'checkpointPolicy', 'nodeName', 'priority', 'preemptionPolicy']);
+/** What the one who claims may say; what they leave out is the template's. */
+const CLAIMANTS_FIELDS: ReadonlySet<string> = new Set(['restartPolicy', 'idlePolicy', 'checkpointPolicy']);
+/** What is of the claim alone. */
+const OWN_FIELDS: ReadonlySet<string> = new Set(['source', 'powerState', 'nodeName', 'priority', 'preemptionPolicy']);
 
 /**
  * Claims are decided while the machine is created, in one transaction: the warm machine's object goes, the claim comes bound
@@ -75,7 +77,9 @@ async function withTemplate(vm: VirtualMachine, objects: ObjectClient): Promise<
   const template = pool?.spec?.template.spec;
   if (!pool || !template || !vm.spec) return vm;
   requireNoneOther(vm, template);
-  const shape = Object.entries(template).filter(([field]) => !OWN_FIELDS.has(field));
+  const said = vm.spec as Readonly<Record<string, unknown>>;
+  const isUnsaid = (field: string): boolean => said[field] === undefined || sameJson(said[field], UNSAID[field]);
+  const shape = Object.entries(template).filter(([field]) => !OWN_FIELDS.has(field) && (!CLAIMANTS_FIELDS.has(field) || isUnsaid(field)));
   const claim: VmClaim = { pool: pool.metadata.name, poolUid: pool.metadata.uid, type: 'Cold', source: template.source };
   return { ...vm, spec: { ...vm.spec, ...Object.fromEntries(shape) }, status: { ...vm.status, claim } };
 }
@@ -87,7 +91,7 @@ const UNSAID = VirtualMachineSpec.parse({ source: {} }) as Readonly<Record<strin
 function requireNoneOther({ metadata, spec }: VirtualMachine, template: VirtualMachineSpec): void {
   const wanted = template as Readonly<Record<string, unknown>>;
   const problems = Object.entries(spec ?? {})
-    .filter(([field, value]) => !OWN_FIELDS.has(field) && value !== undefined && !sameJson(value, UNSAID[field]) && !sameJson(value, wanted[field]))
+    .filter(([field, value]) => !OWN_FIELDS.has(field) && !CLAIMANTS_FIELDS.has(field) && value !== undefined && !sameJson(value, UNSAID[field]) && !sameJson(value, wanted[field]))
     .map(([field]) => ({ field: `spec.${field}`, reason: 'FieldValueInvalid', message: 'is what the pool’s template says: leave it out' }) as const);
   if (problems.length > 0) throw objectInvalid(MACHINES, metadata.name, problems);
 }
@@ -102,7 +106,7 @@ async function withWarmMachine(vm: VirtualMachine, { objects }: AdmissionRequest
   const warm = oldest(items.filter((candidate) => isClaimable(pool, candidate)));
   const nodeName = warm?.spec?.nodeName;
   if (!warm || nodeName === undefined) return vm;
-  const { metadata, status: { residentBytes: _resident, nextStartTime: _next, nominatedNodeName: _nominated, observedGeneration: _seen, ...status } = {} } = warm;
+  const { metadata, status: { residentBytes: _resident, idleSince: _idle, nextStartTime: _next, nominatedNodeName: _nominated, observedGeneration: _seen, ...status } = {} } = warm;
   const message = `It takes over "${metadata.name}", a warm machine of pool "${pool.metadata.name}".`;
   return {
     ...withFinalizer(vm, MACHINE_FINALIZER),

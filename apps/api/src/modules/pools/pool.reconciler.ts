@@ -3,7 +3,7 @@ import { successor } from '@corral/api-machinery';
 import { systemClock } from '@corral/base';
 import {
   memberLabels, ownedByPool, poolOwnerOf, Problem, virtualMachinePools, virtualMachines, withCondition,
-  type KindDefinition, type KubeObject, type ObjectClient, type ObjectKey, type VirtualMachine, type VirtualMachinePool, type VmClaim,
+  type KindDefinition, type KubeObject, type ObjectClient, type ObjectKey, type VirtualMachine, type VirtualMachinePool, type VirtualMachineSpec, type VmClaim,
 } from '@corral/contracts';
 import { Backoff, EventRecorder, type ReconcileResult } from '@corral/reconcile';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
@@ -76,7 +76,7 @@ export class PoolReconciler implements Reconciler {
             name: '', generateName: `${name}-`, namespace, ownerReferences: [ownedByPool(pool)], labels: memberLabels(pool),
             annotations: { ...template.metadata?.annotations, [TEMPLATE_ANNOTATION]: templateDigest(template) },
           },
-          spec: template.spec,
+          spec: warmSpec(template.spec),
         });
       } catch (error) {
         if (!(error instanceof Problem) || (error.code !== 'request.forbidden' && error.code !== 'object.invalid')) throw error;
@@ -111,6 +111,11 @@ export class PoolReconciler implements Reconciler {
       .filter(({ metadata }) => metadata.namespace === namespace)
       .map(({ metadata }) => ({ namespace, name: metadata.name }));
   }
+}
+
+/** A machine that waits must not sleep, and has nothing worth keeping. */
+function warmSpec({ checkpointPolicy: _none, ...spec }: VirtualMachineSpec): VirtualMachineSpec {
+  return { ...spec, idlePolicy: { ...spec.idlePolicy, hibernateAfterSeconds: 0 } };
 }
 
 function poolsOf(vm: VirtualMachine): ObjectKey[] {

@@ -38,6 +38,7 @@ import { ScreenTab } from './screen-tab.tsx';
 import { Timeline } from './timeline.tsx';
 import { TerminalTab } from './terminal-tab.tsx';
 
+const ForkDialog = lazy(async () => ({ default: (await import('./fork-dialog.tsx')).ForkDialog }));
 const DeleteDialog = lazy(async () => ({ default: (await import('../machines/delete-dialog.tsx')).DeleteDialog }));
 
 interface Loaded {
@@ -131,6 +132,7 @@ function MachineView({
   const now = useNow();
   const online = useOnline();
   const [deleting, setDeleting] = useState(false);
+  const [forking, setForking] = useState(false);
   const [snapshotRefusal, setSnapshotRefusal] = useState<Refusal>();
   const { namespace = '', name, uid } = vm.metadata;
 
@@ -158,6 +160,7 @@ function MachineView({
   useKeys({
     s: () => online && canSnapshot(status) && snapshot(),
     p: () => online && first && (first.verb === 'pause' || first.verb === 'resume') && askPower(vm, first.powerState),
+    f: () => online && canSnapshot(status) && setForking(true),
     t: () => open('terminal'),
     Delete: () => setDeleting(true),
     Escape: () => void navigate({ to: '/machines', search: (previous) => ({ ns: previous.ns }) }),
@@ -228,7 +231,12 @@ function MachineView({
           label={en.verbs.more}
           className="border border-line2 !size-8"
           actions={() =>
-            machineActions(vm, status, { snapshot, remove: () => setDeleting(true), withoutFirst: !phone && !asleep })
+            machineActions(vm, status, {
+              snapshot,
+              fork: () => setForking(true),
+              remove: () => setDeleting(true),
+              withoutFirst: !phone && !asleep,
+            })
           }
         />
       </div>
@@ -313,6 +321,7 @@ function MachineView({
       )}
       {phone && <PhoneTabs tab={tab} namespace={namespace} name={name} />}
       <Suspense>
+        {forking && <ForkDialog vm={vm} onClose={() => setForking(false)} />}
         {deleting && (
           <DeleteDialog
             machines={[vm]}

@@ -1,6 +1,6 @@
 import type { DisplayStatus, MachineSays } from '@corral/ui';
 import type { VirtualMachine } from '@corral/contracts';
-import { Camera, Moon, Pause, Play, Square, SquareTerminal, Sunrise, Trash2, type LucideIcon } from 'lucide-react';
+import { Camera, GitFork, Moon, Pause, Play, Square, SquareTerminal, Sunrise, Trash2, type LucideIcon } from 'lucide-react';
 import { MACHINES } from '../../api/resources.ts';
 import { copyText } from '../../app/copy.tsx';
 import type { MenuAction } from '../../app/menu-popup.tsx';
@@ -28,7 +28,7 @@ export const askSleep = (vm: VirtualMachine, turn: SleepVerb['verb']): void => v
 export function machineActions(
   vm: VirtualMachine,
   status: DisplayStatus<MachineSays>,
-  on: { readonly snapshot: () => void; readonly remove: () => void; readonly withoutFirst?: boolean },
+  on: { readonly snapshot: () => void; readonly fork?: () => void; readonly remove: () => void; readonly withoutFirst?: boolean },
 ): readonly MenuAction[] {
   const verbs = powerVerbs(vm, status);
   const first = verbs[0];
@@ -50,6 +50,7 @@ export function machineActions(
     ...(on.withoutFirst
       ? []
       : [{ label: en.verbs.snapshot, icon: Camera, disabled: !canSnapshot(status), onSelect: on.snapshot }]),
+    ...(on.fork ? [{ label: en.verbs.fork, icon: GitFork, disabled: !canSnapshot(status), onSelect: on.fork }] : []),
     ...(first
       ? [
           {
