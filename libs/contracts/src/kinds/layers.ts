@@ -3,7 +3,7 @@ import { z } from 'zod';
 /** Far more than any snapshot has: chains are compacted at eight. */
 const MAX_LAYERS = 64;
 
-/** Object keys of the packs a machine's state lies in, the base first; bounded because a node says it. */
+/** Object keys of the packs a machine's state lies in, in the order of their names; bounded because a node says it. */
 export const LayerKeys = z.array(z.string().max(512)).max(MAX_LAYERS);
 export type LayerKeys = z.output<typeof LayerKeys>;
 

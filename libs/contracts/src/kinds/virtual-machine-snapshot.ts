@@ -21,7 +21,7 @@ export const VirtualMachineSnapshotStatus = z.object({
   conditions: z.array(Condition).optional(),
   /** Snapshot of this namespace that it was taken after, on the same line of time; empty where there was none. Whoever deletes that gives its own parent to the children. */
   parent: z.string().optional(),
-  /** Object keys of all packs it needs, its own and inherited ones, base first: none of them is deleted while it is there. Named before the first byte is sent. */
+  /** Object keys of all packs it needs, its own and inherited ones: none of them is deleted while it is there. Named before the first byte is sent. */
   layers: LayerKeys.optional(),
   virtualMachineUid: z.string().optional(),
   incarnation: z.number().int().optional(),
