@@ -11,6 +11,7 @@ import getPort from 'get-port';
 import { forget, launch, remember, shutDown, TEST_HOME } from '../e2e/stack.ts';
 import { Figures } from './memory/figures.ts';
 import { measureStack } from './memory/stack.ts';
+import { measureStock } from './memory/stock.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -20,6 +21,7 @@ const { values: options } = parseArgs({
     machines: { type: 'string', default: '5' },
     snapshots: { type: 'string', default: '7' },
     idleSeconds: { type: 'string', default: '20' },
+    class: { type: 'string' },
     only: { type: 'string' },
     output: { type: 'string' },
   },
@@ -31,6 +33,7 @@ if (options.help) {
   --machines N      idle machines held for memory and CPU (5)
   --snapshots N     snapshots of a 512 MiB machine, and wake-ups from hibernation (7)
   --idleSeconds N   how long idle machines are watched (20)
+  --class CLASS     small or compute; else as machines are by default
   --only PART       stack, or stock: the comparison with stock v86 alone
   --output FILE     where the JSON goes (benchmarks/results/<date>-memory.json)`);
   process.exit(0);
@@ -51,6 +54,7 @@ async function measureOwnStack(): Promise<void> {
       idleSeconds: Number(options.idleSeconds),
       snapshots: Number(options.snapshots),
       launcherPid: stack.launcherPid,
+      ...(options.class === undefined ? {} : { vmClass: options.class }),
     });
   } finally {
     await shutDown(stack.launcherPid);
@@ -59,6 +63,7 @@ async function measureOwnStack(): Promise<void> {
 }
 
 if (options.only !== 'stock') await measureOwnStack();
+if (options.only !== 'stack') await measureStock(figures, 512, 7).catch((error: unknown) => figures.skip('stock', error));
 
 figures.table();
 const file = options.output ?? path.join(import.meta.dirname, 'results', `${startedAt.toISOString().slice(0, 16).replace(':', '')}-memory.json`);

@@ -10,9 +10,10 @@ export interface StackOptions {
   readonly idleSeconds: number;
   readonly snapshots: number;
   readonly launcherPid: number;
+  readonly vmClass?: string;
 }
 
-const IMAGE = { source: { image: 'linux-minimal' } };
+const imageOf = ({ vmClass }: StackOptions): object => ({ source: { image: 'linux-minimal' }, ...(vmClass === undefined ? {} : { class: vmClass }) });
 /** A process is trimmed ten seconds after its guest has come to rest. */
 const TRIMMED_WITHIN_MS = 60_000;
 
@@ -44,11 +45,12 @@ async function attempt(figures: Figures, name: string, measure: () => Promise<vo
   }
 }
 
-async function creates(figures: Figures, { creates: count, launcherPid }: StackOptions): Promise<void> {
+async function creates(figures: Figures, options: StackOptions): Promise<void> {
+  const { creates: count, launcherPid } = options;
   const times: number[] = [];
   for (let run = -2; run < count; run += 1) {
     await poolIsAtRest(launcherPid);
-    const { vm, ms } = await createToAnswer(IMAGE);
+    const { vm, ms } = await createToAnswer(imageOf(options));
     await deleteVm(vm);
     // The first two tell the node what to make ready.
     if (run >= 0) times.push(ms);
@@ -57,10 +59,11 @@ async function creates(figures: Figures, { creates: count, launcherPid }: StackO
   figures.add({ name: 'create from golden snapshot → first exec answer, p95', unit: 'ms', bar: 400, moonshot: 150 }, quantile(times, 0.95), times);
 }
 
-async function bursts(figures: Figures, { burst, launcherPid }: StackOptions): Promise<void> {
+async function bursts(figures: Figures, options: StackOptions): Promise<void> {
+  const { burst, launcherPid } = options;
   for (const name of ['first time', 'again within a quarter of an hour']) {
     await poolIsAtRest(launcherPid);
-    const all = await Promise.all(Array.from({ length: burst }, () => createToAnswer(IMAGE)));
+    const all = await Promise.all(Array.from({ length: burst }, () => createToAnswer(imageOf(options))));
     const times = all.map(({ ms }) => ms);
     const row = { name: `${burst} creates at once, p95, ${name}`, unit: 'ms', bar: 2500, moonshot: 1200 } as const;
     figures.add(row, quantile(times, 0.95), times, `p50 ${quantile(times, 0.5).toFixed(0)} ms`);
@@ -68,10 +71,11 @@ async function bursts(figures: Figures, { burst, launcherPid }: StackOptions): P
   }
 }
 
-async function idle(figures: Figures, { machines, idleSeconds, launcherPid }: StackOptions): Promise<void> {
+async function idle(figures: Figures, options: StackOptions): Promise<void> {
+  const { machines, idleSeconds, launcherPid } = options;
   await eventually('no other machine runs', () => Promise.resolve(vmProcesses(launcherPid)), (processes) => processes.every(({ isStarted }) => !isStarted));
   const held: string[] = [];
-  for (let count = 0; count < machines; count += 1) held.push((await createToAnswer(IMAGE)).vm);
+  for (let count = 0; count < machines; count += 1) held.push((await createToAnswer(imageOf(options))).vm);
   const own = (): VmProcess[] => vmProcesses(launcherPid).filter(({ isStarted }) => isStarted);
   if (own().length !== machines) throw new Error(`${machines} machines have ${own().length} processes`);
   const afterFirst = own().map(({ privateGuestMiB }) => privateGuestMiB);
@@ -97,8 +101,9 @@ async function idle(figures: Figures, { machines, idleSeconds, launcherPid }: St
   await removed(held);
 }
 
-async function snapshots(figures: Figures, { snapshots: count }: StackOptions): Promise<void> {
-  const { vm } = await createToAnswer({ ...IMAGE, memory: '512Mi' });
+async function snapshots(figures: Figures, options: StackOptions): Promise<void> {
+  const { snapshots: count } = options;
+  const { vm } = await createToAnswer({ ...imageOf(options), memory: '512Mi' });
   const [pauses, sizes]: [number[], number[]] = [[], []];
   for (let run = -1; run < count; run += 1) {
     await exec(vm, 'date > /tmp/now; ls / > /tmp/listing');
@@ -113,8 +118,9 @@ async function snapshots(figures: Figures, { snapshots: count }: StackOptions): 
   await removed([vm]);
 }
 
-async function wake(figures: Figures, { snapshots: count }: StackOptions): Promise<void> {
-  const { vm } = await createToAnswer(IMAGE);
+async function wake(figures: Figures, options: StackOptions): Promise<void> {
+  const { snapshots: count } = options;
+  const { vm } = await createToAnswer(imageOf(options));
   const times: number[] = [];
   for (let run = 0; run < count; run += 1) {
     await hibernate(vm);

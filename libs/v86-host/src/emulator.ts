@@ -216,6 +216,17 @@ export class Emulator {
     this.#applyMac();
   }
 
+  /** Everything in one piece, as upstream saves it: what our own way is measured against. Call while paused. */
+  saveWhole(): ArrayBuffer {
+    return this.#emulator.v86.save_state();
+  }
+
+  /** Takes over what `saveWhole` gave. Call before the first `run`. */
+  restoreWhole(state: ArrayBuffer): void {
+    clearTimeStampOffset(this.#emulator.v86.cpu);
+    this.#emulator.v86.restore_state(state);
+  }
+
   /** Forgets the guest's code that was compiled: it is compiled again when it is needed. */
   forgetCompiledCode(): void {
     this.#emulator.v86.cpu.jit_clear_cache();

@@ -57,7 +57,7 @@ export interface VmProcessOptions {
 const CLOSED_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' };
 /** A small young generation: an emulator allocates little, and what it keeps lives long. */
 const V8_FLAGS = ['--max-semi-space-size=1', '--disable-warning=ExperimentalWarning'];
-/** Docs: adr/0016-classes-of-machines.md. */
+/** Docs: adr/0017-classes-of-machines.md. */
 const CLASS_FLAGS: Readonly<Record<VmClass, readonly string[]>> = { small: ['--liftoff-only'], compute: [] };
 
 const DRAIN_DEADLINE_MS = 1_000;

@@ -16,7 +16,7 @@ import { isSchedulerName, PLACEMENT_FIELDS, placementProblems, SCHEDULER_NAMES }
 export const MAX_MEMORY_MIB = 2047;
 export const MIN_MEMORY_MIB = 16;
 
-/** How the process of a machine is run: docs/adr/0016-classes-of-machines.md. */
+/** How the process of a machine is run: docs/adr/0017-classes-of-machines.md. */
 export const VM_CLASSES = ['small', 'compute'] as const;
 export type VmClass = (typeof VM_CLASSES)[number];
 /** Of a machine that names none, whose image names none either. */
