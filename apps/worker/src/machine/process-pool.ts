@@ -29,6 +29,9 @@ const START_DEADLINE_MS = 30_000;
 const REHEARSAL_DEADLINE_MS = 15_000;
 /** A process that is made ready takes CPU time, which must not slow the first commands of the machines that took the last ones. */
 const QUIET_BEFORE_REFILL_MS = 300;
+/** Where machines are started without end, it is made ready all the same. */
+const LONGEST_WAIT_FOR_QUIET_MS = 5_000;
+const LOOK_FOR_QUIET_EVERY_MS = 100;
 /** A program that cannot start must not be started in a tight loop. */
 const REFILL_AFTER_FAILURE_MS = 2_000;
 /** A burst is forgotten by and by. */
@@ -100,9 +103,7 @@ export class ProcessPool {
 
   async #refillAll(): Promise<void> {
     for (;;) {
-      for (let sinceMs = this.#sinceTakeMs(); sinceMs < QUIET_BEFORE_REFILL_MS; sinceMs = this.#sinceTakeMs()) {
-        await delay(QUIET_BEFORE_REFILL_MS - sinceMs, undefined, { ref: false });
-      }
+      await this.#untilQuiet();
       const next = this.#next();
       if (!next || this.#closed) return;
       await this.#makeReady(next.vmClass, next.shelf, next.rehearsal).catch(async (error: unknown) => {
@@ -157,8 +158,13 @@ export class ProcessPool {
     }
   }
 
-  #sinceTakeMs(): number {
-    return performance.now() - this.#lastTakeMs;
+  /** Until the last machine has had a moment, and none waits for a process that is being started for it. */
+  async #untilQuiet(): Promise<void> {
+    const untilMs = performance.now() + LONGEST_WAIT_FOR_QUIET_MS;
+    const isBusy = (nowMs: number): boolean => nowMs - this.#lastTakeMs < QUIET_BEFORE_REFILL_MS || this.#starts.taken > 0;
+    for (let nowMs = performance.now(); !this.#closed && nowMs < untilMs && isBusy(nowMs); nowMs = performance.now()) {
+      await delay(LOOK_FOR_QUIET_EVERY_MS, undefined, { ref: false });
+    }
   }
 
   async #start(vmClass: VmClass, { warm }: { readonly warm: boolean }): Promise<VmProcessHandle> {
