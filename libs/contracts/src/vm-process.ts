@@ -47,7 +47,12 @@ export type StartFrom =
    * From a snapshot whose files lie in `directory`, and its packs there or, by digest, in the folder `packs`. Everything is verified before the guest runs, and before an
    * existing disk overlay is replaced.
    */
-  | { readonly type: 'Snapshot'; readonly directory: string; readonly packs?: string; readonly base?: SnapshotBase };
+  | { readonly type: 'Snapshot'; readonly directory: string; readonly packs?: string; readonly base?: SnapshotBase }
+  /**
+   * From what another machine of this node was when it was frozen into `directory`. `base` is the one that machine lies on, where it lies on one
+   * (`FrozenTaken.base`). Fails with SnapshotUnreadable when whoever holds its pages is gone, or has released them.
+   */
+  | { readonly type: 'Frozen'; readonly directory: string; readonly base?: SnapshotBase };
 
 /** The pages that a snapshot begins with, held by the node agent for all machines from it. A machine that cannot map them reads them from its directory. */
 export interface SnapshotBase {
@@ -91,6 +96,13 @@ export type VmProcessInput =
    * a refusal, Resume lets it go on.
    */
   | { readonly type: 'Hibernate'; readonly requestId: number; readonly directory: string; readonly screenDirectory: string; readonly ifIdle: boolean }
+  /**
+   * Writes what the machine is at this moment into the (existing, empty) directory, for machines of this node to start from; the guest runs on as soon as
+   * its state is copied. This process holds the pages until it ends, or is told to let go of them: machines that have started keep theirs.
+   */
+  | { readonly type: 'Freeze'; readonly requestId: number; readonly directory: string }
+  /** No machine will start from what was frozen into this directory any more. Removing the directory is the sender's part. */
+  | { readonly type: 'ReleaseFrozen'; readonly requestId: number; readonly directory: string }
   /** Asks the guest to shut down and waits; when the deadline passes, or when it is 0, stops at once. Then the process exits 0. */
   | { readonly type: 'Stop'; readonly requestId: number; readonly graceMs: number };
 
@@ -108,10 +120,18 @@ export interface SnapshotTaken {
   readonly manifest: SnapshotFile;
 }
 
+export interface FrozenTaken {
+  readonly pauseMs: number;
+  /** How many pages are in memory for machines to start from: all that differ from the base. */
+  readonly pages: number;
+  /** SHA-256 of the pack that the base is of; absent where there is none. */
+  readonly base?: string;
+}
+
 export type VmProcessOutput =
   /** The module is loaded and the process waits for Start: what the pool of pre-started processes waits for. */
   | { readonly type: 'Waiting' }
-  | { readonly type: 'Reply'; readonly requestId: number; readonly ok: true; readonly snapshot?: SnapshotTaken }
+  | { readonly type: 'Reply'; readonly requestId: number; readonly ok: true; readonly snapshot?: SnapshotTaken; readonly frozen?: FrozenTaken }
   | { readonly type: 'Reply'; readonly requestId: number; readonly ok: false; readonly reason: VmProcessFailure; readonly message: string }
   /** The guest agent answered its first probe of this incarnation. */
   | { readonly type: 'AgentAnswered' }

@@ -241,6 +241,8 @@ export class GuestRam {
         if (!base.equals(firstPage + position, address + position * PAGE_BYTES)) different.add(firstPage + position);
       });
     }
+    // Pages of a layer that was mapped are a file's, and not this machine's own.
+    for (const page of this.#layered) if (!different.has(page) && !base.equals(page, this.#addressOf(page))) different.add(page);
     return different;
   }
 
@@ -307,7 +309,8 @@ export class GuestRam {
    */
   shareAgain(): number {
     const [host, base] = [this.#host, this.#base];
-    if (!host || !base) return 0;
+    // Who takes pages out knows where each one is.
+    if (!host || !base || this.#out) return 0;
     this.harvest();
     const same = new PageSet(this.pages);
     for (const { firstPage, pages, address } of this.#regions) {

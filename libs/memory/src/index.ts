@@ -5,7 +5,7 @@ export {
   decodeManifest,
   encodeManifest,
   filesOf,
-  type Layer,
+  Layer,
   layersOf,
   MANIFEST_FILE,
   MAX_SERIAL_BYTES,

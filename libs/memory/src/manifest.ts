@@ -23,7 +23,7 @@ const SnapshotFileEntry = z.object({
 export type SnapshotFileEntry = z.output<typeof SnapshotFileEntry>;
 
 /** A pack of what changed since the layers below it: pages of memory, or clusters of a disk. */
-const Layer = z
+export const Layer = z
   .object({
     sha256: Sha256,
     sizeBytes: Size,

@@ -10,7 +10,7 @@ it('holds exactly what was added and not deleted', () => {
     fc.property(numbers, numbers, (added, deleted) => {
       const set = PageSet.of(BOUND, added);
       for (const number of deleted) set.delete(number);
-      const expected = ascending(new Set(added).difference(new Set(deleted)));
+      const expected = ascending(added.filter((number) => !deleted.includes(number)));
       expect([...set]).toEqual(expected);
       expect([...set.numbers()]).toEqual(expected);
       expect(set.count).toBe(expected.length);
@@ -23,16 +23,16 @@ it('holds exactly what was added and not deleted', () => {
 it('unites, subtracts and intersects as sets do, and leaves the other as it was', () => {
   fc.assert(
     fc.property(numbers, numbers, (left, right) => {
-      const [one, other] = [new Set(left), new Set(right)];
+      const isIn = (numbers: readonly number[]) => (number: number): boolean => numbers.includes(number);
       const combined = (how: 'union' | 'subtract' | 'intersect'): number[] => {
         const [set, second] = [PageSet.of(BOUND, left), PageSet.of(BOUND, right)];
         set[how](second);
-        expect([...second]).toEqual(ascending(other));
+        expect([...second]).toEqual(ascending(right));
         return [...set];
       };
-      expect(combined('union')).toEqual(ascending(one.union(other)));
-      expect(combined('subtract')).toEqual(ascending(one.difference(other)));
-      expect(combined('intersect')).toEqual(ascending(one.intersection(other)));
+      expect(combined('union')).toEqual(ascending(new Set([...left, ...right])));
+      expect(combined('subtract')).toEqual(ascending(left.filter((number) => !isIn(right)(number))));
+      expect(combined('intersect')).toEqual(ascending(left.filter(isIn(right))));
     }),
   );
 });

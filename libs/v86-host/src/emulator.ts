@@ -20,6 +20,8 @@ const MIB = 1024 * 1024;
 /** v86 puts an initrd here. */
 const INITRD_ADDRESS = 64 * MIB;
 const VGA_MEMORY_BYTES = 8 * MIB;
+/** Where upstream's VGA device puts its screen memory among its saved state. */
+const VGA_STATE_SCREEN_MEMORY = 39;
 /** ACPI PM1a control register as v86 decodes it, and the bit that puts the machine to sleep (ACPI 6.5, 4.8.3.2.1). */
 const PM1A_CONTROL_PORT = 0xb004;
 const SLEEP_ENABLE = 1 << 13;
@@ -188,19 +190,27 @@ export class Emulator {
     this.#stoppedAt = readTimeStamp(machine.cpu);
   }
 
-  /** The state of CPU and devices without RAM and without the disk's clusters. Call while paused. */
+  /** The state of CPU and devices without RAM and screen memory, and without the disk's clusters. About a megabyte. Call while paused. */
   saveDevices(): Uint8Array {
     const { cpu } = this.#emulator.v86;
-    const pack = cpu.pack_memory;
+    const { vga } = cpu.devices;
+    const [pack, vgaState] = [cpu.pack_memory, vga.get_state];
     cpu.pack_memory = () => ({ packed_memory: new Uint8Array(0), bitmap: { get_buffer: () => new ArrayBuffer(0) } });
+    vga.get_state = () => {
+      const state = vgaState.call(vga);
+      // Nothing is written over screen memory when it is restored: its pages are there already.
+      state[VGA_STATE_SCREEN_MEMORY] = new Uint8Array(0);
+      return state;
+    };
     try {
       return new Uint8Array(this.#emulator.v86.save_state());
     } finally {
       cpu.pack_memory = pack;
+      vga.get_state = vgaState;
     }
   }
 
-  /** Takes over the state saved by `saveDevices`, after RAM and disk were written. Call before the first `run`. */
+  /** Takes over the state saved by `saveDevices`, after RAM, screen memory and disk were written. Call before the first `run`. */
   restoreDevices(devices: Uint8Array<ArrayBuffer>): void {
     const { cpu } = this.#emulator.v86;
     clearTimeStampOffset(cpu);

@@ -1,17 +1,12 @@
 import type { V86Cpu } from './v86.internals.ts';
 
-export const PAGE_BYTES = 4096;
 /** The BIOS area, the only part of a fresh machine's RAM that is not zero. */
 const FIRMWARE_BYTES = 1024 * 1024;
-const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
 
-/** Copied pages, in ascending order: `bytes` holds page `numbers[i]` at `i * PAGE_BYTES`. */
-export interface CopiedPages {
-  readonly numbers: Uint32Array;
-  readonly bytes: Uint8Array;
-}
-
-/** Guest RAM, as 4 KiB pages. */
+/**
+ * Where the guest's memory lies in this process: inside v86's WebAssembly memory. Every view is made anew and must be used at once:
+ * any call into the machine may make that memory grow, which detaches views; the bytes stay at their addresses.
+ */
 export class GuestMemory {
   readonly #cpu: V86Cpu;
 
@@ -23,45 +18,36 @@ export class GuestMemory {
     return this.#cpu.memory_size[0] ?? 0;
   }
 
-  /** Copies every page that is not all zero. Call while the guest is paused. */
-  copyNonZeroPages(): CopiedPages {
-    const memory = this.#view();
-    const pages = this.sizeBytes / PAGE_BYTES;
-    const numbers: number[] = [];
-    for (let page = 0; page < pages; page += 1) {
-      // memcmp beats any loop in JavaScript.
-      if (ZERO_PAGE.compare(memory, page * PAGE_BYTES, (page + 1) * PAGE_BYTES) !== 0) numbers.push(page);
-    }
-    const bytes = new Uint8Array(numbers.length * PAGE_BYTES);
-    numbers.forEach((page, position) => {
-      bytes.set(memory.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES), position * PAGE_BYTES);
-    });
-    return { numbers: Uint32Array.from(numbers), bytes };
+  /** RAM, then screen memory: the order of a machine's page numbers. Each begins at a page. */
+  regions(): readonly Uint8Array[] {
+    return [this.#view(this.#ramAt, this.sizeBytes), this.#view(this.#screenAt, this.#screenBytes)];
   }
 
   /** Makes a machine that never ran all zero, so that pages a snapshot does not mention are. */
   clear(): void {
-    this.#view().fill(0, 0, FIRMWARE_BYTES);
+    this.#view(this.#ramAt, FIRMWARE_BYTES).fill(0);
   }
 
-  /** The place of some pages. Use it at once: any call into the machine may move its memory. */
-  place(number: number, count: number): Uint8Array {
-    if ((number + count) * PAGE_BYTES > this.sizeBytes) throw new RangeError(`the machine has no page ${number + count - 1}`);
-    return this.#view().subarray(number * PAGE_BYTES, (number + count) * PAGE_BYTES);
-  }
-
-  /** All of it, under the same rule. */
-  whole(): Uint8Array {
-    return this.#view();
-  }
-
-  /** What v86 holds beside the guest's RAM, and behind it: screen memory and code. Under the same rule. */
+  /** What v86 holds behind the guest's memory: its code. */
   behind(): Uint8Array {
-    return new Uint8Array(this.#cpu.wasm_memory.buffer, this.#cpu.mem8.byteOffset + this.sizeBytes);
+    const end = Math.max(this.#ramAt + this.sizeBytes, this.#screenAt + this.#screenBytes);
+    return this.#view(end, this.#cpu.wasm_memory.buffer.byteLength - end);
   }
 
-  /** A fresh view each time: growth of the WebAssembly memory detaches old ones, and v86's own is a Proxy. */
-  #view(): Uint8Array {
-    return new Uint8Array(this.#cpu.wasm_memory.buffer, this.#cpu.mem8.byteOffset, this.sizeBytes);
+  get #ramAt(): number {
+    return this.#cpu.mem8.byteOffset;
+  }
+
+  get #screenAt(): number {
+    return this.#cpu.devices.vga.svga_memory.byteOffset;
+  }
+
+  get #screenBytes(): number {
+    return this.#cpu.devices.vga.vga_memory_size;
+  }
+
+  /** v86's own views are Proxies. */
+  #view(at: number, length: number): Uint8Array {
+    return new Uint8Array(this.#cpu.wasm_memory.buffer, at, length);
   }
 }

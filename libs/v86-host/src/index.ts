@@ -4,7 +4,7 @@ export type { FreePages } from './balloon.ts';
 export type { ChangeScope } from './cluster-changes.ts';
 export { CLUSTER_BYTES, OverlayDisk, type Cluster, type FrozenClusters } from './disk.ts';
 export { Emulator, Unbootable, type BootMedia, type EmulatorConfig, type EmulatorEvents, type EmulatorHardware } from './emulator.ts';
-export { PAGE_BYTES, type CopiedPages, type GuestMemory } from './guest-memory.ts';
+export type { GuestMemory } from './guest-memory.ts';
 export { isKeyCode, keystrokeOf, type Keyboard } from './keyboard.ts';
 export type { Pointer, PointerButton } from './pointer.ts';
 export type { Picture, Screen } from './screen.ts';

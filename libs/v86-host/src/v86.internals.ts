@@ -74,6 +74,9 @@ interface Vga {
   readonly layers: readonly { readonly screen_x: number; readonly buffer_y: number }[];
   /** Upstream's spelling. */
   readonly dest_buffet_offset: number;
+  readonly svga_memory: Uint8Array;
+  readonly vga_memory_size: number;
+  get_state(): unknown[];
   screen_fill_buffer(): void;
 }
 

@@ -16,6 +16,11 @@ const SnapshotTaken = z.object({
   files: z.array(SnapshotFile).min(1).max(100),
   manifest: SnapshotFile,
 });
+const FrozenTaken = z.object({
+  pauseMs: z.number().nonnegative(),
+  pages: z.number().int().nonnegative(),
+  base: z.string().regex(/^[0-9a-f]{64}$/).optional(),
+});
 const failures = [
   'SnapshotCorrupt',
   'SnapshotIncompatible',
@@ -34,6 +39,7 @@ const Message = z.union([
     requestId: z.number().int(),
     ok: z.literal(true),
     snapshot: SnapshotTaken.optional(),
+    frozen: FrozenTaken.optional(),
   }),
   z.object({
     type: z.literal('Reply'),

@@ -60,7 +60,7 @@ async function idle(pid: number): Promise<void> {
 
 async function started(uid: string, base: SnapshotBase | undefined, directory = folder): Promise<ForkedVm> {
   const vm = await ForkedVm.fork({ ...config, uid });
-  await vm.start({ type: 'Snapshot', directory, ...(base ? { base } : {}) });
+  await vm.start({ type: 'Snapshot', directory, packs: folder, ...(base ? { base } : {}) });
   await vm.until('AgentAnswered');
   return vm;
 }

@@ -68,6 +68,13 @@ async function handle(input: VmProcessInput): Promise<void> {
       const snapshot = await vm.hibernate(input.directory, input.screenDirectory, input.ifIdle);
       return tell({ type: 'Reply', requestId: input.requestId, ok: true, snapshot });
     }
+    case 'Freeze': {
+      const frozen = await vm.freeze(input.directory);
+      return tell({ type: 'Reply', requestId: input.requestId, ok: true, frozen });
+    }
+    case 'ReleaseFrozen':
+      vm.releaseFrozen(input.directory);
+      break;
     case 'SetMemoryBudget':
       vm.setMemoryBudget(input.budgetBytes ?? undefined);
       break;

@@ -52,7 +52,8 @@ async function count(vm: ForkedVm): Promise<number> {
 
 async function restored(changes: Partial<Config>, directory = folder): Promise<ForkedVm> {
   const vm = await ForkedVm.fork({ ...config, ...changes });
-  await vm.start({ type: 'Snapshot', directory });
+  // What a later snapshot lies on is in the first one's folder.
+  await vm.start({ type: 'Snapshot', directory, packs: folder });
   await vm.until('AgentAnswered');
   return vm;
 }

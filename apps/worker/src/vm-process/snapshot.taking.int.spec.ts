@@ -1,9 +1,10 @@
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { NO_LINEAGE } from '@corral/memory';
+import { HostMemory, NO_LINEAGE } from '@corral/memory';
 import { guestImages } from '@corral/testing';
 import { Emulator } from '@corral/v86-host';
+import { MachineMemory } from './machine-memory.ts';
 import { SerialHub } from './serial.hub.ts';
 import { takeSnapshot } from './snapshot.taking.ts';
 
@@ -15,7 +16,7 @@ it('lets the guest run on when its state could not be copied, unless it was paus
   const { firmwareDirectory } = await guestImages();
   const emulator = await Emulator.create(
     {
-      memoryMiB: 16, media: { disk }, commandLine: '', overlayPath: join(folder, 'overlay'), acpi: false,
+      memoryMiB: 16, media: { disk }, commandLine: '', overlayPath: join(folder, 'overlay'), acpi: false, balloon: false,
       firmware: { biosPath: join(firmwareDirectory, 'bios.bin'), vgaBiosPath: join(firmwareDirectory, 'vgabios.bin') },
       macAddress: '02:00:00:00:00:01', agentPortName: 'none',
     },
@@ -24,11 +25,13 @@ it('lets the guest run on when its state could not be copied, unless it was paus
   );
   const serial = new SerialHub((bytes) => emulator.serial.write(bytes));
   try {
+    const memory = new MachineMemory(emulator.memory, HostMemory.probe());
+    memory.follow();
     emulator.run();
     const frozen = emulator.disk?.freeze('Everything');
-    await expect(takeSnapshot(emulator, serial, NO_LINEAGE, () => true)).rejects.toThrow('frozen');
+    await expect(takeSnapshot({ emulator, memory, serial, mayRun: () => true }, NO_LINEAGE)).rejects.toThrow('frozen');
     expect(emulator.running).toBe(true);
-    await expect(takeSnapshot(emulator, serial, NO_LINEAGE, () => false)).rejects.toThrow('frozen');
+    await expect(takeSnapshot({ emulator, memory, serial, mayRun: () => false }, NO_LINEAGE)).rejects.toThrow('frozen');
     expect(emulator.running).toBe(false);
     frozen?.giveUp();
   } finally {

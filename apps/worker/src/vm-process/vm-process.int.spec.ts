@@ -1,10 +1,11 @@
 import { jest } from '@jest/globals';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MachineConfig } from '@corral/contracts';
+import { decodeManifest, MANIFEST_FILE } from '@corral/memory';
 import { guestImages } from '@corral/testing';
 import { PNG } from 'pngjs';
 import { eventually, ForkedVm } from './forked-vm.testing.ts';
@@ -66,10 +67,12 @@ async function restoredVm(): Promise<ForkedVm> {
 
 /** Of all the guest's memory, as a snapshot has it: the same twice only where the guest did nothing in between. */
 async function memoryDigest(vm: ForkedVm, name: string): Promise<string> {
-  const reply = await vm.send({ type: 'Snapshot', directory: await vm.emptyFolder(name) });
-  const file = reply.ok ? reply.snapshot?.files.find((each) => each.name === each.sha256) : undefined;
-  if (!file) throw new Error(JSON.stringify(reply));
-  return file.sha256;
+  const directory = await vm.emptyFolder(name);
+  const reply = await vm.send({ type: 'Snapshot', directory });
+  if (!reply.ok) throw new Error(JSON.stringify(reply));
+  // Where nothing was written to, nothing lies on the layers before.
+  const { memory } = decodeManifest(await readFile(join(directory, MANIFEST_FILE)));
+  return memory.layers.map(({ sha256 }) => sha256).join();
 }
 
 describe('a running machine', () => {

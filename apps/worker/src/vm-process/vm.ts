@@ -1,16 +1,20 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { MIB, Problem, type MachineConfig, type MachineIdentity, type SnapshotTaken, type StartFrom, type VmProcessOutput } from '@corral/contracts';
+import { assertNever } from '@corral/base';
+import { MIB, Problem, type FrozenTaken, type MachineConfig, type MachineIdentity, type SnapshotTaken, type StartFrom, type VmProcessOutput } from '@corral/contracts';
 import { AgentSession, GuestFiles, powerOff } from '@corral/guest-agent';
-import { GuestRam, incompatibility, type Lineage, lineageOf, NO_LINEAGE, openSnapshot, SnapshotError, type ProbedMemory, type SnapshotMachine } from '@corral/memory';
-import { untilWhole } from './base-wait.ts';
-import { openBase, restoreMemory } from './memory.restore.ts';
+import { incompatibility, type Lineage, lineageOf, NO_LINEAGE, openSnapshot, SnapshotError, type ProbedMemory, type SnapshotMachine } from '@corral/memory';
 import { Emulator, Unbootable, v86Build, type EmulatorEvents, type EmulatorHardware } from '@corral/v86-host';
 import { clearRestoring, overlayPath, replaceOverlay, restoringPath } from '../disk-overlay.ts';
+import { untilWhole } from './base-wait.ts';
 import { type BuiltAhead, hardwareOf } from './built-ahead.ts';
+import { type CapturedMachine } from './capture.ts';
 import { VmFailure } from './failure.ts';
+import { freezeMachine, openFrozen, type FrozenLayer } from './frozen-state.ts';
 import { GuestActivity } from './guest-activity.ts';
 import { PanicWatch } from './panic.watch.ts';
+import { MachineMemory } from './machine-memory.ts';
 import { MemoryKeeper } from './memory-keeper.ts';
+import { openBase, placeBase, restoreMemory } from './memory.restore.ts';
 import { trimProcess } from './process-memory.ts';
 import { keepScreen } from './screen.http.ts';
 import { SerialHub } from './serial.hub.ts';
@@ -38,6 +42,11 @@ export class Vm {
   #greeted = Promise.withResolvers<undefined>();
   readonly #halted = Promise.withResolvers<undefined>();
   #emulator: Emulator | undefined;
+  #memory: MachineMemory | undefined;
+  /** Of the pack whose pages are mapped below everything else. */
+  #base: string | undefined;
+  /** Pages that other machines may start from, by the directory they were frozen into. */
+  readonly #frozen = new Map<string, FrozenLayer>();
   #keeper: MemoryKeeper | undefined;
   #budgetBytes: number | undefined;
   /** What the next snapshot builds on. */
@@ -71,8 +80,16 @@ export class Vm {
 
   start(from: StartFrom): Promise<void> {
     return this.#inTurn(async () => {
-      if (from.type === 'Boot') await this.#boot();
-      else await this.#restore(from);
+      switch (from.type) {
+        case 'Boot':
+          return this.#boot();
+        case 'Snapshot':
+          return this.#restore(from);
+        case 'Frozen':
+          return this.#thaw(from);
+        default:
+          return assertNever(from, 'way to start');
+      }
     });
   }
 
@@ -105,12 +122,12 @@ export class Vm {
     });
   }
 
-  /** Writes a complete snapshot; the guest stands still only while its state is copied. */
+  /** Writes a snapshot of what changed since the last one; the guest stands still only while the last of it is copied. */
   async snapshot(directory: string): Promise<SnapshotTaken> {
     const machine = await this.#machine();
     const written = this.#written.then(async () => {
       const { writing } = await this.#inTurn(async () => {
-        const copied = await takeSnapshot(this.emulator(), this.serial, this.#lineage, () => !this.#paused && !this.#panicked);
+        const copied = await takeSnapshot(this.#captured(), this.#lineage);
         // Wrapped: the turn ends with the copying.
         return { writing: this.#write(copied, directory, { machine, namespace: this.#config.namespace }) };
       });
@@ -118,6 +135,27 @@ export class Vm {
     });
     this.#written = written.catch(() => undefined);
     return written;
+  }
+
+  /** Writes what the machine is now for others on this node to start from; the guest stands still only while the last of it is copied. */
+  async freeze(directory: string): Promise<FrozenTaken> {
+    const machine = await this.#machine();
+    // A disk holds on to one moment only.
+    const frozen = this.#written.then(async () => {
+      const { freezing } = await this.#inTurn(() => {
+        const freezing = freezeMachine(this.#captured(), directory, { machine, lineage: this.#lineage, base: this.#base });
+        return freezing.then((done) => ({ freezing: done }));
+      });
+      if (freezing.layer) this.#frozen.set(directory, freezing.layer);
+      return freezing.taken;
+    });
+    this.#written = frozen.catch(() => undefined);
+    return frozen;
+  }
+
+  releaseFrozen(directory: string): void {
+    this.#frozen.get(directory)?.close();
+    this.#frozen.delete(directory);
   }
 
   /** Stands still for good and writes a complete snapshot, and what the screen shows. With `ifIdle`, throws Busy when somebody uses the guest. */
@@ -149,6 +187,7 @@ export class Vm {
     await this.stop(0);
     await this.#emulator?.dispose();
     await this.#keeper?.dispose();
+    this.#memory?.dispose();
   }
 
   /** How much of the node's memory the guest's RAM may take from now on; undefined: as much as it likes. */
@@ -195,13 +234,16 @@ export class Vm {
     // Only a guest that is known to have the driver: to others the device would be one more thing they do not know.
     this.#hasBalloon = this.#config.guestAgent;
     this.#isRestored = false;
-    this.#adopt(await this.#create(overlayPath(this.#config.directory), { boot: true }));
+    const emulator = await this.#create(overlayPath(this.#config.directory), { boot: true });
+    const memory = new MachineMemory(emulator.memory, this.#host);
+    memory.follow();
+    this.#adopt(emulator, memory);
     this.#run();
   }
 
   async #restore({ directory, packs, base }: Extract<StartFrom, { type: 'Snapshot' }>): Promise<void> {
     const machineFolder = this.#config.directory;
-    const held = base && openBase(base, this.#config.memoryMiB * MIB, this.#host.memory);
+    const held = base && this.#host.memory && openBase(base, this.#config.memoryMiB * MIB);
     const snapshot = await openSnapshot(directory, { ...(packs === undefined ? {} : { packs }), ...(held ? { base: held.sha256 } : {}) }).catch((error: unknown) => {
       held?.close();
       throw error;
@@ -214,7 +256,9 @@ export class Vm {
       await clearRestoring(machineFolder);
       const [emulator, devices] = await Promise.all([this.#create(restoringPath(machineFolder), { boot: false }), snapshot.devices()]);
       if (held && base?.requestsPath !== undefined) await untilWhole(base.requestsPath);
-      await restoreMemory(emulator, snapshot, held, this.#host.memory);
+      emulator.memory.clear();
+      const memory = new MachineMemory(emulator.memory, this.#host);
+      memory.follow({ layered: await restoreMemory(memory.ram, snapshot, held) });
       for await (const run of snapshot.clusters()) emulator.disk?.writeClusters(run);
       const said = await snapshot.serial();
       await snapshot.verified;
@@ -222,11 +266,42 @@ export class Vm {
       await replaceOverlay(machineFolder);
       this.serial.restore(said);
       this.#lineage = lineageOf(snapshot.digest, snapshot.manifest);
-      this.#adopt(emulator);
+      this.#base = memory.ram.hasBase ? held?.sha256 : undefined;
+      this.#adopt(emulator, memory);
     } finally {
       // The mapping holds the memory: its descriptor is not needed any more, nor its name.
       held?.close();
       await snapshot.close();
+    }
+    this.#run();
+  }
+
+  async #thaw({ directory, base }: Extract<StartFrom, { type: 'Frozen' }>): Promise<void> {
+    const machineFolder = this.#config.directory;
+    const frozen = await openFrozen(directory);
+    const difference = incompatibility(frozen.machine, await this.#machine());
+    if (difference !== undefined) throw new SnapshotError('SnapshotIncompatible', difference);
+    this.#hasBalloon = frozen.machine.devices.balloon;
+    this.#isRestored = true;
+    const held = base && base.sha256 === frozen.base ? openBase(base, this.#config.memoryMiB * MIB) : undefined;
+    if (frozen.base !== undefined && !held) throw new SnapshotError('SnapshotUnreadable', 'the base that the machine lies on cannot be had');
+    try {
+      await clearRestoring(machineFolder);
+      const emulator = await this.#create(restoringPath(machineFolder), { boot: false });
+      emulator.memory.clear();
+      const memory = new MachineMemory(emulator.memory, this.#host);
+      if (held && base?.requestsPath !== undefined) await untilWhole(base.requestsPath);
+      if (held) placeBase(memory.ram, held);
+      memory.follow(frozen.place(memory.ram));
+      for (const { number, bytes } of frozen.clusters()) emulator.disk?.writeClusters({ numbers: Uint32Array.of(number), bytes, layer: 1 });
+      emulator.restoreDevices(frozen.devices);
+      await replaceOverlay(machineFolder);
+      this.serial.append(frozen.said);
+      this.#lineage = frozen.lineage;
+      this.#base = memory.ram.hasBase ? held?.sha256 : undefined;
+      this.#adopt(emulator, memory);
+    } finally {
+      held?.close();
     }
     this.#run();
   }
@@ -249,14 +324,15 @@ export class Vm {
     }
   }
 
-  #adopt(emulator: Emulator): void {
+  #adopt(emulator: Emulator, memory: MachineMemory): void {
     this.#emulator = emulator;
+    this.#memory = memory;
     emulator.serial.onBytes = (bytes) => {
       this.serial.append(bytes);
       this.#panic.see(bytes);
     };
     emulator.agentPort.onBytes = (bytes) => this.#session.receive(bytes);
-    const ram = new GuestRam(() => [emulator.memory.whole()], this.#host);
+    const { ram } = memory;
     // Pages given back show what lies below them, so that has to be known.
     if (!this.#isRestored || ram.hasBase) emulator.onFreePages = (pages) => ram.giveBack(pages);
     this.#keeper = new MemoryKeeper({
@@ -265,7 +341,7 @@ export class Vm {
       ram,
       host: this.#host.memory,
       instructions: () => emulator.instructions,
-      tell: (memory) => this.#events.tell({ type: 'Memory', memory }),
+      tell: (status) => this.#events.tell({ type: 'Memory', memory: status }),
     });
     if (this.#config.guestAgent) this.#session.connect();
   }
@@ -277,6 +353,7 @@ export class Vm {
     emulator.forgetCompiledCode();
     trimProcess(this.#host.memory);
     this.#host.memory?.dropZeroPages(emulator.memory.behind());
+    this.#memory?.ram.shareAgain();
   }
 
   #run(): void {
@@ -308,8 +385,10 @@ export class Vm {
       await this.#writing;
       await this.emulator().dispose();
       await this.#keeper?.dispose();
+      this.#memory?.dispose();
       // Its memory begins anew; its disk is the same.
       this.#lineage = { ...this.#lineage, memory: [] };
+      this.#base = undefined;
       this.#panicked = false;
       this.#events.tell({ type: 'GuestRebooted' });
       await this.#boot();
@@ -320,6 +399,12 @@ export class Vm {
     // The guest may be gone before it answers.
     await Promise.race([powerOff(this.#session).catch(() => new Promise(() => undefined)), this.#halted.promise]);
     await this.#halted.promise;
+  }
+
+  #captured(): CapturedMachine {
+    const [emulator, memory] = [this.emulator(), this.#memory];
+    if (!memory) throw new VmFailure('NotStarted', 'the machine has not been started');
+    return { emulator, memory, serial: this.serial, mayRun: () => !this.#paused && !this.#panicked };
   }
 
   async #machine(): Promise<SnapshotMachine> {
