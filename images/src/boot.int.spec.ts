@@ -48,6 +48,7 @@ async function boot(images: GuestImages, image: BuiltGuestImage, folder: string)
       overlayPath: path.join(folder, 'overlay'),
       acpi: image.acpi,
       macAddress: '02:00:00:00:00:01',
+      balloon: false,
       agentPortName: 'corral.agent.0',
     },
     { onHalt: () => (halted = true), onReboot: () => (rebooted = true) },
