@@ -34,6 +34,8 @@ export async function measureStack(figures: Figures, options: StackOptions): Pro
   await attempt(figures, 'idle machines', () => idle(figures, options));
   await attempt(figures, 'snapshots of a 512 MiB machine', () => snapshots(figures, options));
   await attempt(figures, 'hibernation', () => wake(figures, options));
+  await attempt(figures, 'live forks', () => forks(figures, options));
+  await attempt(figures, 'claims', () => claims(figures, options));
 }
 
 async function attempt(figures: Figures, name: string, measure: () => Promise<void>): Promise<void> {
@@ -131,6 +133,56 @@ async function wake(figures: Figures, options: StackOptions): Promise<void> {
   }
   figures.add({ name: 'wake from hibernation to first answer, p50', unit: 'ms', bar: 350, moonshot: 120 }, quantile(times, 0.5), times);
   await removed([vm]);
+}
+
+/** One request → every child's first right answer. Its bars are of the facts' proof of concept, which had no API. */
+async function forks(figures: Figures, options: StackOptions): Promise<void> {
+  const { snapshots: count, launcherPid } = options;
+  const { vm } = await createToAnswer(imageOf(options));
+  const pauses: number[] = [];
+  for (const children of [1, 10]) {
+    const times: number[] = [];
+    for (let run = -1; run < (children === 1 ? count : 1); run += 1) {
+      await poolIsAtRest(launcherPid);
+      const start = performance.now();
+      const { status, body } = await call('POST', `${VMS}/${vm}/fork`, { count: children });
+      if (status !== 201) throw new Error(`fork answered ${status}`);
+      const names: string[] = body.items.map(({ name }: { name: string }) => name);
+      await Promise.all(names.map(answers));
+      if (run >= 0) times.push(performance.now() - start);
+      const moment = await call('GET', `${SNAPSHOTS}/${body.moment}`);
+      pauses.push(moment.body.status.pauseMilliseconds);
+      await removed(names);
+    }
+    figures.add({ name: `live fork: ${children} of a running machine, the last one's first answer, p50`, unit: 'ms', bar: children === 1 ? 350 : 2500, moonshot: children === 1 ? 74 : 425 }, quantile(times, 0.5), times);
+  }
+  figures.add({ name: 'pause of the source of a live fork, p50', unit: 'ms', bar: 15, moonshot: 3 }, quantile(pauses, 0.5), pauses);
+  await removed([vm]);
+}
+
+/** A warm machine of a pool: its claim → the first right answer. */
+async function claims(figures: Figures, options: StackOptions): Promise<void> {
+  const path = VMS.replace('virtualmachines', 'virtualmachinepools');
+  const { status } = await call('POST', path, { apiVersion: 'corral.dev/v1', kind: 'VirtualMachinePool', metadata: { name: 'bench' }, spec: { template: { spec: imageOf(options) }, warm: 2, maximum: 4 } });
+  if (status !== 201) throw new Error(`the pool was answered with ${status}`);
+  const times: number[] = [];
+  for (let run = 0; run < options.snapshots; run += 1) {
+    await eventually('the pool is warm', () => call('GET', `${path}/bench`), ({ body }) => body.status?.ready === 2);
+    await poolIsAtRest(options.launcherPid);
+    const start = performance.now();
+    const vm = await createVm({ source: { pool: 'bench' } });
+    await answers(vm);
+    times.push(performance.now() - start);
+    await removed([vm]);
+  }
+  figures.add({ name: 'claim of a warm machine → first answer, p50', unit: 'ms', bar: 150, moonshot: 50 }, quantile(times, 0.5), times);
+  await call('DELETE', `${path}/bench`);
+}
+
+async function answers(vm: string): Promise<void> {
+  await waitFor(`${VMS}/${vm}`, 'Ready', 120);
+  const { stdout } = await exec(vm, 'echo $((6*7))');
+  if (stdout !== '42\n') throw new Error(`the guest answered ${JSON.stringify(stdout)}`);
 }
 
 async function hibernate(vm: string): Promise<void> {
