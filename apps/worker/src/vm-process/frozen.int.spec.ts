@@ -1,8 +1,8 @@
 import { jest } from '@jest/globals';
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FrozenTaken, MachineConfig } from '@corral/contracts';
-import { HostMemory, MEMORY_MODES, type MemoryMode } from '@corral/memory';
+import { HostMemory, MEMORY_MODES, openSnapshot, type MemoryMode } from '@corral/memory';
 import { guestImages, until } from '@corral/testing';
 import { ForkedVm } from './forked-vm.testing.ts';
 
@@ -102,4 +102,14 @@ it('what was released, and what was never whole because its process was killed, 
   process.kill(victim.pid, 'SIGKILL');
   await until(() => victim.told.some(({ type }) => type === 'Exited'), { timeoutMs: 20_000, what: 'the end of the process' });
   expect(await refusalOf(half)).toMatchObject({ ok: false, reason: 'SnapshotUnreadable' });
+});
+
+it('a process that is killed while it writes a snapshot leaves nothing that passes for one', async () => {
+  const victim = await child('killed', (await freeze(source, 'for-killed')).directory);
+  const half = await source.emptyFolder('half-snapshot');
+  void victim.send({ type: 'Snapshot', directory: half }).catch(() => undefined);
+  await until(async () => (await readdir(half)).length > 0, { timeoutMs: 30_000, everyMs: 1, what: 'the first file' });
+  process.kill(victim.pid, 'SIGKILL');
+  await victim.until('Exited');
+  await expect(openSnapshot(half)).rejects.toMatchObject({ reason: 'SnapshotUnreadable' });
 });

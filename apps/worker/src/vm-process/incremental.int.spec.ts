@@ -236,7 +236,6 @@ describe.each(RANK.filter((mode) => RANK.indexOf(mode) <= RANK.indexOf(best)).ma
       pauses.push(taken.pauseMs);
     }
     const median = (values: number[]): number => values.sort((one, other) => one - other)[values.length >> 1] ?? 0;
-    console.info(`after a small command: ${sizes.join(', ')} bytes, ${pauses.join(', ')} ms`);
     expect(median(sizes)).toBeLessThan(600_000);
     // The bar is 15 ms on a quiet machine; a machine that does other things meanwhile is not what is tested here.
     expect(median(pauses)).toBeLessThan(150);
