@@ -15,6 +15,7 @@ import { PublicKeys } from '../data-plane/public-keys.ts';
 import { DataPlaneServer } from '../data-plane/server.ts';
 import { BaseImages } from '../bases/base-images.ts';
 import { remoteBaseSourceOf } from '../bases/base-source.ts';
+import { WorkingSet } from '../bases/working-set.ts';
 import { ArtifactCache } from '../machine/artifact-cache.ts';
 import { PackCache } from '../machine/pack-cache.ts';
 import { Preparer } from '../machine/preparation.ts';
@@ -159,7 +160,8 @@ export class NodeAgent {
         snapshots: snapshotCache,
         packs,
         bases,
-        remote: (manifest) => (canPage ? remoteBaseSourceOf(manifest, { store, packs, log }) : undefined),
+        remote: (manifest, workingSet) => (canPage ? remoteBaseSourceOf(manifest, { store, packs, log }, workingSet) : undefined),
+        workingSet: (manifestKey, pack) => new WorkingSet(store, manifestKey, pack),
         v86Build: build,
       }),
       onChange: (key) => machineController.enqueue(key),

@@ -76,6 +76,11 @@ export class BaseFill {
     return words;
   }
 
+  /** Which frames these pages are in, in ascending order. */
+  framesOf(pages: readonly number[]): number[] {
+    return [...new Set(pages.map((page) => this.#frameOf.get(page)).filter((frame) => frame !== undefined))].sort((a, b) => a - b);
+  }
+
   /** Frames somebody had to wait for, and bytes read. */
   get asked(): number {
     return this.#asked;

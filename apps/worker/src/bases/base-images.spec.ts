@@ -297,3 +297,18 @@ describe('a base that comes from afar', () => {
     expect((await images.hold(sourceOf('far'), { mayBePartial: true }))?.base.ram.type).toBe('File');
   });
 });
+
+it('what the first machine from a base touches is kept once, and only where nobody knew it', async () => {
+  const kept: (readonly number[])[] = [];
+  const workingSet = { read: async () => [], write: async (frames: readonly number[]) => void kept.push(frames) };
+  images = new BaseImages({ directory: folder, maxBytes: 1e9, log: pino({ level: 'silent' }), now: () => nowMs++, kinds: [inSealedMemory], observeAfterMs: 0 });
+  const held = await images.hold({ ...sourceOf('seen'), workingSet });
+  held?.begins(process.pid);
+  held?.begins(process.pid);
+  await until(() => kept.length > 0, { timeoutMs: 4_000, what: 'what was touched' });
+  expect(kept).toEqual([[]]);
+  const known = await images.hold({ ...sourceOf('known'), workingSet: { ...workingSet, read: async () => [1] } });
+  known?.begins(process.pid);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(kept).toHaveLength(1);
+});

@@ -8,6 +8,8 @@ import { basesToEvict } from './base-eviction.ts';
 import { BaseFill, type PackBytes } from './base-fill.ts';
 import { type BaseMemory, type BaseMemoryKind, baseMemoryKinds, NoRoom } from './base-memory.ts';
 import { BaseRequests } from './base-requests.ts';
+import { touchedPages } from './touched-pages.ts';
+import { type WorkingSet } from './working-set.ts';
 import { SingleFlight } from '../machine/single-flight.ts';
 
 /** A pack that is being read. */
@@ -28,8 +30,8 @@ export interface BaseSource {
   readonly pages: number;
   /** The pack. Throws SnapshotError or ObjectStoreFailure. */
   open(): Promise<OpenedPack>;
-  /** Frames that machines touch first, in that order: advice, and nothing depends on it. */
-  first?(): Promise<readonly number[]>;
+  /** Frames that machines touch first, in that order; absent where nobody can know. */
+  readonly workingSet?: Pick<WorkingSet, 'read' | 'write'>;
 }
 
 export interface HoldOptions {
@@ -43,6 +45,8 @@ export interface HeldBase {
   readonly base: SnapshotBase;
   /** The base cannot be made whole: the machine has to end. */
   onLost(tell: (error: unknown) => void): void;
+  /** The machine has begun its work in this process: what it touches now is what others will touch first. */
+  begins(pid: number): void;
   /** The machine has ended. */
   release(): void;
 }
@@ -53,6 +57,8 @@ export interface BaseImagesOptions {
   readonly maxBytes: number;
   readonly log: Logger;
   readonly now: () => number;
+  /** How long after its beginning a machine has touched what it touches first. Default 5 s. */
+  readonly observeAfterMs?: number;
   /** From the best; what fails falls back to the next. */
   readonly kinds?: readonly BaseMemoryKind[];
 }
@@ -78,10 +84,14 @@ interface Base {
   readonly whole: Promise<undefined>;
   readonly tellLost: Set<(error: unknown) => void>;
   isWhole: boolean;
+  /** Somebody has seen, or is looking, what machines touch first. */
+  isObserved: boolean;
   users: number;
   usedAtMs: number;
 }
 
+/** A machine that answers has been told who it is and, mostly, given something to do. */
+const OBSERVE_AFTER_MS = 5_000;
 /** sockaddr_un holds 108 bytes with the terminating zero; the name itself needs a few. Source: unix(7). */
 const MAX_SOCKET_DIRECTORY_LENGTH = 90;
 
@@ -133,6 +143,7 @@ export class BaseImages {
     let isHeld = true;
     return {
       base: { sha256: source.sha256, ram: base.memory.ram, ...(base.isWhole || !base.requests ? {} : { requestsPath: base.requests.path }) },
+      begins: (pid) => this.#observe(source, base, pid),
       onLost: (tell) => {
         tells.push(tell);
         base.tellLost.add(tell);
@@ -209,14 +220,14 @@ export class BaseImages {
     const memory = kind(name, source.pages * PIECE_BYTES);
     let pack: OpenedPack | undefined;
     try {
-      const [opened, first] = await Promise.all([source.open(), source.first?.().catch(() => []) ?? []]);
+      const [opened, first] = await Promise.all([source.open(), source.workingSet?.read().catch(() => []) ?? []]);
       pack = opened;
       const fill = new BaseFill(opened, memory, source.pages, first);
       const requests = mayBePartial && opened.isRemote && memory.ram.type === 'Sealed' ? await this.#listen(fill) : undefined;
       const whole = Promise.withResolvers<undefined>();
       // Nobody may be waiting.
       whole.promise.catch(() => undefined);
-      const base: Base = { memory, fill, requests, whole: whole.promise, tellLost: new Set(), isWhole: false, users: 0, usedAtMs: now() };
+      const base: Base = { memory, fill, isObserved: first.length > 0, requests, whole: whole.promise, tellLost: new Set(), isWhole: false, users: 0, usedAtMs: now() };
       this.#bases.set(name, base);
       void this.#follow(name, source, base, opened).then(() => whole.resolve(undefined), whole.reject);
       return base;
@@ -250,6 +261,19 @@ export class BaseImages {
       if (pack.isRemote) this.#past.fetchedBytes += fill.readBytes;
       await pack.close(base.isWhole).catch((error: unknown) => log.warn({ err: error, base: sha256 }, 'A pack could not be kept'));
     }
+  }
+
+  /** Once for a base of which nobody knows it yet, some time after a machine has begun. */
+  #observe({ sha256, workingSet }: BaseSource, base: Base, pid: number): void {
+    const { ram } = base.memory;
+    if (base.isObserved || !workingSet || ram.type !== 'Sealed') return;
+    base.isObserved = true;
+    const timer = setTimeout(() => {
+      touchedPages(pid, ram.inode)
+        .then((pages) => workingSet.write(base.fill.framesOf(pages)))
+        .catch((error: unknown) => this.#options.log.debug({ err: error, base: sha256 }, 'What a machine touches first could not be kept'));
+    }, this.#options.observeAfterMs ?? OBSERVE_AFTER_MS);
+    timer.unref();
   }
 
   async #listen(fill: BaseFill): Promise<BaseRequests> {

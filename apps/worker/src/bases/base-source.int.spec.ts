@@ -3,6 +3,7 @@ import { hash, randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { type EmbeddedObjectStore, startObjectStore } from '@corral/embedded';
 import { machinePages, PIECE_BYTES, type SnapshotManifest, writeSnapshot } from '@corral/memory';
 import { ObjectStore } from '@corral/object-store';
@@ -12,6 +13,7 @@ import { PackCache } from '../machine/pack-cache.ts';
 import { BaseImages, type HeldBase } from './base-images.ts';
 import { inSealedMemory } from './base-memory.ts';
 import { remoteBaseSourceOf } from './base-source.ts';
+import { WorkingSet } from './working-set.ts';
 
 jest.setTimeout(60_000);
 
@@ -123,6 +125,28 @@ it('of a snapshot whose index has no digest in the manifest is not fetched in pa
   const { manifest } = await aSnapshot();
   const { indexSha256: _none, ...old } = manifest.memory.layers[0] ?? { indexSha256: '', sha256: '', sizeBytes: 0, pieces: 0, key: '' };
   expect(remoteBaseSourceOf({ ...manifest, memory: { layers: [old] } }, { store, packs, log })).toBeUndefined();
+});
+
+it('is fetched in the order in which another machine touched it, where somebody saw that; and in another where that is nonsense', async () => {
+  const { manifest, ram, pack } = await aSnapshot();
+  const workingSet = new WorkingSet(store, 'snapshots/default/seen/manifest.json', pack);
+  expect(await workingSet.read()).toEqual([]);
+  await workingSet.write([20, 7, 8, 9_999]);
+  // The first who saw it has it.
+  await workingSet.write([1]);
+  expect(await workingSet.read()).toEqual([20, 7, 8, 9_999]);
+  expect(await new WorkingSet(store, 'snapshots/default/seen/manifest.json', 'another').read()).toEqual([]);
+  const before = s3.requests.length;
+  const source = remoteBaseSourceOf(manifest, { store, packs, log }, workingSet);
+  const held = source && (await bases.hold(source));
+  expect((await ramOf(held ?? (await hold(manifest)))).equals(ram)).toBe(true);
+  expect(s3.requests.slice(before).filter(({ path }) => path.includes('working-set.json'))).toHaveLength(1);
+  bases.close();
+  await store.putStream('snapshots/default/odd/working-set.json', Readable.from([Buffer.from('{"pack":7}')]));
+  await rm(packs.pathOf(pack), { force: true });
+  const odd = remoteBaseSourceOf(manifest, { store, packs, log }, new WorkingSet(store, 'snapshots/default/odd/manifest.json', pack));
+  const again = odd && (await bases.hold(odd));
+  expect((await readFile(again?.base.ram.path ?? '')).equals(ram)).toBe(true);
 });
 
 it('is not shared with who was told another index, were its pack the same', async () => {

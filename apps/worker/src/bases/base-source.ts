@@ -6,11 +6,12 @@ import { type PackCache } from '../machine/pack-cache.ts';
 import { type CachedSnapshot } from '../machine/snapshot-cache.ts';
 import { type BaseSource, type OpenedPack } from './base-images.ts';
 import { PackAssembly } from './pack-assembly.ts';
+import { type WorkingSet } from './working-set.ts';
 
 /** The base that machines from this snapshot share: its first pack of memory, which lies on this node and was verified as a whole. */
-export function baseSourceOf({ manifest, packPath }: Pick<CachedSnapshot, 'manifest' | 'packPath'>): BaseSource | undefined {
+export function baseSourceOf({ manifest, packPath }: Pick<CachedSnapshot, 'manifest' | 'packPath'>, workingSet?: WorkingSet): BaseSource | undefined {
   const layer = manifest.memory.layers[0];
-  return layer && sourceOf(manifest, layer, () => openFile(layer, packPath(layer)));
+  return layer && sourceOf(manifest, layer, () => openFile(layer, packPath(layer)), workingSet);
 }
 
 export interface RemoteOptions {
@@ -23,22 +24,23 @@ export interface RemoteOptions {
  * The same, from a pack in the object store that is read in parts; undefined where no part could be verified before the rest is here. What
  * was read is kept on this node's disk as well, once it is whole.
  */
-export function remoteBaseSourceOf(manifest: SnapshotManifest, options: RemoteOptions): BaseSource | undefined {
+export function remoteBaseSourceOf(manifest: SnapshotManifest, options: RemoteOptions, workingSet?: WorkingSet): BaseSource | undefined {
   const layer = manifest.memory.layers[0];
   if (layer?.indexSha256 === undefined) return undefined;
   const { indexSha256 } = layer;
-  return sourceOf(manifest, layer, () => openRemote({ ...layer, indexSha256 }, options));
+  return sourceOf(manifest, layer, () => openRemote({ ...layer, indexSha256 }, options), workingSet);
 }
 
 /** Machines whose memory lies on one layer have nothing to put over a base, and so can run before all of it is there. */
 export const canBePartial = ({ memory }: SnapshotManifest): boolean => memory.layers.length === 1;
 
 /** Named with the digest of the index by which parts of it are verified, so that nobody shares a base with who was told another. */
-const sourceOf = ({ machine }: SnapshotManifest, { sha256, indexSha256 }: Layer, opened: () => Promise<OpenedPack>): BaseSource => ({
+const sourceOf = ({ machine }: SnapshotManifest, { sha256, indexSha256 }: Layer, opened: () => Promise<OpenedPack>, workingSet: WorkingSet | undefined): BaseSource => ({
   sha256,
   name: [sha256, indexSha256].filter((part) => part !== undefined).join('-'),
   pages: machinePages(machine.memoryMiB),
   open: opened,
+  ...(workingSet ? { workingSet } : {}),
 });
 
 async function openFile({ sha256, sizeBytes }: Layer, path: string): Promise<OpenedPack> {

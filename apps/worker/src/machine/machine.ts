@@ -562,8 +562,10 @@ export class Machine {
     if (this.#state === before) return;
     this.#log.info({ event: event.type, from: before.phase, to: this.#state.phase }, 'Machine');
     const [startedMs, startedBeforeMs] = [startMillisecondsOf(this.#state), startMillisecondsOf(before)];
-    if (startedMs !== undefined && startedBeforeMs === undefined && isLive(this.#state))
+    if (startedMs !== undefined && startedBeforeMs === undefined && isLive(this.#state)) {
       this.#around.onReady(this.#state.run.startedFrom.type, startedMs);
+      if (this.pid !== undefined) this.#base?.begins(this.pid);
+    }
     this.#around.onChange(this.key);
   }
 }

@@ -49,6 +49,7 @@ function preparer(snapshot: object = {}): Preparer {
     snapshots: caches as never,
     bases: { prepare: async () => undefined },
     remote: () => undefined,
+    workingSet: () => undefined as never,
     packs: caches as never,
     v86Build: 'build',
   });

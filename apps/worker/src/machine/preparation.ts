@@ -20,6 +20,7 @@ import { ObjectStoreFailure } from '@corral/object-store';
 import { type StartedFrom, type StartOrigin } from '@corral/vm-lifecycle';
 import { type BaseImages, type BaseSource } from '../bases/base-images.ts';
 import { baseSourceOf, canBePartial } from '../bases/base-source.ts';
+import { type WorkingSet } from '../bases/working-set.ts';
 import { type ForkMoments, type HeldMoment } from '../snapshots/fork-moments.ts';
 import { type ArtifactCache } from './artifact-cache.ts';
 import { type MachineFolder, type MachineRecord, RecordUnreadable } from './machine-folder.ts';
@@ -65,7 +66,9 @@ export interface PreparerOptions {
   readonly bases: Pick<BaseImages, 'prepare'>;
   readonly packs: PackCache;
   /** A base that is read in parts; undefined where this host, or the snapshot, cannot have machines run on one. */
-  remote(manifest: SnapshotManifest): BaseSource | undefined;
+  remote(manifest: SnapshotManifest, workingSet: WorkingSet | undefined): BaseSource | undefined;
+  /** Beside a snapshot. */
+  workingSet(manifestKey: string, pack: string): WorkingSet;
   readonly v86Build: string;
 }
 
@@ -275,14 +278,16 @@ export class Preparer {
     const described = await snapshots.describe(source);
     const { manifest } = described;
     const [lowest] = manifest.memory.layers;
-    const afar = canBePartial(manifest) ? remote(manifest) : undefined;
+    // What is over a base is not known to those who only see the base.
+    const workingSet = lowest && canBePartial(manifest) ? this.#options.workingSet(source.manifestKey, lowest.sha256) : undefined;
+    const afar = canBePartial(manifest) ? remote(manifest, workingSet) : undefined;
     if (lowest && afar && !(await packs.has(lowest))) {
       const isOther = ({ sha256 }: Layer): boolean => sha256 !== lowest.sha256;
       const [cached] = await Promise.all([snapshots.complete(described, isOther), bases.prepare(afar, { mayBePartial: true })]);
       return { ...cached, base: { base: afar } };
     }
     const cached = await snapshots.complete(described);
-    const base = baseSourceOf(cached);
+    const base = baseSourceOf(cached, workingSet);
     if (base) await bases.prepare(base);
     return { ...cached, base: base ? { base } : {} };
   }
