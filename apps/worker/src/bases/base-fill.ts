@@ -33,6 +33,8 @@ export class BaseFill {
   readonly #waiting = new Map<number, PromiseWithResolvers<undefined>>();
   readonly #written: Uint8Array;
   readonly #pages: number;
+  /** Reads that somebody asked for. */
+  readonly #underWay = new Set<Promise<void>>();
   #asked = 0;
   #readBytes = 0;
   #failure: { readonly error: unknown } | undefined;
@@ -64,8 +66,9 @@ export class BaseFill {
     if (this.#failure) return Promise.reject(this.#failure.error as Error);
     const waiting = this.#waiting.get(frame) ?? Promise.withResolvers<undefined>();
     this.#waiting.set(frame, waiting);
-    this.#queue.ask(frame);
     this.#asked += 1;
+    // At once, beside what is read already: somebody stands still.
+    if (this.#queue.claim(frame)) this.#follow(this.#readAgain([frame]));
     return waiting.promise;
   }
 
@@ -93,6 +96,7 @@ export class BaseFill {
   async #fill(): Promise<void> {
     // All of them, also after a failure: none may still write when the memory is closed.
     await Promise.all(Array.from({ length: CONCURRENCY }, () => this.#readOn()));
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
     try {
       if (this.#failure) throw this.#failure.error;
       this.#memory.finish();
@@ -110,6 +114,11 @@ export class BaseFill {
         this.#fail(error);
       }
     }
+  }
+
+  #follow(reading: Promise<void>): void {
+    const followed = reading.catch((error: unknown) => this.#fail(error)).finally(() => this.#underWay.delete(followed));
+    this.#underWay.add(followed);
   }
 
   #fail(error: unknown): void {

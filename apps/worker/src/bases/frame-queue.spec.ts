@@ -12,9 +12,9 @@ it('gives out every frame once, whatever is advised and asked for', () => {
   fc.assert(
     fc.property(lengths, fc.array(fc.integer({ min: -5, max: 80 })), fc.array(fc.nat(59)), (sizes, first, asked) => {
       const queue = new FrameQueue(sizes, first, 1_000_000);
-      for (const frame of asked) if (frame < sizes.length) queue.ask(frame);
-      expect(drain(queue).flat().sort((a, b) => a - b)).toEqual([...sizes.keys()]);
-      queue.ask(0);
+      const claimed = asked.filter((frame) => queue.claim(frame));
+      expect([...claimed, ...drain(queue).flat()].sort((a, b) => a - b)).toEqual([...sizes.keys()]);
+      expect(queue.claim(0)).toBe(false);
       expect(queue.take()).toBeUndefined();
     }),
   );
@@ -31,12 +31,10 @@ it('reads at once only what lies together, and no more than fits', () => {
   );
 });
 
-it('gives what somebody waits for before everything else, and alone', () => {
+it('leaves a frame that somebody waits for to who claimed it first', () => {
   const queue = new FrameQueue([10, 10, 10, 10, 10], [3], 30);
   expect(queue.take()).toEqual([3]);
-  queue.ask(2);
-  queue.ask(3);
-  expect(queue.take()).toEqual([2]);
+  expect([queue.claim(3), queue.claim(2), queue.claim(2), queue.claim(5)]).toEqual([false, true, false, false]);
   expect(drain(queue)).toEqual([[0, 1], [4]]);
 });
 

@@ -1,13 +1,12 @@
 /**
- * Which frames of a pack are read next: first those somebody waits for, then the rest in the order in which they are likely to be
- * wanted. Frames that lie together and come one after the other are read at once.
+ * Which frames of a pack are read next: those somebody waits for at once, the others in the order in which they are likely to be
+ * wanted. Of the others, frames that lie together and come one after the other are read together.
  */
 export class FrameQueue {
   readonly #order: readonly number[];
   readonly #lengths: readonly number[];
   readonly #maxBatchBytes: number;
   readonly #taken: Uint8Array;
-  readonly #asked: number[] = [];
   #next = 0;
 
   /** `first` is advice: frames it does not name come after it in the order of the pack, and what it names wrongly is left out. */
@@ -20,17 +19,16 @@ export class FrameQueue {
     this.#order = [...known, ...[...lengths.keys()].filter((frame) => !named.has(frame))];
   }
 
-  /** Somebody waits for it. */
-  ask(frame: number): void {
-    if (this.#taken[frame] === 0) this.#asked.push(frame);
+  /** Somebody waits for it: whether it is still to be read, and now by who asked. */
+  claim(frame: number): boolean {
+    if (this.#taken[frame] !== 0) return false;
+    this.#mark(frame);
+    return true;
   }
 
   /** Frames to be read at once, in ascending order and without gaps; undefined when every frame was taken. */
   take(): readonly number[] | undefined {
-    const asked = this.#untaken(() => this.#asked.shift());
-    // Whoever waits need not wait for its neighbours as well.
-    if (asked !== undefined) return [this.#mark(asked)];
-    const frame = this.#untaken(() => this.#order[this.#next++]);
+    const frame = this.#nextUntaken();
     if (frame === undefined) return undefined;
     const batch = [this.#mark(frame)];
     let bytes = this.#lengths[frame] ?? 0;
@@ -43,9 +41,9 @@ export class FrameQueue {
     return batch;
   }
 
-  #untaken(from: () => number | undefined): number | undefined {
-    let frame = from();
-    while (frame !== undefined && this.#taken[frame] !== 0) frame = from();
+  #nextUntaken(): number | undefined {
+    let frame = this.#order[this.#next++];
+    while (frame !== undefined && this.#taken[frame] !== 0) frame = this.#order[this.#next++];
     return frame;
   }
 
