@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { events, findCondition, type Event, type VirtualMachine } from '@corral/contracts';
 import { until } from '@corral/testing';
 import { jest } from '@jest/globals';
+import { WebSocket } from 'ws';
 import { ADMIN, Corral, IMAGE } from '../test/corral.ts';
 
 jest.setTimeout(300_000);
@@ -87,6 +89,30 @@ describe('A machine that is asked to hibernate', () => {
     const answers = await Promise.all(Array.from({ length: 8 }, (_, index) => output('sleeper', `echo ${index}`)));
     expect(answers).toEqual(Array.from({ length: 8 }, (_, index) => String(index)));
     expect((await corral.get('sleeper')).status?.incarnation).toBe((status?.incarnation ?? 0) + 1);
+  });
+});
+
+describe('A machine that nobody uses', () => {
+  it('hibernates by itself, with somebody looking on, who wakes it by typing and has missed nothing', async () => {
+    await corral.run('idle', { source: { image: IMAGE }, idlePolicy: { hibernateAfterSeconds: 10 } });
+    const viewer = new WebSocket(pathOf('idle', 'serial').replace('http', 'ws'), { headers: ADMIN });
+    let seen = '';
+    viewer.on('message', (data: Buffer) => (seen += data.toString()));
+    await once(viewer, 'open');
+    const watching = setInterval(() => void fetch(pathOf('idle', 'screenshot'), { headers: ADMIN }).then((answer) => answer.arrayBuffer()), 1_000);
+    try {
+      const sleeping = await asleep('idle');
+      expect(sleeping.status?.hibernation).toMatchObject({ reason: 'Idle', incarnation: 1 });
+      expect(hibernatedOf(sleeping)).toMatchObject({ status: 'True', reason: 'Idle' });
+    } finally {
+      clearInterval(watching);
+    }
+    expect(viewer.readyState).toBe(WebSocket.OPEN);
+    seen = '';
+    viewer.send('echo $((6*7)) is the answer\n');
+    await until(async () => seen.includes('42 is the answer'), { timeoutMs: 60_000, what: 'the machine answers on the line that was open all night' });
+    expect((await corral.ready('idle', 2)).status?.hibernation).toBeUndefined();
+    viewer.close();
   });
 });
 
