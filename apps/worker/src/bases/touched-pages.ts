@@ -2,8 +2,8 @@ import { open, readFile } from 'node:fs/promises';
 import { PAGE_BYTES } from '@corral/memory';
 
 const ENTRY_BYTES = 8;
-/** Present, or swapped out by the host. Source: Documentation/admin-guide/mm/pagemap.rst, bits 63 and 62. */
-const PRESENT_OR_SWAPPED = 0xc0;
+/** Not bit 62: a page that is not there and is protected against writes counts as swapped out. Source: Documentation/admin-guide/mm/pagemap.rst, bit 63. */
+const PRESENT = 0x80;
 /** `55d0-55e0 rw-p 00003000 00:01 1234  /memfd:…`. Source: proc_pid_maps(5). */
 const MAPPING = /^([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) [0-9a-f]+:[0-9a-f]+ (\d+)/;
 
@@ -22,7 +22,7 @@ export async function touchedPages(pid: number, inode: number): Promise<number[]
       const pages = Number.parseInt(to, 16) / PAGE_BYTES - first;
       const { buffer, bytesRead } = await pagemap.read(Buffer.alloc(pages * ENTRY_BYTES), 0, pages * ENTRY_BYTES, first * ENTRY_BYTES);
       for (let at = 0; at * ENTRY_BYTES < bytesRead; at += 1) {
-        if (((buffer[at * ENTRY_BYTES + 7] ?? 0) & PRESENT_OR_SWAPPED) !== 0) touched.add(Number.parseInt(offset, 16) / PAGE_BYTES + at);
+        if (((buffer[at * ENTRY_BYTES + 7] ?? 0) & PRESENT) !== 0) touched.add(Number.parseInt(offset, 16) / PAGE_BYTES + at);
       }
     }
   } finally {
