@@ -34,6 +34,7 @@ async function fork(name: string, body: object = {}, headers: Record<string, str
   return { code: answer.status, result: (await answer.json()) as ForkResult };
 }
 const said = async (name: string, command: string): Promise<string> => (await corral.execAnywhere(name, command)).stdout.trim();
+const held = (name: string) => corral.snapshotWhen(name, 'held', ({ status }) => status?.digest !== undefined);
 const momentGone = (name: string) => until(async () => (await corral.client.get(virtualMachineSnapshots, 'default', name)) === undefined, { timeoutMs: 90_000, what: `the moment ${name} is removed` });
 /** What the namespace has in the object store. */
 async function stored(): Promise<string[]> {
@@ -57,6 +58,8 @@ describe('A live fork', () => {
     const before = performance.now();
     const { code, result } = await fork('source', { count: 4, generateName: 'child-', labels: { family: 'one' } });
     expect([code, result.created, result.items.map((item) => item.code)]).toEqual([201, 4, [201, 201, 201, 201]]);
+    // The answer says that they are created; the moment is what the source's node took when it heard of it.
+    await held(result.moment);
     await corral.execAnywhere('source', 'echo later > /tmp/mark');
     const names = result.items.map(({ name }) => name);
     const children = await Promise.all(names.map((name) => corral.ready(name)));
@@ -102,6 +105,7 @@ describe('A live fork', () => {
       metadata: { name: 'far', namespace: 'default', annotations: { 'corral.dev/fork-moment': result.moment } },
       spec: { source: { virtualMachine: 'source' }, nodeSelector: { 'kubernetes.io/hostname': elsewhere } } as never,
     });
+    await held(result.moment);
     await corral.execAnywhere('source', 'echo after > /tmp/mark');
     const far = await corral.ready('far');
     expect(far.status).toMatchObject({ nodeName: elsewhere, startedFrom: { type: 'Snapshot', name: result.moment } });
