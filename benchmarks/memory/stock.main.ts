@@ -28,6 +28,7 @@ const EVENTS = { onHalt: () => undefined, onReboot: () => undefined };
 /** To a shell's prompt, and a little longer. */
 const BOOT_DEADLINE_MS = 180_000;
 const SETTLE_MS = 3_000;
+const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
 
 interface Saved {
   readonly base: SealedMemory;
@@ -49,12 +50,22 @@ async function bootAndSave(): Promise<Saved> {
   await delay(SETTLE_MS);
   await emulator.pause();
   const base = SealedMemory.create('corral-bench', memoryMiB * 2 ** 20);
-  const { numbers, bytes } = emulator.memory.copyNonZeroPages();
-  numbers.forEach((number, at) => base.write(bytes.subarray(at * PAGE_BYTES, (at + 1) * PAGE_BYTES), number * PAGE_BYTES));
+  const ram = ramOf(emulator).slice();
+  for (let at = 0; at < ram.length; at += PAGE_BYTES) {
+    const page = ram.subarray(at, at + PAGE_BYTES);
+    if (ZERO_PAGE.compare(page) !== 0) base.write(page, at);
+  }
   base.seal();
   const saved = { base, devices: new Uint8Array(emulator.saveDevices()), whole: emulator.saveWhole() };
   await emulator.dispose();
   return saved;
+}
+
+/** A view of the machine's RAM; used at once, for the memory may grow. */
+function ramOf({ memory }: Emulator): Uint8Array {
+  const [ram] = memory.regions();
+  if (!ram) throw new Error('a machine without RAM');
+  return ram;
 }
 
 /** Private bytes in the mappings of one machine's RAM. Source: proc_pid_smaps(5). */
@@ -74,8 +85,8 @@ async function restored(host: ReturnType<typeof HostMemory.probe>, restore: (emu
   const startMs = performance.now();
   const ram = restore(emulator);
   const ms = performance.now() - startMs;
-  const mib = privateMiB(host.memory?.libc.addressOf(emulator.memory.whole()) ?? 0);
-  const sample = Buffer.from(emulator.memory.whole().slice(0, 128 * 2 ** 20));
+  const mib = privateMiB(host.memory?.libc.addressOf(ramOf(emulator)) ?? 0);
+  const sample = Buffer.from(ramOf(emulator).slice(0, 128 * 2 ** 20));
   ram?.dispose();
   await emulator.dispose();
   return { ms, mib, sample };
@@ -87,8 +98,8 @@ const saved = await bootAndSave();
 const samples: StockSample[] = [];
 for (let run = -1; run < count; run += 1) {
   const ours = await restored(host, (emulator) => {
-    const ram = new GuestRam(() => [emulator.memory.whole()], host);
-    ram.mapBase(saved.base.fd, ram.pages);
+    const ram = new GuestRam(() => emulator.memory.regions(), host);
+    ram.mapBase(saved.base.fd, (memoryMiB * 2 ** 20) / PAGE_BYTES);
     emulator.restoreDevices(saved.devices);
     return ram;
   });

@@ -9,7 +9,7 @@ import { SnapshotError } from './snapshot.error.ts';
 import { openSnapshot } from './snapshot.read.ts';
 import { writeSnapshot, type WrittenSnapshot } from './snapshot.write.ts';
 
-const machine: SnapshotMachine = { v86Build: 'b', memoryMiB: 16, imageDigest: 'i', devices: { acpi: true, disk: true, cdrom: false, floppy: false } };
+const machine: SnapshotMachine = { v86Build: 'b', memoryMiB: 16, imageDigest: 'i', devices: { acpi: true, disk: true, cdrom: false, floppy: false, balloon: false } };
 const piece = (number: number): Piece => ({ number, bytes: new Uint8Array(PIECE_BYTES).fill(number) });
 
 /** Some damage to some bytes: bits flipped, a piece overwritten, cut out, put in twice, cut off. */

@@ -71,7 +71,7 @@ it('a snapshot on top of one names all its packs as its namespace’s own', asyn
   const { memory, disk } = decodeManifest(manifestBytes);
   const next = await mkdtemp(join(tmpdir(), 'corral-next-'));
   const { content: manifest } = await writeSnapshot(next, {
-    machine, createdAt: new Date(0), parent: sha256Of(manifestBytes), namespace: 'default', devices: Uint8Array.of(1),
+    machine: { ...machine, devices: { ...machine.devices, balloon: false } }, createdAt: new Date(0), parent: sha256Of(manifestBytes), namespace: 'default', devices: Uint8Array.of(1),
     memory: { below: memory.layers, pieces: [{ number: 2, bytes: new Uint8Array(PIECE_BYTES) }] },
     disk: { below: disk?.layers ?? [], pieces: [] },
   });

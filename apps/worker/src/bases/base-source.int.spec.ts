@@ -57,7 +57,7 @@ async function aSnapshot(): Promise<{ manifest: SnapshotManifest; ram: Buffer; p
   const pieces = Array.from({ length: PAGES }, (_, at) => ({ number: at * 2, bytes: randomBytes(PIECE_BYTES) }));
   for (const { number, bytes } of pieces) ram.set(bytes, number * PIECE_BYTES);
   const { content } = await writeSnapshot(directory, {
-    machine: { v86Build: 'b', memoryMiB: MEMORY_MIB, imageDigest: 'i', devices: { acpi: false, disk: false, cdrom: false, floppy: false } },
+    machine: { v86Build: 'b', memoryMiB: MEMORY_MIB, imageDigest: 'i', devices: { acpi: false, disk: false, cdrom: false, floppy: false, balloon: false } },
     createdAt: new Date(), parent: null, namespace: 'default', memory: { below: [], pieces }, devices: randomBytes(100),
   });
   const [layer] = content.memory.layers;

@@ -70,7 +70,7 @@ async function aSnapshot(below: readonly Layer[] = []): Promise<{ manifestKey: s
       v86Build: 'b',
       memoryMiB: 16,
       imageDigest: 'i',
-      devices: { acpi: false, disk: false, cdrom: false, floppy: false },
+      devices: { acpi: false, disk: false, cdrom: false, floppy: false, balloon: false },
     },
     createdAt: new Date('2026-01-01T00:00:00Z'),
     parent: null,
@@ -174,7 +174,7 @@ describe('The cache of snapshots', () => {
 async function anOldSnapshot(): Promise<{ manifestKey: string; digest: string; directory: string; pack: string }> {
   const directory = await mkdtemp(join(home, 'old-'));
   const { content } = await writeSnapshot(directory, {
-    machine: { v86Build: 'b', memoryMiB: 16, imageDigest: 'i', devices: { acpi: false, disk: false, cdrom: false, floppy: false } },
+    machine: { v86Build: 'b', memoryMiB: 16, imageDigest: 'i', devices: { acpi: false, disk: false, cdrom: false, floppy: false, balloon: false } },
     createdAt: new Date('2026-01-01T00:00:00Z'), parent: null, namespace: 'default', devices: randomBytes(100),
     memory: { below: [], pieces: [{ number: 3, bytes: randomBytes(PIECE_BYTES) }] },
   });

@@ -49,7 +49,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const waits = (count: number): Promise<void> => until(() => pool.waiting === count, { timeoutMs: 20_000, what: `${count} waiting processes` });
+const waits = (count: number): Promise<boolean> => until(() => pool.waiting === count, { timeoutMs: 20_000, what: `${count} waiting processes` });
 const take = (rehearsal?: Rehearsal): Promise<VmProcessHandle> => pool.take('small', rehearsal);
 
 const endOf = (process: VmProcessHandle): Promise<unknown> =>

@@ -49,7 +49,7 @@ interface Moment {
 async function aMoment({ below = [], pages = 3, namespace = 'default', content = randomBytes(PIECE_BYTES * pages) }: { below?: readonly Layer[]; pages?: number; namespace?: string; content?: Uint8Array } = {}): Promise<Moment> {
   const directory = await mkdtemp(join(home, 'taken-'));
   const written = await writeSnapshot(directory, {
-    machine: { v86Build: 'b', memoryMiB: 128, imageDigest: 'i', devices: { acpi: false, disk: false, cdrom: false, floppy: false } },
+    machine: { v86Build: 'b', memoryMiB: 128, imageDigest: 'i', devices: { acpi: false, disk: false, cdrom: false, floppy: false, balloon: false } },
     createdAt: new Date(), parent: null, namespace, devices: randomBytes(500), serial: randomBytes(10),
     memory: { below, pieces: Array.from({ length: pages }, (_, number) => ({ number, bytes: content.subarray(number * PIECE_BYTES, (number + 1) * PIECE_BYTES) })) },
   });

@@ -18,7 +18,7 @@ it('lets the guest run on when its state could not be copied, unless it was paus
     {
       memoryMiB: 16, media: { disk }, commandLine: '', overlayPath: join(folder, 'overlay'), acpi: false, balloon: false,
       firmware: { biosPath: join(firmwareDirectory, 'bios.bin'), vgaBiosPath: join(firmwareDirectory, 'vgabios.bin') },
-      macAddress: '02:00:00:00:00:01', balloon: false, agentPortName: 'none',
+      macAddress: '02:00:00:00:00:01', agentPortName: 'none',
     },
     { onHalt: () => undefined, onReboot: () => undefined },
     { boot: true },

@@ -179,7 +179,7 @@ describe('VirtualMachinePools', () => {
 
   it('counts its warm machines against the quota, says what was refused, and a claim needs no room of its own', async () => {
     const namespace = 'tight';
-    await stack.admin.create(namespaces, { metadata: { name: namespace }, spec: {} });
+    await stack.admin.create(namespaces, { metadata: { name: namespace } });
     await stack.admin.create(resourceQuotas, { metadata: { name: 'q', namespace }, spec: { hard: { 'count/virtualmachines.corral.dev': '2', 'requests.memory': '256Mi' } } });
     await stack.admin.create(virtualMachinePools, { ...aPool('small', { warm: 3, maximum: 9 }), metadata: { name: 'small', namespace } });
     const pool = await eventually(async () => {

@@ -5,7 +5,7 @@ const NOW = new Date('2026-11-20T12:00:00Z');
 const meta = { name: 'demo', namespace: 'default', uid: 'u1', resourceVersion: '1', generation: 1, creationTimestamp: '2026-11-20T11:00:00Z' };
 const lost: VirtualMachineStatus = { incarnation: 3, lastTermination: { reason: 'SwapLost', message: '', incarnation: 3, finishedAt: '2026-11-20T11:59:59Z' } };
 const aVm = (status: VirtualMachineStatus, more: object = {}): VirtualMachine => ({
-  apiVersion: 'corral.dev/v1', kind: 'VirtualMachine', metadata: { ...meta, ...more }, spec: { source: { image: 'i' }, powerState: 'Running', restartPolicy: 'Always', bootPolicy: 'Golden' }, status,
+  apiVersion: 'corral.dev/v1', kind: 'VirtualMachine', metadata: { ...meta, ...more }, spec: { source: { image: 'i' }, powerState: 'Running', restartPolicy: 'Always', bootPolicy: 'Golden', nodeSelector: {} }, status,
 });
 const aSnapshot = (name: string, incarnation: number, ready: 'True' | 'False' = 'True'): VirtualMachineSnapshot => ({
   apiVersion: 'corral.dev/v1', kind: 'VirtualMachineSnapshot', metadata: { ...meta, name, uid: name }, spec: { virtualMachine: 'demo' },

@@ -5,15 +5,15 @@ const meta = (name: string, more: object = {}) => ({ name, namespace: 'default',
 const pool = (maximum: number): VirtualMachinePool => ({ apiVersion: 'corral.dev/v1', kind: 'VirtualMachinePool', metadata: meta('fast', { uid: 'pool' }), spec: { maximum } as never });
 const owned = { ownerReferences: [{ apiVersion: 'corral.dev/v1', kind: 'VirtualMachinePool', name: 'fast', uid: 'pool', controller: true }] };
 const aVm = (name: string, metadata: object, status: VirtualMachine['status'] = {}): VirtualMachine => ({ apiVersion: 'corral.dev/v1', kind: 'VirtualMachine', metadata: meta(name, metadata), status });
-const ready = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True', reason: '', message: '', lastTransitionTime: '' }] } as const;
+const ready: VirtualMachine['status'] = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True', reason: '', message: '', lastTransitionTime: '' }] };
 
 it('a pool is drawn as warm, starting, failed and claimed machines, and what is free', () => {
   const machines = [
     aVm('taken', {}, { claim: { pool: 'fast', poolUid: 'pool', type: 'Warm', source: {} } }),
-    aVm('b', owned, ready as VirtualMachine['status']),
+    aVm('b', owned, ready),
     aVm('a', owned, { phase: 'Starting' }),
     aVm('broken', owned, { phase: 'Failed' }),
-    aVm('stranger', {}, ready as VirtualMachine['status']),
+    aVm('stranger', {}, ready),
     aVm('elsewhere', { ...owned, namespace: 'other' }),
   ];
   const { taken, free } = slotsOf(pool(6), machines);
