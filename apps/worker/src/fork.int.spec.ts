@@ -55,7 +55,6 @@ describe('A live fork', () => {
   it('goes on from one moment in every child, with the processes and files of then, as somebody else each, and the source runs on', async () => {
     await corral.execAnywhere('source', 'echo then > /tmp/mark; (while :; do sleep 0.2; done) & echo $! > /tmp/pid; date +%s > /tmp/since');
     const source = await corral.get('source');
-    const before = performance.now();
     const { code, result } = await fork('source', { count: 4, generateName: 'child-', labels: { family: 'one' } });
     expect([code, result.created, result.items.map((item) => item.code)]).toEqual([201, 4, [201, 201, 201, 201]]);
     // The answer says that they are created; the moment is what the source's node took when it heard of it.
@@ -63,7 +62,6 @@ describe('A live fork', () => {
     await corral.execAnywhere('source', 'echo later > /tmp/mark');
     const names = result.items.map(({ name }) => name);
     const children = await Promise.all(names.map((name) => corral.ready(name)));
-    console.log(`4 forks Ready after ${Math.round(performance.now() - before)} ms`);
 
     for (const { status, metadata } of children) {
       expect(status).toMatchObject({ nodeName: home, incarnation: 1, startedFrom: { type: 'Fork', name: 'source' }, fork: { uid: source.metadata.uid, incarnation: 1 } });
@@ -138,7 +136,9 @@ describe('A live fork', () => {
     const doomed = await corral.get('doomed');
     endProcess(doomed);
     const { code, result } = await fork('doomed', { names: ['orphan'] });
+    // Its end may be known before the moment is asked for, or before the machine is made that was to share it.
     if (code === 409) return;
+    if (code === 207) return expect(result).toMatchObject({ created: 0, items: [{ name: 'orphan', object: undefined }] });
     expect(code).toBe(201);
     const orphan = await corral.when('orphan', 'Failed', ({ status }) => status?.phase === 'Failed');
     expect(['ForkFailed', 'ForkSourceChanged']).toContain(findCondition(orphan.status?.conditions, 'Ready')?.reason);

@@ -285,13 +285,22 @@ export class Corral {
     return (await answer.json()) as ExecResult;
   }
 
-  /** Runs a command through the API, on whatever node the machine is. */
+  /**
+   * Runs a command through the API, on whatever node the machine is. A node whose Lease lapsed on a busy host is Ready from
+   * its renewal on, and serves a moment later.
+   */
   async execAnywhere(name: string, command: string): Promise<ExecResult> {
-    const answer = await fetch(`${this.url}/apis/corral.dev/v1/namespaces/default/virtualmachines/${name}/exec`, {
-      method: 'POST',
-      headers: { ...ADMIN, 'content-type': 'application/json' },
-      body: JSON.stringify({ command: ['sh', '-c', command] }),
-    });
+    const answer = await until(
+      async () => {
+        const tried = await fetch(`${this.url}/apis/corral.dev/v1/namespaces/default/virtualmachines/${name}/exec`, {
+          method: 'POST',
+          headers: { ...ADMIN, 'content-type': 'application/json' },
+          body: JSON.stringify({ command: ['sh', '-c', command] }),
+        });
+        return tried.status === 409 ? undefined : tried;
+      },
+      { timeoutMs: 20_000, what: `${name} takes commands` },
+    );
     if (!answer.ok) throw new Error(`exec: ${answer.status} ${await answer.text()}`);
     return (await answer.json()) as ExecResult;
   }
