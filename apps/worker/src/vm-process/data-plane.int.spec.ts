@@ -55,7 +55,8 @@ function closed(socket: Socket): Promise<void> {
 
 async function expectAlive(): Promise<void> {
   expect((await vm.http('GET', '/screenshot?format=text')).status).toBe(200);
-  expect(vm.told.map(({ type }) => type)).toEqual(['Waiting']);
+  // It says now and then where its memory is, and nothing of an end.
+  expect(vm.told.map(({ type }) => type).filter((type) => type !== 'Memory')).toEqual(['Waiting']);
 }
 
 it.each(['/nowhere', '/exec', '/exec?command=true'])('runs on when a client hangs up before its handshake at %s is refused', async (path) => {
