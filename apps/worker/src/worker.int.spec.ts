@@ -361,6 +361,8 @@ describe('A node agent', () => {
       timeoutMs: 30_000,
       what: 'the end of the object',
     });
-    expect(corral.workerLog.match(/Redis is away/g)).toHaveLength(1);
+    const told = (): number => corral.workerLog.match(/Redis is away/g)?.length ?? 0;
+    await until(async () => told() > 0, { timeoutMs: 20_000, what: 'that Redis is away is told' });
+    expect(told()).toBe(1);
   });
 });
