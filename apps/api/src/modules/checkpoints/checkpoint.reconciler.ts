@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { Inject, Injectable, Optional } from '@nestjs/common';
-import { systemClock, type Clock } from '@corral/base';
-import { CHECKPOINT_LABEL, findCondition, isSnapshotOver, Problem, virtualMachines, virtualMachineSnapshots, type ObjectClient, type ObjectKey, type VirtualMachine, type VirtualMachineSnapshot } from '@corral/contracts';
+import { assertNever, systemClock, type Clock } from '@corral/base';
+import { CHECKPOINT_LABEL, findCondition, isSnapshotOver, virtualMachines, virtualMachineSnapshots, type ObjectClient, type ObjectKey, type VirtualMachine, type VirtualMachineSnapshot } from '@corral/contracts';
 import { Backoff, EventRecorder, type ReconcileResult } from '@corral/reconcile';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { Informers } from '../controllers/informers.ts';
 import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
+import { OwnSnapshots } from '../snapshots/own-snapshots.ts';
 import { isCheckpoint, planCheckpoints } from './checkpoint.plan.ts';
 
 const BACKOFF = { baseMs: 15_000, maxMs: 15 * 60_000 };
@@ -27,6 +28,7 @@ export class CheckpointReconciler implements Reconciler {
   readonly #snapshotsOf: (machine: string) => readonly VirtualMachineSnapshot[];
   readonly #backoff = new Backoff({ ...BACKOFF, random: Math.random });
   readonly #failures = new Map<string, Failure>();
+  readonly #own: OwnSnapshots;
 
   constructor(
     @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
@@ -35,6 +37,7 @@ export class CheckpointReconciler implements Reconciler {
     @Inject(Reconcilers) reconcilers: Reconcilers,
     @Optional() private readonly clock: Clock = systemClock,
   ) {
+    this.#own = new OwnSnapshots(CHECKPOINT_LABEL, objects, informers);
     this.#snapshotsOf = informers.of(virtualMachineSnapshots).index(({ metadata, spec }) => `${metadata.namespace}/${spec?.virtualMachine}`);
     this.triggers = [
       on(virtualMachines, (key, vm) => (vm?.spec?.checkpointPolicy ? [key] : [])),
@@ -73,25 +76,17 @@ export class CheckpointReconciler implements Reconciler {
   }
 
   async #take(key: string, vm: VirtualMachine, name: string, now: Date): Promise<ReconcileResult> {
-    const { namespace = '', uid } = vm.metadata;
-    try {
-      const taken = await this.objects.create(virtualMachineSnapshots, {
-        metadata: {
-          name,
-          namespace,
-          labels: { [CHECKPOINT_LABEL]: 'true' },
-          ownerReferences: [{ apiVersion: vm.apiVersion, kind: vm.kind, name: vm.metadata.name, uid, controller: true, blockOwnerDeletion: false }],
-        },
-        spec: { virtualMachine: vm.metadata.name },
-      });
-      this.informers.of(virtualMachineSnapshots).observe(taken);
-      return DONE;
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      if (error.code === 'object.exists') return after(SETTLE_MS);
-      if (error.code !== 'request.forbidden' && error.code !== 'object.invalid') throw error;
-      // A quota that is used up, or a machine that went this moment: not worth a stack trace, and not to be tried at once.
-      return after(this.#fail(key, vm, name, error.message, now).retryAt.getTime() - now.getTime());
+    const taking = await this.#own.take(vm, name);
+    switch (taking.type) {
+      case 'Taken':
+        return DONE;
+      case 'Exists':
+        return after(SETTLE_MS);
+      case 'Refused':
+        // A quota that is used up, or a machine that went this moment: not to be tried at once.
+        return after(this.#fail(key, vm, name, taking.message, now).retryAt.getTime() - now.getTime());
+      default:
+        return assertNever(taking, 'taking');
     }
   }
 

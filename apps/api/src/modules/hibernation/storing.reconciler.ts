@@ -1,14 +1,14 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
 import { assertNever, systemClock } from '@corral/base';
 import {
-  Problem, toKubeTime, virtualMachines, virtualMachineSnapshots, type NewObject, type ObjectClient, type ObjectKey,
-  type VirtualMachine, type VirtualMachineSnapshot, type VirtualMachineSnapshotSpec, type VmHibernation,
+  toKubeTime, virtualMachines, virtualMachineSnapshots, type ObjectClient, type ObjectKey, type VirtualMachine, type VmHibernation,
 } from '@corral/contracts';
 import { EventRecorder, systemTimers, type ReconcileResult, type Timers } from '@corral/reconcile';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { Informers } from '../controllers/informers.ts';
 import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
 import { writeStatus } from '../controllers/write-status.ts';
+import { OwnSnapshots } from '../snapshots/own-snapshots.ts';
 import { HIBERNATION_LABEL, planStoring, type StoringStep } from './storing.plan.ts';
 
 /** What could not be stored is tried again after this long. */
@@ -24,8 +24,9 @@ export class StoringReconciler implements Reconciler {
       if (!vm) this.#notBefore.delete(textOf(key));
       return vm?.status?.hibernation ? [key] : [];
     }),
-    on(virtualMachineSnapshots, ({ namespace }, snapshot) => (isOfHibernation(snapshot) ? [{ namespace, name: snapshot?.spec?.virtualMachine ?? '' }] : [])),
+    on(virtualMachineSnapshots, ({ namespace }, snapshot) => (this.#snapshots.has(snapshot) ? [{ namespace, name: snapshot?.spec?.virtualMachine ?? '' }] : [])),
   ];
+  readonly #snapshots: OwnSnapshots;
   /** Machines of which the last try failed: when the next is due. */
   readonly #notBefore = new Map<string, number>();
 
@@ -36,6 +37,7 @@ export class StoringReconciler implements Reconciler {
     @Inject(Reconcilers) reconcilers: Reconcilers,
     @Optional() private readonly timers: Pick<Timers, 'now'> = systemTimers,
   ) {
+    this.#snapshots = new OwnSnapshots(HIBERNATION_LABEL, objects, informers);
     reconcilers.add(this);
   }
 
@@ -64,7 +66,7 @@ export class StoringReconciler implements Reconciler {
       case 'Stored': {
         this.#notBefore.delete(textOf(key));
         await this.#write(vm, hibernation && { ...hibernation, storedAt: toKubeTime(systemClock.now()) });
-        await this.#removeSnapshots(vm, (name) => name !== hibernation?.snapshot);
+        await this.#snapshots.removeAllBut(vm, hibernation?.snapshot);
         return DONE;
       }
       case 'GiveUp': {
@@ -72,7 +74,7 @@ export class StoringReconciler implements Reconciler {
         this.events.record(vm, 'Warning', 'NotStored', `It sleeps on its node's disk alone: ${step.message}`);
         const { snapshot, ...rest } = hibernation ?? {};
         await this.#write(vm, rest as VmHibernation);
-        await this.#removeSnapshots(vm, (name) => name === snapshot);
+        if (snapshot !== undefined) await this.#snapshots.remove(vm, snapshot);
         return after(RETRY_MS);
       }
       default:
@@ -86,32 +88,9 @@ export class StoringReconciler implements Reconciler {
   }
 
   async #takeSnapshot(key: ObjectKey, vm: VirtualMachine, name: string): Promise<ReconcileResult> {
-    const { namespace, uid } = vm.metadata;
-    const snapshot: NewObject<VirtualMachineSnapshotSpec> = {
-      metadata: {
-        name,
-        ...(namespace === undefined ? {} : { namespace }),
-        labels: { [HIBERNATION_LABEL]: 'true' },
-        // It goes with the machine. Until the next one it is what a lost node would cost no more than.
-        ownerReferences: [{ apiVersion: vm.apiVersion, kind: vm.kind, name: vm.metadata.name, uid, controller: true, blockOwnerDeletion: false }],
-      },
-      spec: { virtualMachine: vm.metadata.name },
-    };
-    try {
-      await this.objects.create(virtualMachineSnapshots, snapshot);
-      return DONE;
-    } catch (error) {
-      if (error instanceof Problem && error.code === 'object.exists') return DONE;
-      if (!(error instanceof Problem) || (error.code !== 'request.forbidden' && error.code !== 'object.invalid')) throw error;
-      return this.#perform(key, vm, { type: 'GiveUp', message: error.message });
-    }
-  }
-
-  async #removeSnapshots({ metadata }: VirtualMachine, which: (name: string) => boolean): Promise<void> {
-    const own = this.informers.of(virtualMachineSnapshots).list().filter((snapshot) => isOfHibernation(snapshot) && snapshot.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid));
-    for (const { metadata: old } of own) if (which(old.name)) await this.objects.delete(virtualMachineSnapshots, old.namespace, old.name, { uid: old.uid });
+    const taking = await this.#snapshots.take(vm, name);
+    return taking.type === 'Refused' ? this.#perform(key, vm, { type: 'GiveUp', message: taking.message }) : DONE;
   }
 }
 
 const textOf = ({ namespace, name }: ObjectKey): string => `${namespace}/${name}`;
-const isOfHibernation = (snapshot: VirtualMachineSnapshot | undefined): boolean => snapshot?.metadata.labels?.[HIBERNATION_LABEL] === 'true';

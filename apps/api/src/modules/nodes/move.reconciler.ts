@@ -1,14 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { assertNever, systemClock } from '@corral/base';
-import {
-  nodes, Problem, virtualMachines, virtualMachineSnapshots, type NewObject, type ObjectClient, type ObjectKey,
-  type VirtualMachine, type VirtualMachineSnapshot, type VirtualMachineSnapshotSpec,
-} from '@corral/contracts';
+import { nodes, virtualMachines, virtualMachineSnapshots, type ObjectClient, type ObjectKey, type VirtualMachine } from '@corral/contracts';
 import { EventRecorder, type ReconcileResult } from '@corral/reconcile';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { Informers } from '../controllers/informers.ts';
 import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
 import { writeStatus } from '../controllers/write-status.ts';
+import { OwnSnapshots } from '../snapshots/own-snapshots.ts';
 import { MOVE_LABEL, planMove, type MoveStep } from './move.plan.ts';
 import { Moves } from './moves.ts';
 import { NodeMetrics } from './node-metrics.ts';
@@ -20,6 +18,7 @@ export class MoveReconciler implements Reconciler {
   readonly name = 'moves';
   readonly concurrency = 4;
   readonly triggers: readonly Trigger[];
+  readonly #snapshots: OwnSnapshots;
   /** Machines on their way, few among many: nodes speak often, and are seldom left. */
   readonly #leaving = new Map<string, { readonly key: ObjectKey; readonly from: string }>();
 
@@ -32,6 +31,7 @@ export class MoveReconciler implements Reconciler {
     @Inject(NodeMetrics) private readonly metrics: NodeMetrics,
     @Inject(Reconcilers) reconcilers: Reconcilers,
   ) {
+    this.#snapshots = new OwnSnapshots(MOVE_LABEL, objects, informers);
     this.triggers = [
       on(virtualMachines, (key, vm) => {
         const text = `${key.namespace}/${key.name}`;
@@ -40,7 +40,7 @@ export class MoveReconciler implements Reconciler {
         else this.#leaving.set(text, { key, from });
         return from === undefined ? [] : [key];
       }),
-      on(virtualMachineSnapshots, ({ namespace }, snapshot) => (isOfMove(snapshot) ? [{ namespace, name: snapshot?.spec?.virtualMachine ?? '' }] : [])),
+      on(virtualMachineSnapshots, ({ namespace }, snapshot) => (this.#snapshots.has(snapshot) ? [{ namespace, name: snapshot?.spec?.virtualMachine ?? '' }] : [])),
       // A node that takes machines again calls off what was to leave it.
       on(nodes, ({ name }) => [...this.#leaving.values()].filter(({ from }) => from === name).map(({ key }) => key)),
     ];
@@ -79,14 +79,15 @@ export class MoveReconciler implements Reconciler {
         const moved = await this.unbinding.unbind(vm, step.status);
         this.metrics.moves.inc({ reason, outcome: 'Moved' });
         this.events.record(moved, 'Normal', 'Moved', `It left ${move?.from} and goes on elsewhere from snapshot ${move?.snapshot}.`);
-        await this.#removeSnapshots(vm, move?.snapshot);
+        // Of the snapshots this machine moved with, only the last is of use: until the next, should its new node be lost at once.
+        await this.#snapshots.removeAllBut(vm, move?.snapshot);
         return DONE;
       }
       case 'Abort': {
         const stayed = await writeStatus(this.objects, machines, virtualMachines, vm, rest);
         this.metrics.moves.inc({ reason, outcome: step.reason });
         this.events.record(stayed, 'Warning', 'MoveAborted', `It stays on ${move?.from}: ${step.reason}: ${step.message}`);
-        if (move?.snapshot !== undefined) await this.#removeSnapshot(vm, move.snapshot);
+        if (move?.snapshot !== undefined) await this.#snapshots.remove(vm, move.snapshot);
         return DONE;
       }
       default:
@@ -95,38 +96,7 @@ export class MoveReconciler implements Reconciler {
   }
 
   async #takeSnapshot(vm: VirtualMachine, name: string): Promise<ReconcileResult> {
-    const { namespace, uid } = vm.metadata;
-    const snapshot: NewObject<VirtualMachineSnapshotSpec> = {
-      metadata: {
-        name,
-        ...(namespace === undefined ? {} : { namespace }),
-        labels: { [MOVE_LABEL]: 'true' },
-        // It goes with the machine. Until then it is its last snapshot, should the next node be lost at once.
-        ownerReferences: [{ apiVersion: vm.apiVersion, kind: vm.kind, name: vm.metadata.name, uid, controller: true, blockOwnerDeletion: false }],
-      },
-      spec: { virtualMachine: vm.metadata.name },
-    };
-    try {
-      await this.objects.create(virtualMachineSnapshots, snapshot);
-      return DONE;
-    } catch (error) {
-      if (error instanceof Problem && error.code === 'object.exists') return DONE;
-      if (!(error instanceof Problem) || (error.code !== 'request.forbidden' && error.code !== 'object.invalid')) throw error;
-      return this.#perform(vm, vm.status?.move?.reason ?? '', { type: 'Abort', reason: 'SnapshotFailed', message: error.message });
-    }
-  }
-
-  /** Of the snapshots this machine moved with, only the last is of use. */
-  async #removeSnapshots({ metadata }: VirtualMachine, except: string | undefined): Promise<void> {
-    const all = this.informers.of(virtualMachineSnapshots).list();
-    const earlier = all.filter((snapshot) => isOfMove(snapshot) && snapshot.metadata.name !== except && snapshot.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid));
-    for (const { metadata: old } of earlier) await this.objects.delete(virtualMachineSnapshots, old.namespace, old.name, { uid: old.uid });
-  }
-
-  async #removeSnapshot(vm: VirtualMachine, name: string): Promise<void> {
-    const snapshot = await this.objects.get(virtualMachineSnapshots, vm.metadata.namespace, name);
-    if (snapshot && isOfMove(snapshot)) await this.objects.delete(virtualMachineSnapshots, vm.metadata.namespace, name, { uid: snapshot.metadata.uid });
+    const taking = await this.#snapshots.take(vm, name);
+    return taking.type === 'Refused' ? this.#perform(vm, vm.status?.move?.reason ?? '', { type: 'Abort', reason: 'SnapshotFailed', message: taking.message }) : DONE;
   }
 }
-
-const isOfMove = (snapshot: VirtualMachineSnapshot | undefined): boolean => snapshot?.metadata.labels?.[MOVE_LABEL] === 'true';
