@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { DataPlaneClaims, NODE_USAGE_PATH, NodeUsageClaims, Problem, PROBLEMS, toStatus, type NodeUsage } from '@corral/contracts';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Logger } from 'pino';
-import { type MachineEndpoint } from '../machine/machine.ts';
+import { type MachineEndpoint } from '../machine/machine.surroundings.ts';
 import { type AccessTokens } from './access-token.ts';
 import { serveLastScreen } from './last-screen.http.ts';
 import { checkClaims, parseRoute, type DataPlaneRoute } from './route.ts';

@@ -1,17 +1,11 @@
-import { rm } from 'node:fs/promises';
-import { type Clock } from '@corral/base';
 import {
-  DEFAULT_VM_CLASS,
-  type MachineConfig,
   type ObjectKey,
   SNAPSHOT_DEADLINE_MS,
   type SnapshotTaken,
-  type StartFrom,
   type VirtualMachine,
   type VmLineage,
   type VmMemoryStatus,
   type VmProcessFailure,
-  type VmProcessOutput,
 } from '@corral/contracts';
 import {
   ABSENT,
@@ -21,64 +15,28 @@ import {
   isLive,
   type MachineEvent,
   type MachineState,
-  type ProcessExit,
   type Run,
-  START_DEADLINE_MS,
   type StartOrigin,
   STOP_MARGIN_MS,
   transition,
 } from '@corral/vm-lifecycle';
-import { SnapshotError } from '@corral/memory';
+import { SnapshotError, type SnapshotManifest } from '@corral/memory';
 import { type Logger } from 'pino';
-import { type BaseImages, type HeldBase } from '../bases/base-images.ts';
-import { macAddressOf, machineConfigOf } from './machine-config.ts';
-import { imagePartsOf, type MachineFolder } from './machine-folder.ts';
-import { endNotice, type MachineNotice, notice, startNotice, warning } from './machine-notice.ts';
-import { layerKeys, type SnapshotManifest } from '@corral/memory';
 import { keepTaken } from '../snapshots/taken-snapshot.ts';
-import { type PackCache } from './pack-cache.ts';
-import { type Preparation, type Preparer, Unpreparable } from './preparation.ts';
-import { type ProcessPool } from './process-pool.ts';
-import { type SnapshotCache } from './snapshot-cache.ts';
-import { rehearsalOf } from './rehearsal.ts';
+import { macAddressOf, machineConfigOf } from './machine-config.ts';
+import { type MachineFolder } from './machine-folder.ts';
+import { endNotice, type MachineNotice, notice, startNotice, warning } from './machine-notice.ts';
+import { type Exit, type LifeEvent, type LifeOwner, MachineLife } from './machine.life.ts';
+import { MachineLineage, type StoredSnapshot } from './machine.lineage.ts';
+import { MachinePreparing } from './machine.preparing.ts';
+import { hibernationRefusalOf, type StateWriting, writeHibernated, writeSuspended, type WrittenState } from './machine.sleep.ts';
+import { type MachineEndpoint, type MachineSurroundings } from './machine.surroundings.ts';
+import { type Preparation } from './preparation.ts';
 import { type VmProcessHandle, VmProcessRefusal } from './vm-process.handle.ts';
-
-/** What every machine of a node shares. */
-export interface MachineSurroundings {
-  readonly pool: ProcessPool;
-  readonly preparer: Pick<Preparer, 'prepare'>;
-  readonly snapshots: Pick<SnapshotCache, 'discard'>;
-  readonly bases: Pick<BaseImages, 'hold'>;
-  readonly packs: PackCache;
-  readonly firmware: MachineConfig['firmware'];
-  readonly v86Build: string;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** The Redis that cold pages go to; undefined: they go to the node's disk alone. */
-  readonly swapRedisUrl?: string;
-  /** A path for the next socket, short enough for sockaddr_un. */
-  nextSocketPath(): string;
-  /** Something changed: plan again. */
-  onChange(key: ObjectKey): void;
-  onNotice(uid: string, notice: MachineNotice): void;
-  /** An incarnation is Ready for the first time. */
-  onReady(from: Run['startedFrom']['type'], startMilliseconds: number): void;
-}
-
-/** Where the data plane of a running incarnation is served. */
-export interface MachineEndpoint {
-  readonly incarnation: number;
-  readonly socketPath: string;
-}
 
 const REQUEST_DEADLINE_MS = 10_000;
 /** A guest that answers needs milliseconds. */
 const IDENTIFY_DEADLINE_MS = 5_000;
-/** To stand still, and then to be written. */
-const SUSPEND_PAUSE_DEADLINE_MS = 2_000;
-const SUSPEND_DEADLINE_MS = 13_000;
-const HIBERNATE_DEADLINE_MS = 60_000;
-const PREPARATION_RETRY = { baseMs: 1_000, maxMs: 15_000 };
 /** What speaks against a snapshot's bytes for good. */
 const USELESS_SNAPSHOT: ReadonlySet<VmProcessFailure> = new Set(['SnapshotCorrupt', 'SnapshotIncompatible']);
 /** What speaks against keeping a copy of them, which can be fetched anew. */
@@ -94,26 +52,15 @@ export class Machine {
   #log: Logger;
   #state: MachineState = ABSENT;
   #failures = 0;
-  #preparationFailures = 0;
+  readonly #preparing: MachinePreparing;
   #preparation: Preparation | undefined;
-  #process: VmProcessHandle | undefined;
-  /** Held from before its process maps it until that has ended. */
-  #base: HeldBase | undefined;
-  #endpoint: MachineEndpoint | undefined;
-  #ended: ProcessExit['ended'];
-  #failure: ProcessExit['failure'];
+  /** The latest; what it said last is told until the next begins. */
+  #life: MachineLife | undefined;
   #rebootToldAt = 0;
-  #isKilled = false;
-  #lineage: SnapshotManifest | undefined;
-  #stored: StoredSnapshot = {};
+  readonly #lineage = new MachineLineage();
   suspended = false;
-  /** Since when nobody uses the guest, as its process tells. */
-  idleSince: Date | undefined;
   hibernationRefusal: HibernationRefusal | undefined;
   diskWritten = false;
-  residentBytes: number | undefined;
-  /** Where its RAM is, as it said last. */
-  memory: VmMemoryStatus | undefined;
   #memoryBudgetBytes: number | undefined;
 
   constructor(
@@ -124,6 +71,7 @@ export class Machine {
     this.#identity = identity;
     this.#folder = folder;
     this.#around = around;
+    this.#preparing = new MachinePreparing(around);
     this.#log = logOf(identity, around);
   }
 
@@ -148,27 +96,39 @@ export class Machine {
     return this.#process?.pid;
   }
 
-  /** The snapshot that its next one builds on: what it started from, or the last that was taken of it. */
+  /** Since when nobody uses the guest, as its process tells. */
+  get idleSince(): Date | undefined {
+    return this.#life?.idleSince;
+  }
+
+  get residentBytes(): number | undefined {
+    return this.#life?.residentBytes;
+  }
+
+  /** Where its RAM is, as it said last. */
+  get memory(): VmMemoryStatus | undefined {
+    return this.#life?.memory;
+  }
+
+  /** The snapshot that its next one builds on. */
   get lineage(): SnapshotManifest | undefined {
-    return this.#lineage;
+    return this.#lineage.manifest;
   }
 
   /** The same, as the API is told of it; of what was prepared, before that has started. */
   get toldLineage(): VmLineage | undefined {
-    const manifest = this.#preparation ? this.#preparation.manifest : this.#lineage;
-    const stored = this.#preparation ? storedOf(this.#preparation, this.#stored) : this.#stored;
-    return manifest && { ...stored, layers: layerKeys(manifest) };
+    return this.#lineage.told(this.#preparation);
   }
 
   /** Of this namespace, the snapshot that this incarnation started from, or its last one that is in the object store. */
   get lastSnapshotName(): string | undefined {
-    return this.#stored.snapshot;
+    return this.#lineage.storedName;
   }
 
   /** A snapshot of an incarnation is in the object store, whole. */
   noteStored(incarnation: number, stored: Required<StoredSnapshot>): void {
     if (!isLive(this.#state) || this.#state.run.incarnation !== incarnation) return;
-    this.#stored = stored;
+    this.#lineage.isStored(stored);
     this.#around.onChange(this.key);
   }
 
@@ -184,7 +144,11 @@ export class Machine {
   /** None while it is suspended or hibernates: nothing may be answered that the state written out does not hold. */
   get endpoint(): MachineEndpoint | undefined {
     const { phase } = this.#state;
-    return isLive(this.#state) && phase !== 'Suspending' && phase !== 'Hibernating' ? this.#endpoint : undefined;
+    return isLive(this.#state) && phase !== 'Suspending' && phase !== 'Hibernating' ? this.#life?.endpoint : undefined;
+  }
+
+  get #process(): VmProcessHandle | undefined {
+    return this.#life?.process;
   }
 
   /** Reads what an earlier node agent left in the folder. */
@@ -196,42 +160,15 @@ export class Machine {
   prepare(vm: VirtualMachine, origin: StartOrigin): void {
     this.#apply({ type: 'PrepareRequested', at: this.#around.clock.now() });
     const since = this.#state;
-    void this.#around.preparer.prepare(vm, origin, this.folder).then(
-      (preparation) => {
-        // Stopped meanwhile: what was fetched stays in the caches, and nothing else remains.
-        if (this.#state !== since) return;
-        this.#preparation = preparation;
-        this.#preparationFailures = 0;
-        const { record, startedFrom } = preparation;
-        this.#apply({
-          type: 'PreparationSucceeded',
-          origin,
-          startedFrom,
-          memoryMiB: record.memoryMiB,
-          v86Build: this.#around.v86Build,
-          class: vm.spec?.class ?? record.class ?? DEFAULT_VM_CLASS,
-          imageParts: imagePartsOf(record),
-        });
-      },
-      (error: unknown) => {
-        if (this.#state !== since) return;
-        const { reason, message, permanent, cause } =
-          error instanceof Unpreparable ? error : new Unpreparable('PreparationFailed', String(error));
-        this.#log.warn({ reason, err: cause }, message);
-        this.#preparationFailures += 1;
-        const delayMs = Math.min(
-          PREPARATION_RETRY.maxMs,
-          PREPARATION_RETRY.baseMs * 2 ** Math.min(10, this.#preparationFailures - 1),
-        );
-        this.#apply({
-          type: 'PreparationFailed',
-          reason,
-          message,
-          permanent,
-          retryAt: new Date(this.#around.clock.now().getTime() + delayMs),
-        });
-      },
-    );
+    void this.#preparing.try(vm, origin, this.folder).then((prepared) => {
+      // Stopped meanwhile: what was fetched stays in the caches, and nothing else remains.
+      if (this.#state !== since) return;
+      this.#preparing.settle(prepared);
+      this.#preparation = prepared.preparation;
+      const { event } = prepared;
+      if (event.type === 'PreparationFailed') this.#log.warn({ reason: event.reason, err: 'cause' in prepared ? prepared.cause : undefined }, event.message);
+      this.#apply(event);
+    });
   }
 
   /** Starts a process for an incarnation that the API has already been told of. */
@@ -239,15 +176,11 @@ export class Machine {
     const preparation = this.#preparation;
     if (!preparation) throw new Error('A start needs a preparation');
     this.#preparation = undefined;
-    this.#lineage = preparation.manifest;
-    this.#stored = storedOf(preparation, vm.status?.lineage ?? {});
-    this.#ended = undefined;
-    this.#failure = undefined;
-    this.residentBytes = undefined;
-    this.idleSince = undefined;
-    this.memory = undefined;
+    this.#lineage.begin(preparation, vm.status?.lineage ?? {});
+    const life = new MachineLife(run, this.#around, this.#asOwner());
+    this.#life = life;
     this.#apply({ type: 'StartRequested', run, at: this.#around.clock.now() });
-    void this.#launch(vm, run, preparation);
+    void this.#launch(vm, life, preparation);
   }
 
   async pause(): Promise<void> {
@@ -270,8 +203,7 @@ export class Machine {
   }
 
   kill(): void {
-    this.#isKilled = this.#process !== undefined;
-    this.#process?.kill();
+    this.#life?.kill();
   }
 
   /**
@@ -298,21 +230,15 @@ export class Machine {
   /** Keeps the machine's state in its folder and ends its process. What cannot be kept is started anew later. */
   suspend(): void {
     this.#apply({ type: 'SuspendRequested', at: this.#around.clock.now() });
-    const process = this.#process;
+    const writing = this.#writing();
     void (async () => {
       try {
-        // First of all: what the guest did after its state was copied would be undone.
-        await process?.request({ type: 'Pause' }, SUSPEND_PAUSE_DEADLINE_MS);
-        const directory = await this.folder.beginSuspended();
-        const taken = await process?.request({ type: 'Snapshot', directory }, SUSPEND_DEADLINE_MS);
-        if (taken) this.#lineage = await keepTaken(directory, taken, this.key.namespace ?? '', this.#around.packs);
-        await this.folder.commitSuspended(taken);
-        this.suspended = true;
+        await this.#commit(await writeSuspended(writing));
         this.#notice(notice('Suspended', 'Suspended to the node’s disk because the node agent stops'));
       } catch (error) {
         this.#log.error({ err: error }, 'The machine could not be suspended; it will start anew');
       } finally {
-        process?.kill();
+        writing.process?.kill();
       }
     })();
   }
@@ -320,34 +246,40 @@ export class Machine {
   /** Writes the machine out whole and ends its process; what cannot be kept runs on. */
   hibernate(requestedAt: string, ifIdle: boolean): void {
     this.#apply({ type: 'HibernateRequested', at: this.#around.clock.now() });
-    const process = this.#process;
+    const writing = this.#writing();
     void (async () => {
       try {
-        const [directory, screenDirectory] = await Promise.all([this.folder.beginSuspended(), this.folder.beginScreen()]);
-        const taken = await process?.request({ type: 'Hibernate', directory, screenDirectory, ifIdle }, HIBERNATE_DEADLINE_MS);
-        if (taken) this.#lineage = await keepTaken(directory, taken, this.key.namespace ?? '', this.#around.packs);
+        const written = await writeHibernated(writing, ifIdle);
+        if (written.manifest) this.#lineage.took(written.manifest);
         // Stopped meanwhile: its memory is of no use any more.
         if (this.#state.phase !== 'Hibernating') return;
-        await this.folder.commitSuspended(taken);
-        this.suspended = true;
+        await this.#commit(written);
         this.#applyIfAccepted({ type: 'HibernateCompleted' });
-        process?.kill();
+        writing.process?.kill();
       } catch (error) {
-        await this.#refuseHibernation(requestedAt, error);
+        await this.#refuseHibernation(hibernationRefusalOf(error, requestedAt, this.#around.clock.now()), error);
       }
     })();
   }
 
-  async #refuseHibernation(requestedAt: string, error: unknown): Promise<void> {
-    const isBusy = error instanceof VmProcessRefusal && error.reason === 'Busy';
-    const message = error instanceof VmProcessRefusal ? `${error.reason}: ${error.message}` : 'Its memory could not be written to the node’s disk';
-    this.hibernationRefusal = { requestedAt, reason: isBusy ? 'Busy' : 'Failed', message, at: this.#around.clock.now() };
+  #writing(): StateWriting {
+    return { folder: this.folder, key: this.key, packs: this.#around.packs, process: this.#process };
+  }
+
+  async #commit({ taken, manifest }: WrittenState): Promise<void> {
+    if (manifest) this.#lineage.took(manifest);
+    await this.folder.commitSuspended(taken);
+    this.suspended = true;
+  }
+
+  async #refuseHibernation(refusal: HibernationRefusal, error: unknown): Promise<void> {
+    this.hibernationRefusal = refusal;
     // It may have ended by itself: then there is nobody to go on.
     if (this.#state.phase !== 'Hibernating') return;
     try {
-      if (!isBusy) {
+      if (refusal.reason !== 'Busy') {
         this.#log.error({ err: error }, 'The machine could not hibernate; it runs on');
-        this.#notice(warning('HibernationFailed', message));
+        this.#notice(warning('HibernationFailed', refusal.message));
         await this.#process?.request({ type: 'Resume' }, REQUEST_DEADLINE_MS);
       }
       this.#applyIfAccepted({ type: 'HibernateFailed' });
@@ -375,7 +307,7 @@ export class Machine {
     const taken = isMeant && (await this.#process?.request({ type: 'Snapshot', directory }, SNAPSHOT_DEADLINE_MS));
     if (!taken) throw new VmProcessRefusal('NotStarted', `Incarnation ${incarnation} of the machine has no process`);
     const manifest = await keepTaken(directory, taken, this.key.namespace ?? '', this.#around.packs);
-    this.#lineage = manifest;
+    this.#lineage.took(manifest);
     return { taken, manifest };
   }
 
@@ -398,37 +330,17 @@ export class Machine {
 
   /** Looks how much memory the process holds. */
   async sample(): Promise<void> {
-    this.residentBytes = (await this.#process?.residentBytes()) ?? this.residentBytes;
+    await this.#life?.sample();
   }
 
-  async #launch(vm: VirtualMachine, run: Run, preparation: Preparation): Promise<void> {
-    const isCurrent = (): boolean => this.#state.phase === 'Starting' && this.#state.run === run;
+  async #launch(vm: VirtualMachine, life: MachineLife, preparation: Preparation): Promise<void> {
     try {
       await this.folder.writeRecord(preparation.record);
-      this.#base = preparation.base && (await this.#around.bases.hold(preparation.base, { mayBePartial: true }));
-      this.#base?.onLost((error) => this.#loseBase(error));
-      const place = { firmware: this.#around.firmware, directory: this.folder.path, socketPath: this.#around.nextSocketPath(), ...swapOf(this.#around) };
-      const config = machineConfigOf(vm, run, preparation, place);
+      const { firmware, swapRedisUrl } = this.#around;
+      const place = { firmware, directory: this.folder.path, socketPath: this.#around.nextSocketPath(), ...(swapRedisUrl === undefined ? {} : { swapRedisUrl }) };
+      const config = machineConfigOf(vm, life.run, preparation, place);
       this.#memoryBudgetBytes = config.memoryBudgetBytes;
-      const from = withBase(preparation.from, this.#base);
-      const rehearsal = rehearsalOf(config, { from, startedFrom: preparation.startedFrom });
-      const process = await this.#around.pool.take(run.class ?? DEFAULT_VM_CLASS, rehearsal);
-      if (!isCurrent()) {
-        process.kill();
-        return this.#exited({});
-      }
-      this.#process = process;
-      process.log.writeTo(this.folder.logPath);
-      this.#log.info(
-        { incarnation: run.incarnation, pid: process.pid, from: preparation.startedFrom.type },
-        'Starting',
-      );
-      process.listen({
-        onEvent: (event) => this.#hear(event),
-        onExit: (exit) => void this.#onExit(process, config.socketPath, exit),
-      });
-      await process.request({ type: 'Start', config, from }, START_DEADLINE_MS);
-      this.#endpoint = { incarnation: run.incarnation, socketPath: config.socketPath };
+      if (!(await life.begin(preparation, config))) return;
       if (this.suspended) {
         await this.discardSuspended();
         if (preparation.origin === 'Source')
@@ -437,24 +349,15 @@ export class Machine {
       this.#notice(startNotice(preparation.startedFrom));
       this.#applyIfAccepted({ type: 'Started', at: this.#around.clock.now() });
     } catch (error) {
-      await this.#refuseStart(preparation, error);
+      await this.#refuseStart(life, preparation, error);
     }
   }
 
-  /** Part of the RAM it was promised does not come: it must not run on. */
-  #loseBase(error: unknown): void {
-    this.#log.error({ err: error }, 'The base of a machine could not be fetched');
-    this.#ended ??= { reason: 'BaseLost', message: `The memory it was started from could not be fetched: ${(error as Error).message}`.slice(0, 1024) };
-    this.#process?.kill();
-  }
-
-  async #refuseStart(preparation: Preparation, error: unknown): Promise<void> {
+  async #refuseStart(life: MachineLife, preparation: Preparation, error: unknown): Promise<void> {
     const failure = error instanceof VmProcessRefusal || error instanceof SnapshotError ? { reason: error.reason, message: error.message } : undefined;
-    this.#log.error({ err: error, output: this.#process?.log.tail }, 'The machine did not start');
+    this.#log.error({ err: error, output: life.process?.log.tail }, 'The machine did not start');
     if (failure) await this.#distrust(preparation, failure);
-    this.#failure ??= failure ?? { reason: 'Internal', message: (error as Error).message };
-    if (this.#process) this.#process.kill();
-    else this.#exited({});
+    life.fail(failure ?? { reason: 'Internal', message: (error as Error).message });
   }
 
   /** There is one suspended state, so only what can never be resumed is given up; a cached snapshot is fetched anew. */
@@ -470,17 +373,32 @@ export class Machine {
     }
   }
 
-  #hear(event: Exclude<VmProcessOutput, { type: 'Reply' | 'Waiting' }>): void {
+  #asOwner(): LifeOwner {
+    const machine = (): Machine => this;
+    return {
+      get log() {
+        return machine().#log;
+      },
+      get logPath() {
+        return machine().folder.logPath;
+      },
+      isStarting: (life) => this.#state.phase === 'Starting' && this.#state.run === life.run,
+      onEvent: (event) => this.#hear(event),
+      onChange: () => this.#around.onChange(this.key),
+      onProcessGone: (process, exit) => this.#mournUnlessAsked(process, exit),
+      settle: async () => {
+        await this.folder.settleDisk();
+        this.diskWritten = await this.folder.hasWrittenDisk();
+      },
+      onEnded: (exit) => this.#exited(exit),
+    };
+  }
+
+  #hear(event: LifeEvent): void {
     const at = this.#around.clock.now();
     switch (event.type) {
       case 'AgentAnswered':
         return this.#applyIfAccepted({ type: 'AgentAnswered', at });
-      case 'Idle':
-        this.idleSince = new Date(at.getTime() - event.forMs);
-        return this.#around.onChange(this.key);
-      case 'Active':
-        this.idleSince = undefined;
-        return this.#around.onChange(this.key);
       case 'AgentSilent':
         return this.#applyIfAccepted({ type: 'AgentSilent' });
       case 'GuestPanicked':
@@ -495,37 +413,17 @@ export class Machine {
         if (at.getTime() - this.#rebootToldAt < REBOOT_NOTICE_INTERVAL_MS) return;
         this.#rebootToldAt = at.getTime();
         return this.#notice(notice('GuestRebooted', 'The guest rebooted'));
-      case 'Memory':
-        this.memory = event.memory;
-        return this.#around.onChange(this.key);
-      case 'Ended':
-        this.#ended = { reason: event.reason, message: event.message.slice(0, 1024) };
-        return;
     }
   }
 
-  async #onExit(
-    process: VmProcessHandle,
-    socketPath: string,
-    exit: { readonly exitCode?: number; readonly signal?: string },
-  ): Promise<void> {
-    if (process !== this.#process) return;
-    const wasAsked =
-      this.#isKilled || this.#state.phase === 'Hibernating' || this.#state.phase === 'Stopping' || this.#state.phase === 'Suspending' || this.#state.phase === 'Panicked';
-    if (!wasAsked && !this.#ended)
-      this.#log.error({ ...exit, output: process.log.tail }, 'A VM process ended by itself');
-    this.#process = undefined;
-    this.#endpoint = undefined;
-    this.idleSince = undefined;
-    await rm(socketPath, { force: true }).catch(() => undefined);
-    await this.folder.settleDisk();
-    this.diskWritten = await this.folder.hasWrittenDisk();
-    this.#exited(exit);
+  /** An end that nobody asked for. */
+  #mournUnlessAsked(process: VmProcessHandle, exit: Exit): void {
+    const { phase } = this.#state;
+    const wasAsked = phase === 'Hibernating' || phase === 'Stopping' || phase === 'Suspending' || phase === 'Panicked';
+    if (!wasAsked) this.#log.error({ ...exit, output: process.log.tail }, 'A VM process ended by itself');
   }
 
-  #exited(exit: { readonly exitCode?: number; readonly signal?: string }): void {
-    this.#base?.release();
-    this.#base = undefined;
+  #exited(exit: Exit): void {
     const before = this.#state;
     if (!isLive(before)) return;
     const now = this.#around.clock.now();
@@ -534,11 +432,9 @@ export class Machine {
       type: 'Exited',
       at: now,
       ...exit,
-      ...(this.#ended ? { ended: this.#ended } : {}),
-      ...(this.#failure ? { failure: this.#failure } : {}),
+      ...this.#life?.outcome,
     });
-    const wasKilled = this.#isKilled;
-    this.#isKilled = false;
+    const wasKilled = this.#life?.isKilled ?? false;
     if (this.#state.phase !== 'Ended' || before.phase === 'Panicked' || before.phase === 'Suspending') return;
     // What runs is killed only when it was given away: its next life tells of itself.
     if (wasKilled && (before.phase === 'Running' || before.phase === 'Paused')) return;
@@ -564,7 +460,7 @@ export class Machine {
     const [startedMs, startedBeforeMs] = [startMillisecondsOf(this.#state), startMillisecondsOf(before)];
     if (startedMs !== undefined && startedBeforeMs === undefined && isLive(this.#state)) {
       this.#around.onReady(this.#state.run.startedFrom.type, startedMs);
-      if (this.pid !== undefined) this.#base?.begins(this.pid);
+      this.#life?.isReady();
     }
     this.#around.onChange(this.key);
   }
@@ -573,32 +469,5 @@ export class Machine {
 const logOf = ({ uid, key }: { readonly uid: string; readonly key: ObjectKey }, { log }: MachineSurroundings): Logger =>
   log.child({ vm: uid, name: `${key.namespace}/${key.name}` });
 
-const withBase = (from: StartFrom, held: HeldBase | undefined): StartFrom =>
-  from.type === 'Snapshot' && held ? { ...from, base: held.base } : from;
-
-/** Where a snapshot of a machine can be found by others. */
-interface StoredSnapshot {
-  readonly snapshot?: string;
-  readonly digest?: string;
-}
-
-/** A suspended machine goes on from what lies here; what it last had in the object store is what it was told of `before`. */
-function storedOf({ startedFrom: { type, name, digest } }: Preparation, before: VmLineage | StoredSnapshot): StoredSnapshot {
-  switch (type) {
-    case 'Snapshot':
-      return { snapshot: name, ...(digest === undefined ? {} : { digest }) };
-    case 'Suspended':
-      return { ...(before.snapshot === undefined ? {} : { snapshot: before.snapshot }), ...(before.digest === undefined ? {} : { digest: before.digest }) };
-    case 'GoldenSnapshot':
-      return digest === undefined ? {} : { digest };
-    // The moment of a fork is seldom stored, and never for long.
-    case 'Fork':
-    case 'Boot':
-      return {};
-  }
-}
-
 const startMillisecondsOf = (state: MachineState): number | undefined =>
   'guest' in state ? state.guest.startMilliseconds : undefined;
-
-const swapOf = ({ swapRedisUrl }: Pick<MachineSurroundings, 'swapRedisUrl'>): Pick<MachineConfig, 'swapRedisUrl'> => (swapRedisUrl === undefined ? {} : { swapRedisUrl });

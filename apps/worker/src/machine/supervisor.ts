@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { type ObjectKey } from '@corral/contracts';
 import { layersOf } from '@corral/memory';
 import { isLive, worthReporting } from '@corral/vm-lifecycle';
-import { Machine, type MachineEndpoint, type MachineSurroundings } from './machine.ts';
+import { Machine } from './machine.ts';
+import { type MachineEndpoint, type MachineSurroundings } from './machine.surroundings.ts';
 import { MachineFolder, machineFolders } from './machine-folder.ts';
 
 export interface SupervisorOptions extends Omit<MachineSurroundings, 'nextSocketPath'> {

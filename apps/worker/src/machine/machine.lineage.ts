@@ -1,0 +1,62 @@
+import { type VmLineage } from '@corral/contracts';
+import { layerKeys, type SnapshotManifest } from '@corral/memory';
+import { type Preparation } from './preparation.ts';
+
+/** Where a snapshot of a machine can be found by others. */
+export interface StoredSnapshot {
+  readonly snapshot?: string;
+  readonly digest?: string;
+}
+
+/** What a machine's next snapshot builds on, and where what it last was can be had. */
+export class MachineLineage {
+  #manifest: SnapshotManifest | undefined;
+  #stored: StoredSnapshot = {};
+
+  /** The snapshot that its next one builds on: what it started from, or the last that was taken of it. */
+  get manifest(): SnapshotManifest | undefined {
+    return this.#manifest;
+  }
+
+  /** Of its namespace, the snapshot that this incarnation started from, or its last one that is in the object store. */
+  get storedName(): string | undefined {
+    return this.#stored.snapshot;
+  }
+
+  /** As the API is told of it; of what was prepared, before that has started. */
+  told(preparation: Preparation | undefined): VmLineage | undefined {
+    const manifest = preparation ? preparation.manifest : this.#manifest;
+    const stored = preparation ? storedOf(preparation, this.#stored) : this.#stored;
+    return manifest && { ...stored, layers: layerKeys(manifest) };
+  }
+
+  /** It starts; `before` is what the API was told of its last life. */
+  begin(preparation: Preparation, before: VmLineage | StoredSnapshot): void {
+    this.#manifest = preparation.manifest;
+    this.#stored = storedOf(preparation, before);
+  }
+
+  took(manifest: SnapshotManifest): void {
+    this.#manifest = manifest;
+  }
+
+  isStored(stored: Required<StoredSnapshot>): void {
+    this.#stored = stored;
+  }
+}
+
+/** A suspended machine goes on from what lies here; what it last had in the object store is what it was told of `before`. */
+function storedOf({ startedFrom: { type, name, digest } }: Preparation, before: VmLineage | StoredSnapshot): StoredSnapshot {
+  switch (type) {
+    case 'Snapshot':
+      return { snapshot: name, ...(digest === undefined ? {} : { digest }) };
+    case 'Suspended':
+      return { ...(before.snapshot === undefined ? {} : { snapshot: before.snapshot }), ...(before.digest === undefined ? {} : { digest: before.digest }) };
+    case 'GoldenSnapshot':
+      return digest === undefined ? {} : { digest };
+    // The moment of a fork is seldom stored, and never for long.
+    case 'Fork':
+    case 'Boot':
+      return {};
+  }
+}
