@@ -33,6 +33,14 @@ const FOLDERS = {
   check: ['e2e', 'benchmarks'],
 };
 
+const V86 = { name: 'v86', message: 'Only libs/v86-host knows v86.' };
+/** Schemas cost a process 6 MB and a tenth of a second, and a node has one process per machine. */
+const LOADED_ONCE = ['zod', '@corral/contracts', '@corral/vm-lifecycle'].map((name) => ({
+  name,
+  allowTypeImports: true,
+  message: 'VM processes load this: take @corral/contracts/for-vm-process or @corral/base/shape.',
+}));
+
 const CLOCK = [
   { selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']", message: 'Take a Clock.' },
   { selector: 'NewExpression[callee.name="Date"][arguments.length=0]', message: 'Take a Clock.' },
@@ -83,7 +91,7 @@ export default ts.config(
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       '@typescript-eslint/no-extraneous-class': 'off',
       '@typescript-eslint/no-non-null-assertion': 'error',
-      'no-restricted-imports': ['error', { paths: [{ name: 'v86', message: 'Only libs/v86-host knows v86.' }] }],
+      '@typescript-eslint/no-restricted-imports': ['error', { paths: [V86] }],
       'import-x/no-cycle': ['error', { ignoreExternal: true }],
       'boundaries/dependencies': [
         'error',
@@ -101,7 +109,12 @@ export default ts.config(
       ],
     },
   },
-  { files: ['libs/v86-host/**/*.ts'], rules: { 'no-restricted-imports': 'off' } },
+  { files: ['libs/v86-host/**/*.ts'], rules: { '@typescript-eslint/no-restricted-imports': ['error', { paths: LOADED_ONCE }] } },
+  {
+    files: ['libs/memory/src/**/*.ts', 'libs/guest-agent/src/**/*.ts', 'apps/worker/src/vm-process/**/*.ts'],
+    ignores: TESTS.concat('**/*.testing.ts'),
+    rules: { '@typescript-eslint/no-restricted-imports': ['error', { paths: [...LOADED_ONCE, V86] }] },
+  },
   {
     files: ['apps/api/**/*.ts', 'apps/worker/**/*.ts'],
     // Nest reads constructor parameter types at run time, so its injectables must be value imports.

@@ -1,4 +1,4 @@
-const { existsSync } = require('node:fs');
+const { existsSync, readFileSync } = require('node:fs');
 const { dirname, join, resolve } = require('node:path');
 
 /**
@@ -7,12 +7,13 @@ const { dirname, join, resolve } = require('node:path');
  */
 exports.interfaceVersion = 2;
 exports.resolve = (source, importer) => {
-  const library = /^@corral\/([^/]+)$/.exec(source);
+  const [, library, subpath = ''] = /^@corral\/([^/]+)(\/.+)?$/.exec(source) ?? [];
   if (library) {
-    const index = ['index.ts', 'index.tsx']
-      .map((file) => join(__dirname, '../libs', library[1], 'src', file))
-      .find((file) => existsSync(file));
-    return index ? { found: true, path: index } : { found: false };
+    const root = join(__dirname, '../libs', library);
+    if (!existsSync(join(root, 'package.json'))) return { found: false };
+    const { exports: entries } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    const file = entries?.[`.${subpath}`]?.['@corral/source'];
+    return file ? { found: true, path: join(root, file) } : { found: false };
   }
   if (!source.startsWith('.')) return { found: true, path: null };
   const file = resolve(dirname(importer), source);

@@ -48,8 +48,6 @@ export const NodeUsage = z.object({
 });
 export type NodeUsage = z.output<typeof NodeUsage>;
 
-export const MAX_EXEC_OUTPUT_BYTES = 1024 * 1024;
-
 export const ExecRequest = z.strictObject({
   command: z.array(z.string()).min(1, 'must name the program to run'),
   stdin: z.string().default(''),
@@ -58,18 +56,6 @@ export const ExecRequest = z.strictObject({
   timeoutSeconds: z.number().positive().max(3600).default(60),
 });
 export type ExecRequest = z.output<typeof ExecRequest>;
-
-export interface ExecResult {
-  /** 128 + signal when a signal ended it. */
-  readonly exitCode: number;
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly durationMilliseconds: number;
-  readonly timedOut: boolean;
-  /** More than MAX_EXEC_OUTPUT_BYTES was written; the rest was dropped. */
-  readonly stdoutTruncated: boolean;
-  readonly stderrTruncated: boolean;
-}
 
 export interface FileEntry {
   readonly name: string;

@@ -1,6 +1,7 @@
 /** What the parts of Corral say to each other: kinds and their schemas, problems, the VM process protocol, the data plane. */
 export * from './quantity.ts';
 export * from './metadata.ts';
+export * from './kube-time.ts';
 export * from './problems.ts';
 export * from './kind.ts';
 export * from './kinds/fields.ts';
@@ -35,4 +36,5 @@ export * from './fork.ts';
 export * from './object-client.ts';
 export * from './vm-process.ts';
 export * from './data-plane.ts';
+export * from './exec-result.ts';
 export * from './queues.ts';

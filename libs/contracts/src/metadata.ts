@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { toKubeTime } from './kube-time.ts';
 
 /** `metadata` of every object. Source: k8s.io/apimachinery/pkg/apis/meta/v1, ObjectMeta. */
 export const OwnerReference = z.object({
@@ -91,14 +92,4 @@ export function withCondition(
 
 export function findCondition(conditions: readonly Condition[] | undefined, type: string): Condition | undefined {
   return conditions?.find((condition) => condition.type === type);
-}
-
-/** RFC 3339 in whole seconds, as metav1.Time is written. */
-export function toKubeTime(date: Date): string {
-  return date.toISOString().replace(/\.\d{3}Z$/, 'Z');
-}
-
-/** RFC 3339 with six digits, as metav1.MicroTime is written. */
-export function toKubeMicroTime(date: Date): string {
-  return date.toISOString().replace(/Z$/, '000Z');
 }

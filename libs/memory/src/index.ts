@@ -10,7 +10,9 @@ export {
   MANIFEST_FILE,
   MAX_SERIAL_BYTES,
   packKey,
+  Sha256,
   SNAPSHOT_FORMAT_VERSION,
+  Timestamp,
   type SnapshotFileEntry,
   type SnapshotManifest,
 } from './manifest.ts';

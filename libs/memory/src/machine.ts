@@ -1,20 +1,20 @@
-import { z } from 'zod';
+import { flag, integer, object, type ShapeOf, text, withDefault } from '@corral/base/shape';
 
 /** What the saved device state belongs to: a machine that differs in any of it cannot take the state over. */
-export const SnapshotMachine = z.object({
-  v86Build: z.string(),
-  memoryMiB: z.number().int().positive().max(2047),
-  imageDigest: z.string(),
-  devices: z.object({
-    acpi: z.boolean(),
-    disk: z.boolean(),
-    cdrom: z.boolean(),
-    floppy: z.boolean(),
+export const SnapshotMachine = object({
+  v86Build: text(),
+  memoryMiB: integer({ min: 1, max: 2047 }),
+  imageDigest: text(),
+  devices: object({
+    acpi: flag,
+    disk: flag,
+    cdrom: flag,
+    floppy: flag,
     /** A machine that is restored gets one where its snapshot's had one. */
-    balloon: z.boolean().default(false),
+    balloon: withDefault(flag, false),
   }),
 });
-export type SnapshotMachine = z.output<typeof SnapshotMachine>;
+export type SnapshotMachine = ShapeOf<typeof SnapshotMachine>;
 
 /** Why a machine cannot take over a snapshot, in words that name both sides; undefined when it can. */
 export function incompatibility(snapshot: SnapshotMachine, machine: SnapshotMachine): string | undefined {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { integer, list, Misshapen, nullable, object, oneOf, optional, type Shape, type ShapeOf, text } from '@corral/base/shape';
 import { SnapshotMachine } from './machine.ts';
 import { SnapshotError } from './snapshot.error.ts';
 
@@ -10,67 +10,75 @@ export const MANIFEST_FILE = 'manifest.json';
 /** No snapshot Corral takes has more (see layerPlan); a manifest that names more is not one of its own. */
 const MAX_LAYERS = 64;
 
-const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
-const Size = z.number().int().nonnegative();
+export const Sha256 = text({ pattern: /^[0-9a-f]{64}$/ });
+const Size = integer({ min: 0 });
 const PACK_KEY = /^packs\/[a-z0-9-]+\/([0-9a-f]{64})$/;
+/** RFC 3339, in UTC. */
+export const Timestamp: Shape<string> = (value, at = '') => {
+  const said = text({ pattern: /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?Z$/ })(value, at);
+  if (Number.isNaN(Date.parse(said))) throw new Misshapen(at, 'is no time there ever was');
+  return said;
+};
 
-const SnapshotFileEntry = z.object({
+const fileEntry = {
   /** Relative to the manifest, one plain name. */
-  name: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/),
+  name: text({ pattern: /^[a-z0-9][a-z0-9.-]*$/ }),
   sha256: Sha256,
   sizeBytes: Size,
+};
+const SnapshotFileEntry = object(fileEntry);
+export type SnapshotFileEntry = ShapeOf<typeof SnapshotFileEntry>;
+
+const LayerParts = object({
+  sha256: Sha256,
+  sizeBytes: Size,
+  /** How many pages or clusters it holds. */
+  pieces: Size,
+  /** Of its index: who has only the manifest can verify any frame by it. Absent in packs whose index has no digests. */
+  indexSha256: optional(Sha256),
+  /** Where it lies in the object store. */
+  key: text({ pattern: PACK_KEY }),
 });
-export type SnapshotFileEntry = z.output<typeof SnapshotFileEntry>;
+export type Layer = ShapeOf<typeof LayerParts>;
 
 /** A pack of what changed since the layers below it: pages of memory, or clusters of a disk. */
-export const Layer = z
-  .object({
-    sha256: Sha256,
-    sizeBytes: Size,
-    /** How many pages or clusters it holds. */
-    pieces: Size,
-    /** Of its index: who has only the manifest can verify any frame by it. Absent in packs whose index has no digests. */
-    indexSha256: Sha256.optional(),
-    /** Where it lies in the object store. */
-    key: z.string().regex(PACK_KEY),
-  })
-  .refine(({ key, sha256 }) => PACK_KEY.exec(key)?.[1] === sha256, { error: 'a layer’s key does not end in its digest', path: ['key'] });
-export type Layer = z.output<typeof Layer>;
+export const Layer: Shape<Layer> = (value, at = '') => {
+  const layer = LayerParts(value, at);
+  if (PACK_KEY.exec(layer.key)?.[1] !== layer.sha256) throw new Misshapen(`${at}.key`, 'a layer’s key does not end in its digest');
+  return layer;
+};
 
-const Layers = z.object({
+const Layers = object({
   /** The base first; where two hold the same piece, the later one counts. */
-  layers: z.array(Layer).max(MAX_LAYERS),
+  layers: list(Layer, { max: MAX_LAYERS }),
 });
+const Serial = object({ ...fileEntry, sizeBytes: integer({ min: 0, max: MAX_SERIAL_BYTES }) });
 
-const ManifestV2 = z.object({
-  formatVersion: z.literal(SNAPSHOT_FORMAT_VERSION),
-  createdAt: z.iso.datetime(),
+const ManifestV2 = object({
+  formatVersion: oneOf(SNAPSHOT_FORMAT_VERSION),
+  createdAt: Timestamp,
   machine: SnapshotMachine,
   /** SHA-256 of the manifest of the snapshot that this one was taken after, on the same line of time. */
-  parent: Sha256.nullable(),
+  parent: nullable(Sha256),
   memory: Layers,
   devices: SnapshotFileEntry,
   /** Absent for a machine without a disk. */
-  disk: Layers.optional(),
+  disk: optional(Layers),
   /** Absent where the guest had said nothing on its serial line, and in snapshots from before it was kept. */
-  serial: SnapshotFileEntry.extend({ sizeBytes: Size.max(MAX_SERIAL_BYTES) }).optional(),
+  serial: optional(Serial),
 });
 
-const PackV1 = SnapshotFileEntry.extend({ pieces: Size });
-const ManifestV1 = z.object({
-  formatVersion: z.literal(1),
-  createdAt: z.iso.datetime(),
+const PackV1 = object({ ...fileEntry, pieces: Size });
+const ManifestV1 = object({
+  formatVersion: oneOf(1),
+  createdAt: Timestamp,
   machine: SnapshotMachine,
-  files: z.object({
-    memory: PackV1,
-    devices: SnapshotFileEntry,
-    disk: PackV1.optional(),
-    serial: ManifestV2.shape.serial,
-  }),
+  files: object({ memory: PackV1, devices: SnapshotFileEntry, disk: optional(PackV1), serial: optional(Serial) }),
 });
+const Version = object({ formatVersion: optional(integer()) });
 
 /** `manifest.json`: every byte of a snapshot, by digest (docs/snapshot-format.md). One of version 1 reads as if each of its packs were a layer. */
-export type SnapshotManifest = Omit<z.output<typeof ManifestV2>, 'formatVersion'> & { readonly formatVersion: 1 | 2 };
+export type SnapshotManifest = Omit<ShapeOf<typeof ManifestV2>, 'formatVersion'> & { readonly formatVersion: 1 | 2 };
 
 /** The files that lie beside the manifest. */
 export function filesOf({ devices, serial }: SnapshotManifest): SnapshotFileEntry[] {
@@ -107,19 +115,19 @@ export function decodeManifest(bytes: Uint8Array, folderKey = ''): SnapshotManif
   } catch (error) {
     throw new SnapshotError('SnapshotCorrupt', 'the snapshot’s manifest is not JSON', { cause: error });
   }
-  const version = z.object({ formatVersion: z.number() }).safeParse(value).data?.formatVersion ?? SNAPSHOT_FORMAT_VERSION;
+  const version = read(Version, value).formatVersion ?? SNAPSHOT_FORMAT_VERSION;
   switch (version) {
     case 1:
-      return fromV1(parse(ManifestV1, value), folderKey);
+      return fromV1(read(ManifestV1, value), folderKey);
     case SNAPSHOT_FORMAT_VERSION:
-      return parse(ManifestV2, value);
+      return read(ManifestV2, value);
     default:
       throw new SnapshotError('SnapshotIncompatible', `the snapshot’s format is version ${version}; this node reads versions 1 and ${SNAPSHOT_FORMAT_VERSION}`);
   }
 }
 
-function fromV1({ createdAt, machine, files: { memory, devices, disk, serial } }: z.output<typeof ManifestV1>, folderKey: string): SnapshotManifest {
-  const layers = ({ name, sha256, sizeBytes, pieces }: z.output<typeof PackV1>): { layers: Layer[] } => ({
+function fromV1({ createdAt, machine, files: { memory, devices, disk, serial } }: ShapeOf<typeof ManifestV1>, folderKey: string): SnapshotManifest {
+  const layers = ({ name, sha256, sizeBytes, pieces }: ShapeOf<typeof PackV1>): { layers: Layer[] } => ({
     layers: [{ sha256, sizeBytes, pieces, key: folderKey === '' ? name : `${folderKey}/${name}` }],
   });
   return {
@@ -134,9 +142,11 @@ function fromV1({ createdAt, machine, files: { memory, devices, disk, serial } }
   };
 }
 
-function parse<T>(schema: z.ZodType<T>, value: unknown): T {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new SnapshotError('SnapshotCorrupt', `the snapshot’s manifest is damaged: ${z.prettifyError(parsed.error)}`);
+function read<T>(shape: Shape<T>, value: unknown): T {
+  try {
+    return shape(value);
+  } catch (error) {
+    if (!(error instanceof Misshapen)) throw error;
+    throw new SnapshotError('SnapshotCorrupt', `the snapshot’s manifest is damaged: ${error.message}`, { cause: error });
+  }
 }
-

@@ -8,4 +8,3 @@ export * from './machine-transition.ts';
 export * from './restart.ts';
 export * from './vm-status.ts';
 export * from './machine-plan.ts';
-export { isWorthTelling } from './memory-news.ts';

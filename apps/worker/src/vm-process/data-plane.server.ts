@@ -1,13 +1,13 @@
 import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { ExecRequest, InputRequest, Problem } from '@corral/contracts';
+import { Problem } from '@corral/contracts/for-vm-process';
 import { WebSocketServer, type WebSocket } from 'ws';
-import { z } from 'zod';
 import { runCommand } from './exec.run.ts';
 import { EXEC_SUBPROTOCOLS, parseExecQuery, serveExecSocket } from './exec.socket.ts';
 import { serveFiles } from './files.http.ts';
 import { applyInput } from './input.http.ts';
+import { execRequest, inputRequest, readBody, replayBytes } from './requests.ts';
 import { readJson, refuseUpgrade, respondError, respondJson, SUCCESS } from './respond.ts';
 import { serveScreenshot } from './screen.http.ts';
 import { serveSerialTail } from './serial.http.ts';
@@ -59,7 +59,7 @@ export class DataPlaneServer {
     switch (pathname) {
       case '/exec': {
         allow(request, 'POST');
-        const body = parse(ExecRequest, await readJson(request));
+        const body = readBody(execRequest, await readJson(request));
         const abort = new AbortController();
         response.once('close', () => abort.abort());
         return this.#using(async () => respondJson(response, 200, await runCommand(this.#vm.agent(), body, abort.signal)));
@@ -75,7 +75,7 @@ export class DataPlaneServer {
         return serveSerialTail(this.#vm.serial, response);
       case '/input': {
         allow(request, 'POST');
-        const body = parse(InputRequest, await readJson(request));
+        const body = readBody(inputRequest, await readJson(request));
         return this.#using(async () => {
           await applyInput(this.#vm.running(), body);
           respondJson(response, 200, SUCCESS);
@@ -111,13 +111,12 @@ export class DataPlaneServer {
           });
         }
         case '/serial': {
-          const replayBytes = z.coerce.number().int().min(0).catch(0).parse(searchParams.get('replay') ?? 0);
           this.#vm.emulator();
           return this.#accept(request, socket, head, (client) => {
             client.on('message', () => this.#vm.activity.touch());
             const { serial } = this.#vm;
             // Who watched it fall asleep goes on where it did.
-            serveSerialSocket(serial, client, searchParams.get('from') === 'restore' ? serial.restoredAt : serial.end - replayBytes);
+            serveSerialSocket(serial, client, searchParams.get('from') === 'restore' ? serial.restoredAt : serial.end - replayBytes(searchParams));
           });
         }
         default:
@@ -143,15 +142,4 @@ function urlOf(request: IncomingMessage): URL {
 
 function allow(request: IncomingMessage, method: string): void {
   if (request.method !== method) throw new Problem('method.not-allowed', `use ${method}`);
-}
-
-/** Parses a body; what is wrong with it becomes a Problem that names each field. */
-function parse<T>(schema: z.ZodType<T>, value: unknown): T {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new Problem('object.invalid', z.prettifyError(parsed.error), {
-    details: {
-      causes: parsed.error.issues.map(({ path, message }) => ({ reason: 'FieldValueInvalid', field: path.join('.'), message })),
-    },
-  });
 }

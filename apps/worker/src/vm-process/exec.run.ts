@@ -1,4 +1,5 @@
-import { MAX_EXEC_OUTPUT_BYTES, Problem, type ExecRequest, type ExecResult } from '@corral/contracts';
+import type { ExecRequest, ExecResult } from '@corral/contracts';
+import { MAX_EXEC_OUTPUT_BYTES, Problem } from '@corral/contracts/for-vm-process';
 import { AgentLost, Execution, GuestError, type AgentSession, type ExecExit, type GuestFiles } from '@corral/guest-agent';
 
 /** How a shell says that it could not run a command: execve(2) failed, or there is no such file. */

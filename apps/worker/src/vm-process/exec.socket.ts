@@ -1,4 +1,4 @@
-import { Problem } from '@corral/contracts';
+import { Problem } from '@corral/contracts/for-vm-process';
 import { AgentLost, type Execution } from '@corral/guest-agent';
 import type { WebSocket } from 'ws';
 import { startExecution, startFailure } from './exec.run.ts';

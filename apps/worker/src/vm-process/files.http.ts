@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { Problem, toKubeTime, type FileEntry, type FileList } from '@corral/contracts';
+import type { FileEntry, FileList } from '@corral/contracts';
+import { Problem, toKubeTime } from '@corral/contracts/for-vm-process';
 import { AgentLost, GuestError, type AgentSession, type GuestFiles, type GuestFileStat } from '@corral/guest-agent';
 import { runCommand } from './exec.run.ts';
 import { respondJson, SUCCESS } from './respond.ts';

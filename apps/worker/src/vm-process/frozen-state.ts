@@ -2,10 +2,10 @@ import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } fr
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { flag, integer, list, nullable, object, type ShapeOf, tagged, text } from '@corral/base/shape';
 import type { FrozenTaken } from '@corral/contracts';
-import { Layer, PAGE_BYTES, PageSet, SealedMemory, SealingFailed, SnapshotError, SnapshotMachine, type GuestRam, type Lineage, type PageCopy } from '@corral/memory';
+import { Layer, PAGE_BYTES, PageSet, SealedMemory, SealingFailed, Sha256, SnapshotError, SnapshotMachine, Timestamp, type GuestRam, type Lineage, type PageCopy } from '@corral/memory';
 import type { Cluster, FrozenClusters } from '@corral/v86-host';
-import { z } from 'zod';
 import { capture, type CapturedMachine } from './capture.ts';
 import type { ChangedPages } from './machine-memory.ts';
 import { openRam } from './memory.restore.ts';
@@ -20,25 +20,25 @@ const CLUSTERS_FILE = 'clusters.data';
 const PAGES_PER_TURN = 512;
 const READ_ONLY = 0o400;
 
-const Ram = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('Sealed'), path: z.string().regex(/^\/proc\/\d+\/fd\/\d+$/), inode: z.number().int(), sizeBytes: z.number().int().positive() }),
-  z.object({ type: z.literal('File'), path: z.string(), sizeBytes: z.number().int().positive() }),
-]);
-const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
-const Layers = z.array(Layer).max(64);
+const sizeBytes = integer({ min: 1 });
+const Ram = tagged({
+  Sealed: object({ path: text({ pattern: /^\/proc\/\d+\/fd\/\d+$/ }), inode: integer(), sizeBytes }),
+  File: object({ path: text(), sizeBytes }),
+});
+const Layers = list(Layer, { max: 64 });
 
-const FrozenState = z.object({
-  createdAt: z.iso.datetime(),
+const FrozenState = object({
+  createdAt: Timestamp,
   machine: SnapshotMachine,
   /** Of the pack whose pages were mapped below everything; null where there was none. */
-  base: Sha256.nullable(),
+  base: nullable(Sha256),
   /** Where the pages lie that differ from the base; null where none does. */
-  layer: Ram.nullable(),
-  lineage: z.object({ parent: Sha256.nullable(), memory: Layers, disk: Layers }),
+  layer: nullable(Ram),
+  lineage: object({ parent: nullable(Sha256), memory: Layers, disk: Layers }),
   /** Whether the machine has a disk of its own. */
-  hasDisk: z.boolean(),
+  hasDisk: flag,
 });
-type FrozenState = z.output<typeof FrozenState>;
+type FrozenState = ShapeOf<typeof FrozenState>;
 
 /** What a machine that is frozen is, and what it lies on. */
 export interface FrozenIdentity {
@@ -110,7 +110,7 @@ export interface OpenedFrozen {
 /** Throws SnapshotError where it is not whole, or whoever held its pages is gone. */
 export async function openFrozen(directory: string): Promise<OpenedFrozen> {
   try {
-    const state = FrozenState.parse(JSON.parse(await readFile(join(directory, FROZEN_FILE), 'utf8')));
+    const state = FrozenState(JSON.parse(await readFile(join(directory, FROZEN_FILE), 'utf8')));
     const [pages, layered, unsaved, clusterNumbers] = await Promise.all(NUMBERS.map((name) => readNumbers(directory, name)));
     const [devices, said] = await Promise.all([readFile(join(directory, DEVICES_FILE)), readFile(join(directory, SERIAL_FILE))]);
     return {

@@ -1,5 +1,6 @@
 import { assertNever } from '@corral/base';
-import { Problem, type InputRequest } from '@corral/contracts';
+import type { InputRequest } from '@corral/contracts';
+import { Problem } from '@corral/contracts/for-vm-process';
 import { isKeyCode, keystrokeOf, type Emulator } from '@corral/v86-host';
 
 /** Types, presses and moves as asked; resolves when the guest has been sent all of it. Throws a Problem for what a PC keyboard cannot type. */

@@ -2,7 +2,6 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { VmProcessInput, VmProcessOutput } from '@corral/contracts';
 import { HostMemory, MEMORY_MODES } from '@corral/memory';
 import { preloadV86, warmUp } from '@corral/v86-host';
-import { z } from 'zod';
 import { BuiltAhead } from './built-ahead.ts';
 import { DataPlaneServer } from './data-plane.server.ts';
 import { toFailure, VmFailure } from './failure.ts';
@@ -13,12 +12,13 @@ import { Vm } from './vm.ts';
 
 /** The process in which one machine is emulated. Speaks libs/contracts/src/vm-process.ts with the node agent that forked it. */
 const EMULATOR_FAILED_EXIT_CODE = 70;
-const atBest = z.enum(MEMORY_MODES).default('Full').safeParse(process.env['CORRAL_MEMORY_MODE']);
-if (!atBest.success) {
+const wished = process.env['CORRAL_MEMORY_MODE'] ?? 'Full';
+const atBest = MEMORY_MODES.find((mode) => mode === wished);
+if (atBest === undefined) {
   process.stderr.write(`corral VM process: CORRAL_MEMORY_MODE must be one of ${MEMORY_MODES.join(', ')}\n`);
   process.exit(1);
 }
-const host = HostMemory.probe({ atBest: atBest.data });
+const host = HostMemory.probe({ atBest });
 const ahead = new BuiltAhead();
 let vm: Vm | undefined;
 

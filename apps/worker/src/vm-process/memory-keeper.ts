@@ -1,11 +1,12 @@
 import { lookup } from 'node:dns/promises';
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { PAGER_HEARTBEAT_FILE, type MachineConfig, type VmMemoryStatus } from '@corral/contracts';
+import type { MachineConfig, VmMemoryStatus } from '@corral/contracts';
+import { PAGER_HEARTBEAT_FILE } from '@corral/contracts/for-vm-process';
 import {
   LookPacing, PAGE_BYTES, PageCategory, Pager, PageScan, ramPages, redisAddress, swapKeyPrefix, type FollowedWrites, type GuestRam, type HostMemory, type RedisAddress,
 } from '@corral/memory';
-import { isWorthTelling } from '@corral/vm-lifecycle';
+import { isWorthTelling } from './memory-news.ts';
 import { memoryStatus } from './memory-status.ts';
 
 export interface MemoryKeeperOptions {

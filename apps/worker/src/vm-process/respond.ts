@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { Problem, toStatus, type Status } from '@corral/contracts';
+import { Problem, toStatus, type Status } from '@corral/contracts/for-vm-process';
 import { AgentBusy, AgentLost } from '@corral/guest-agent';
 
 const MAX_JSON_BYTES = 16 * 1024 * 1024;

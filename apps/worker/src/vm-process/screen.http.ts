@@ -1,9 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { Problem } from '@corral/contracts';
+import { Problem } from '@corral/contracts/for-vm-process';
 import type { Picture, Screen } from '@corral/v86-host';
-import { PNG } from 'pngjs';
 import { SCREEN_PICTURE, SCREEN_TEXT } from '../last-screen.ts';
 
 const RGB = 2;
@@ -35,8 +34,10 @@ export async function keepScreen(screen: Screen, directory: string): Promise<voi
   if (rows) await writeFile(join(directory, SCREEN_TEXT), `${rows.join('\n')}\n`);
 }
 
-function encodePng({ width, height, rgba }: Picture): Promise<Buffer> {
+async function encodePng({ width, height, rgba }: Picture): Promise<Buffer> {
   if (width === 0 || height === 0) throw new Problem('vm.no-screen', 'the guest has not set up its screen yet');
+  // Few machines are looked at.
+  const { PNG } = await import('pngjs');
   const png = new PNG({ width, height, colorType: RGB, inputColorType: RGBA, filterType: NO_FILTER, deflateLevel: 3 });
   png.data = Buffer.from(rgba.buffer, rgba.byteOffset, rgba.byteLength);
   // Not a stream of node:stream: it only has the events.

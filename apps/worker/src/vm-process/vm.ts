@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { assertNever } from '@corral/base';
-import { MIB, Problem, type FrozenTaken, type MachineConfig, type MachineIdentity, type SnapshotTaken, type StartFrom, type VmProcessOutput } from '@corral/contracts';
+import { MIB, Problem, type FrozenTaken, type MachineConfig, type MachineIdentity, type SnapshotTaken, type StartFrom, type VmProcessOutput } from '@corral/contracts/for-vm-process';
 import { AgentSession, GuestFiles, powerOff } from '@corral/guest-agent';
 import { incompatibility, type Lineage, lineageOf, NO_LINEAGE, openSnapshot, SnapshotError, type ProbedMemory, type SnapshotMachine } from '@corral/memory';
 import { Emulator, Unbootable, v86Build, type EmulatorEvents, type EmulatorHardware } from '@corral/v86-host';

@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { SWAP_LOST_EXIT_CODE } from '@corral/contracts';
+import { SWAP_LOST_EXIT_CODE } from '@corral/contracts/for-vm-process';
 import { MADV_DONTNEED, type Libc } from '../host/libc.ts';
 import { MappingFailed } from '../host/mapping-failed.ts';
 import { MemoryBlock } from '../host/memory-block.ts';
