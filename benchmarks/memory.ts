@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import getPort from 'get-port';
 import { forget, launch, remember, shutDown, TEST_HOME } from '../e2e/stack.ts';
 import { Figures } from './memory/figures.ts';
-import { measureStack } from './memory/stack.ts';
+import { measureStack, STACK_ROWS, type StackRows } from './memory/stack.ts';
 import { measureStock } from './memory/stock.ts';
 
 const { values: options } = parseArgs({
@@ -23,6 +23,7 @@ const { values: options } = parseArgs({
     idleSeconds: { type: 'string', default: '20' },
     class: { type: 'string' },
     only: { type: 'string' },
+    rows: { type: 'string' },
     output: { type: 'string' },
   },
 });
@@ -35,13 +36,21 @@ if (options.help) {
   --idleSeconds N   how long idle machines are watched (20)
   --class CLASS     small or compute; else as machines are by default
   --only PART       stack, or stock: the comparison with stock v86 alone
+  --rows A,B        only these of the stack's: ${STACK_ROWS.join(', ')}; of a short run they are not written to a file
   --output FILE     where the JSON goes (benchmarks/results/<date>-memory.json)`);
   process.exit(0);
 }
 
+const rows = options.rows?.split(',').map(rowsNamed);
 const figures = new Figures();
 const startedAt = new Date();
 const loadBefore = os.loadavg();
+
+function rowsNamed(name: string): StackRows {
+  const found = STACK_ROWS.find((candidate) => candidate === name);
+  if (found === undefined) throw new Error(`--rows: there is no ${name}; there are ${STACK_ROWS.join(', ')}`);
+  return found;
+}
 
 async function measureOwnStack(): Promise<void> {
   console.log('Starting a Corral of its own …');
@@ -55,6 +64,7 @@ async function measureOwnStack(): Promise<void> {
       snapshots: Number(options.snapshots),
       launcherPid: stack.launcherPid,
       ...(options.class === undefined ? {} : { vmClass: options.class }),
+      ...(rows === undefined ? {} : { rows }),
     });
   } finally {
     await shutDown(stack.launcherPid);
@@ -63,14 +73,17 @@ async function measureOwnStack(): Promise<void> {
 }
 
 if (options.only !== 'stock') await measureOwnStack();
-if (options.only !== 'stack') await measureStock(figures, 512, 7).catch((error: unknown) => figures.skip('stock', error));
+if (options.only !== 'stack' && rows === undefined) await measureStock(figures, 512, 7).catch((error: unknown) => figures.skip('stock', error));
 
 figures.table();
-const file = options.output ?? path.join(import.meta.dirname, 'results', `${startedAt.toISOString().slice(0, 16).replace(':', '')}-memory.json`);
-mkdirSync(path.dirname(file), { recursive: true });
 const machine = {
   cpu: os.cpus()[0]?.model, cores: os.cpus().length, memoryGiB: Math.round(os.totalmem() / 2 ** 30), kernel: os.release(), node: process.version,
   loadAverageBefore: loadBefore.map((load) => +load.toFixed(2)), loadAverageAfter: os.loadavg().map((load) => +load.toFixed(2)),
 };
-writeFileSync(file, `${JSON.stringify({ startedAt: startedAt.toISOString(), machine, figures: figures.all, notMeasured: figures.skipped }, undefined, 1)}\n`);
-console.log(`\nLoad ${os.loadavg().map((load) => load.toFixed(1)).join(' ')}. Written to ${path.relative(process.cwd(), file)}`);
+console.log(`\nLoad ${machine.loadAverageBefore.join(' ')} before, ${machine.loadAverageAfter.join(' ')} after.`);
+const file = options.output ?? (rows === undefined ? path.join(import.meta.dirname, 'results', `${startedAt.toISOString().slice(0, 16).replace(':', '')}-memory.json`) : undefined);
+if (file !== undefined) {
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify({ startedAt: startedAt.toISOString(), machine, figures: figures.all, notMeasured: figures.skipped }, undefined, 1)}\n`);
+  console.log(`Written to ${path.relative(process.cwd(), file)}`);
+}
