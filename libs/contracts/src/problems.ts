@@ -91,6 +91,9 @@ export class Problem extends Error {
   }
 }
 
+/** Whether it is one of these. */
+export const isProblem = (error: unknown, ...codes: readonly ProblemCode[]): error is Problem => error instanceof Problem && codes.includes(error.code);
+
 /** Kubernetes's error body. Source: metav1.Status. */
 export interface Status {
   readonly kind: 'Status';

@@ -10,6 +10,7 @@ import { ContinueTokens } from './continue-tokens.ts';
 import { DiscoveryRoutes } from './discovery.routes.ts';
 import { GarbageCollector } from './garbage-collector.ts';
 import { LiveGateway } from './live.gateway.ts';
+import { Lists } from './lists.ts';
 import { ResourceRoutes } from './resource.routes.ts';
 import { Resources } from './resources.service.ts';
 import { Waits } from './waits.ts';
@@ -21,6 +22,7 @@ import { Watches } from './watches.ts';
   providers: [
     Admission,
     ContinueTokens,
+    Lists,
     Watches,
     QuotaIndex,
     LimitRangeIndex,

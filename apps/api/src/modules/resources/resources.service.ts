@@ -1,58 +1,21 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { systemClock } from '@corral/base';
 import {
   acceptCandidate, afterUpdate, applyTo, applyToNothing, candidateForCreate, candidateForStatus, candidateForUpdate, defaultFieldValidation, entriesOf,
-  isRecord, isReleased, malformed, objectConflict, objectExists, objectInvalid, objectNotFound, onlyPresent, planDeletion, readApplied, Selection, successor,
-  withManagedFields, withoutRepeats,
-  type Candidate, type Decoded, type DeleteOptions, type FieldManager, type FieldValidation, type ListRequest, type Patch, type Write,
+  isReleased, malformed, objectConflict, objectInvalid, objectNotFound, onlyPresent, planDeletion, readApplied, successor, withManagedFields, withoutRepeats,
+  type Candidate, type Decoded, type DeleteOptions, type FieldManager, type ListRequest, type Patch,
 } from '@corral/api-machinery';
-import { Problem, qualifiedResource, type FieldProblem, type KindDefinition, type KubeObject, type ObjectClient } from '@corral/contracts';
+import { isProblem, Problem, qualifiedResource, type FieldProblem, type KindDefinition, type KubeObject, type ObjectClient } from '@corral/contracts';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Actor } from '../../platform/auth/user.ts';
 import { Admission, type AdmissionRequest } from '../../platform/objects/admission.ts';
 import { ChargedStore } from '../quota/charged-store.ts';
-import { ContinueTokens } from './continue-tokens.ts';
+import { CompanionConflict, Creations, refusalOf } from './creations.ts';
+import { Lists, type ListPage } from './lists.ts';
 import { objectClientOf } from './local-object-client.ts';
-import { Turns } from './turns.ts';
+import { isNameMadeUp, metadataOf, nameSuffix, requireNamespace, requirePreconditions, requireVersion, requireVersionForUpdate, sentVersion } from './sent-object.ts';
 import { Watches } from './watches.ts';
-
-/** Which object of a kind. */
-export interface ObjectAddress {
-  readonly namespace: string | undefined;
-  readonly name: string;
-}
-
-export interface WriteOptions {
-  readonly user: Actor;
-  /** Who owns the fields written, in managedFields. */
-  readonly fieldManager: string;
-  readonly dryRun: boolean;
-  /** Absent: the kind's own default. */
-  readonly fieldValidation?: FieldValidation | undefined;
-  /** Told what was let pass but should be known. */
-  readonly warn?: (warning: string) => void;
-  /** Written in the transaction that creates the object. */
-  readonly beside?: (kind: KindDefinition, object: KubeObject) => readonly Write[];
-}
-
-/** Of server-side apply. */
-export interface ApplyOptions extends WriteOptions {
-  /** Take fields from whoever manages them with other values. */
-  readonly force: boolean;
-  /** Which door: status, or everything else. */
-  readonly subresource?: 'status';
-  /** Called before an object is created, which is another right than to change one; refuses by throwing. */
-  readonly authorizeCreate: () => void | Promise<void>;
-}
-
-export interface ListPage {
-  readonly objects: readonly KubeObject[];
-  readonly resourceVersion: number;
-  readonly continueToken: string | undefined;
-  /** Only known for lists without selectors. */
-  readonly remaining: number | undefined;
-}
+import type { ApplyOptions, ObjectAddress, WriteOptions } from './write-options.ts';
 
 export interface DeletionResult {
   /** False while finalizers hold it. */
@@ -66,26 +29,21 @@ const MAX_RETRY_DELAY_MS = 20;
 const NAME_ATTEMPTS = 8;
 /** Of a collection: they are committed together. */
 const DELETE_AT_ONCE = 50;
-/** What has to be fetched is fetched in pages, so that one query is never the whole table. */
-const PAGE = 1000;
-
-/** Source: k8s.io/apiserver/pkg/storage/etcd3, handleCompactedErrorForPaging. */
-const CONTINUE_EXPIRED =
-  'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.';
 
 /** The verbs of the API over every kind: what HTTP, the in-process client and the console's socket have in common. */
 @Injectable()
 export class Resources {
   readonly #objects: ObjectClient;
-  readonly #turns = new Turns();
+  readonly #creations: Creations;
 
   constructor(
     @Inject(ChargedStore) private readonly store: ChargedStore,
     @Inject(Admission) private readonly admission: Admission,
-    @Inject(ContinueTokens) private readonly tokens: ContinueTokens,
+    @Inject(Lists) private readonly lists: Lists,
     @Inject(Watches) watches: Watches,
   ) {
     this.#objects = objectClientOf(this, watches);
+    this.#creations = new Creations(store, admission, this.#objects);
   }
 
   /** This service as an ObjectClient with full rights. */
@@ -99,44 +57,8 @@ export class Resources {
     return object;
   }
 
-  async list(kind: KindDefinition, namespace: string | undefined, request: ListRequest): Promise<ListPage> {
-    const selection = new Selection(kind, { namespace, labelSelector: request.labelSelector, fieldSelector: request.fieldSelector });
-    const { limit } = request;
-    const token = request.continueToken === undefined ? undefined : await this.tokens.read(request.continueToken);
-    let at = token?.version ?? (request.match === 'Exact' ? request.resourceVersion : undefined);
-    let after = token?.after;
-    if (request.resourceVersion !== undefined && at === undefined) await this.#requireReached(request.resourceVersion);
-
-    const mayBeOld = request.resourceVersion === 0 && request.match !== 'Exact';
-
-    const objects: KubeObject[] = [];
-    for (;;) {
-      // Selectors are finished here, so a page may have to be filled from several of the store's.
-      const size = limit === undefined || !selection.isWholeCollection ? undefined : limit - objects.length;
-      const query = { namespace: selection.namespace, ...selection.index, after, at, limit: size, batch: PAGE, mayBeOld };
-      const page = await this.store.list(kind, query).catch(async (error: unknown) => {
-        if (!token || !isProblem(error, 'version.expired')) throw error;
-        throw new Problem('version.expired', CONTINUE_EXPIRED, { cause: error, continueToken: await this.tokens.write({ after: token.after }) });
-      });
-      at ??= page.resourceVersion;
-      for (const [index, object] of page.objects.entries()) {
-        after = { namespace: object.metadata.namespace ?? '', name: object.metadata.name };
-        if (selection.matches(object)) objects.push(object);
-        if (limit === undefined || objects.length < limit) continue;
-        const remaining = page.remaining + page.objects.length - index - 1;
-        const continueToken = remaining > 0 ? await this.tokens.write({ version: at, after }) : undefined;
-        return { objects, resourceVersion: at, continueToken, remaining: remaining > 0 && selection.isWholeCollection ? remaining : undefined };
-      }
-      if (page.remaining === 0) return { objects, resourceVersion: at, continueToken: undefined, remaining: undefined };
-    }
-  }
-
-  async #requireReached(version: number): Promise<void> {
-    const current = await this.store.currentVersion();
-    if (version <= current) return;
-    throw new Problem('version.not-reached', `Timeout: Too large resource version: ${version}, current: ${current}`, {
-      details: { causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }], retryAfterSeconds: 1 },
-    });
+  list(kind: KindDefinition, namespace: string | undefined, request: ListRequest): Promise<ListPage> {
+    return this.lists.read(kind, namespace, request);
   }
 
   async create(kind: KindDefinition, decoded: Decoded, target: { namespace: string | undefined }, options: WriteOptions): Promise<KubeObject> {
@@ -144,12 +66,12 @@ export class Resources {
       const birth = { now: systemClock.now(), uid: randomUUID(), nameSuffix: isNameMadeUp(decoded) ? nameSuffix() : '' };
       const candidate = candidateForCreate(kind, decoded, target, birth);
       try {
-        return await this.#inTurn(kind, candidate.object, async () => {
+        return await this.#creations.inTurn(kind, candidate.object, async () => {
           const revealed: Record<string, unknown> = {};
           const admitted = await this.#admit(kind, candidate, undefined, 'Create', options, revealed);
           requireNamespace(kind, admitted);
           const entries = afterUpdate(kind, undefined, admitted, entriesOf(candidate.managedFields, undefined), managerOf(options, birth.now));
-          return withRevealed(await this.#store(kind, withManagedFields(admitted, entries), options), revealed);
+          return withRevealed(await this.#creations.store(kind, withManagedFields(admitted, entries), options), revealed);
         });
       } catch (error) {
         if (error instanceof CompanionConflict && attempt < MAX_ATTEMPTS) {
@@ -160,42 +82,6 @@ export class Resources {
         if (!isTaken || !isNameMadeUp(decoded) || (collisions += 1) === NAME_ATTEMPTS) throw refusalOf(error);
       }
     }
-  }
-
-  async #store(kind: KindDefinition, object: KubeObject, options: WriteOptions): Promise<KubeObject> {
-    const { dryRun, beside } = options;
-    const companions = await this.#companionWrites(kind, object, options);
-    if (!dryRun) {
-      const before = beside?.(kind, object) ?? [];
-      const written = await this.store.transact([...before, { type: 'Create', kind, object }, ...companions]).catch((error: unknown) => {
-        throw isAboutAny(companions, error) ? new CompanionConflict(error) : error;
-      });
-      const created = written[before.length];
-      if (!created) throw new Error('a write was acknowledged without its object');
-      return created;
-    }
-    if (await this.store.get(kind, object.metadata.namespace, object.metadata.name)) throw objectExists(kind, object.metadata.name);
-    await this.store.check({ type: 'Create', kind, object });
-    return object;
-  }
-
-  async #companionWrites(kind: KindDefinition, object: KubeObject, { user, dryRun }: WriteOptions): Promise<readonly Write[]> {
-    const request: AdmissionRequest = { operation: 'Create', user, isDryRun: dryRun, objects: this.#objects, reveal: () => undefined };
-    const writes: Write[] = [];
-    for (const companion of this.admission.companionsOf(kind)) {
-      try {
-        writes.push(...(await companion.writesFor(object, request)));
-      } catch (error) {
-        throw isProblem(error, 'object.conflict') ? new CompanionConflict(error) : error;
-      }
-    }
-    return writes;
-  }
-
-  /** After the creations before it that want the same. */
-  async #inTurn<T>(kind: KindDefinition, object: KubeObject, create: () => Promise<T>): Promise<T> {
-    const turn = this.admission.companionsOf(kind).map((companion) => companion.turnOf(object)).find((name) => name !== undefined);
-    return turn === undefined ? create() : this.#turns.take(turn, create);
   }
 
   /**
@@ -225,10 +111,10 @@ export class Resources {
     const birth = { now: systemClock.now(), uid: randomUUID(), nameSuffix: nameSuffix() };
     const applied = applyToNothing(kind, readApplied(kind, decoded.value, undefined), applicationOf(options));
     const candidate = candidateForCreate(kind, { value: applied.value, duplicates: decoded.duplicates }, address, birth);
-    return this.#inTurn(kind, candidate.object, async () => {
+    return this.#creations.inTurn(kind, candidate.object, async () => {
       const revealed: Record<string, unknown> = {};
       const object = await this.#admit(kind, candidate, undefined, 'Create', options, revealed);
-      return withRevealed(await this.#store(kind, withManagedFields(object, onlyPresent(kind, object, applied.entries)), options), revealed);
+      return withRevealed(await this.#creations.store(kind, withManagedFields(object, onlyPresent(kind, object, applied.entries)), options), revealed);
     });
   }
 
@@ -406,23 +292,6 @@ export class Resources {
   }
 }
 
-/** Somebody else was faster with an object that a creation takes something of. */
-class CompanionConflict extends Error {
-  override readonly name = 'CompanionConflict';
-  constructor(readonly refusal: unknown) {
-    super('what the creation takes with it changed meanwhile', { cause: refusal });
-  }
-}
-
-const refusalOf = (error: unknown): unknown => (error instanceof CompanionConflict ? error.refusal : error);
-
-/** Whether a transaction was refused because of one of these: it changed, or is gone. */
-function isAboutAny(writes: readonly Write[], error: unknown): boolean {
-  if (!isProblem(error, 'object.conflict') && !isProblem(error, 'object.not-found') && !isProblem(error, 'object.exists')) return false;
-  const { kind, name } = error.details ?? {};
-  return writes.some((write) => write.kind.plural === kind && (write.type === 'Create' ? write.object : write.current).metadata.name === name);
-}
-
 const managerOf = ({ fieldManager }: WriteOptions, now = systemClock.now()): FieldManager => ({ manager: fieldManager, now });
 
 const applicationOf = (options: ApplyOptions): FieldManager & { readonly force: boolean } => ({
@@ -445,46 +314,3 @@ function accept(kind: KindDefinition, candidate: Candidate, options: WriteOption
 const withRevealed = (object: KubeObject, revealed: Readonly<Record<string, unknown>>): KubeObject =>
   Object.keys(revealed).length === 0 ? object : { ...object, status: { ...(object.status as object | undefined), ...revealed } };
 
-const isProblem = (error: unknown, code: Problem['code']): error is Problem => error instanceof Problem && error.code === code;
-
-const metadataOf = ({ value }: Decoded): Record<string, unknown> => (isRecord(value) && isRecord(value['metadata']) ? value['metadata'] : {});
-
-function sentVersion(decoded: Decoded): string | undefined {
-  const version = metadataOf(decoded)['resourceVersion'];
-  return typeof version === 'string' && version !== '' && version !== '0' ? version : undefined;
-}
-
-function requireVersionForUpdate(kind: KindDefinition, { name }: ObjectAddress, decoded: Decoded): void {
-  if (kind.builtIn || sentVersion(decoded) !== undefined) return;
-  throw objectInvalid(kind, name, [{ field: 'metadata.resourceVersion', reason: 'FieldValueInvalid', message: 'must be specified for an update' }]);
-}
-
-function requireVersion(kind: KindDefinition, current: KubeObject, decoded: Decoded, isPatched = false): void {
-  const sent = sentVersion(decoded);
-  if (sent !== undefined && sent !== current.metadata.resourceVersion) throw objectConflict(kind, current.metadata.name);
-  if (!isPatched || sent !== undefined) return;
-  if (typeof metadataOf(decoded)['resourceVersion'] === 'number') throw malformed('metadata.resourceVersion must be a string');
-}
-
-function requirePreconditions(kind: KindDefinition, { metadata }: KubeObject, { preconditions }: DeleteOptions): void {
-  const { uid, resourceVersion } = preconditions ?? {};
-  if (uid && uid !== metadata.uid) {
-    throw objectConflict(kind, metadata.name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`);
-  }
-  if (resourceVersion && resourceVersion !== metadata.resourceVersion) {
-    throw objectConflict(kind, metadata.name, `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`);
-  }
-}
-
-/** An object of a namespaced kind is nowhere without a namespace. */
-function requireNamespace(kind: KindDefinition, { metadata }: KubeObject): void {
-  if (kind.scope === 'Namespaced' && !metadata.namespace) throw malformed('an empty namespace may not be set during creation');
-}
-
-const isNameMadeUp = (decoded: Decoded): boolean => !metadataOf(decoded)['name'];
-
-/** Letters and digits that spell nothing. Source: k8s.io/apimachinery/pkg/util/rand. */
-const ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
-function nameSuffix(): string {
-  return [...randomBytes(5)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('');
-}

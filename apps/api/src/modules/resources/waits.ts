@@ -2,7 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import { isRecord, malformed, objectNotFound, Selection } from '@corral/api-machinery';
 import { Condition, Problem, type KindDefinition, type KubeObject } from '@corral/contracts';
 import { z } from 'zod';
-import { Resources, type ObjectAddress } from './resources.service.ts';
+import { Resources } from './resources.service.ts';
+import type { ObjectAddress } from './write-options.ts';
 import { Watches } from './watches.ts';
 
 const MAX_TIMEOUT_SECONDS = 3600;

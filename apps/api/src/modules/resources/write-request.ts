@@ -1,7 +1,7 @@
 import { optionsInvalid, type FieldValidation } from '@corral/api-machinery';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { queryValue } from '../../platform/http/http-server.ts';
-import type { WriteOptions } from './resources.service.ts';
+import type { WriteOptions } from './write-options.ts';
 
 type OptionsKind = 'CreateOptions' | 'UpdateOptions' | 'PatchOptions';
 const OPTIONS_BY_METHOD: Readonly<Record<string, OptionsKind>> = { PUT: 'UpdateOptions', PATCH: 'PatchOptions' };

@@ -1,4 +1,4 @@
-import { Problem, virtualMachineSnapshots, type ObjectClient, type VirtualMachine, type VirtualMachineSnapshot } from '@corral/contracts';
+import { isProblem, virtualMachineSnapshots, type ObjectClient, type VirtualMachine, type VirtualMachineSnapshot } from '@corral/contracts';
 import type { Informers } from '../controllers/informers.ts';
 
 /** What became of the wish for one: Exists, somebody was there first, under this name; Refused, as by a quota that is used up. */
@@ -35,10 +35,9 @@ export class OwnSnapshots {
       this.#informers.of(virtualMachineSnapshots).observe(taken);
       return { type: 'Taken' };
     } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      if (error.code === 'object.exists') return { type: 'Exists' };
-      if (error.code !== 'request.forbidden' && error.code !== 'object.invalid') throw error;
-      return { type: 'Refused', message: error.message };
+      if (isProblem(error, 'object.exists')) return { type: 'Exists' };
+      if (isProblem(error, 'request.forbidden', 'object.invalid')) return { type: 'Refused', message: error.message };
+      throw error;
     }
   }
 
