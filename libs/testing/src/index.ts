@@ -3,6 +3,6 @@ export { S3FaultProxy, type S3Fault, type S3Request } from './s3-faults.ts';
 export { guestImages, type BuiltGuestImage, type GuestImages } from './guest-images.ts';
 export { TcpProxy } from './tcp-proxy.ts';
 export { until, type UntilOptions } from './until.ts';
-export { Kubectl, kubectlOfVersion, kubectlOnPath, obtainKubectl, type KubectlResult, type KubectlTarget } from './kubectl.ts';
+export { Kubectl, kubectlOfVersion, kubectlOnPath, obtainKubectl, picksKubectl, type KubectlResult, type KubectlTarget } from './kubectl.ts';
 export { objectClientContract, type ObjectClientSubject } from './object-client.contract.ts';
 export { keyQueueContract } from './key-queue.contract.ts';

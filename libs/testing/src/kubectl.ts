@@ -1,6 +1,6 @@
 import { execFile, spawn, type ChildProcessByStdio } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 
 const PACKAGE = 'kubernetes-client';
@@ -71,6 +71,11 @@ export function kubectlOfVersion(version: string): string | undefined {
 /** The machine's own kubectl, where it has one: likely newer than Debian's. */
 export function kubectlOnPath(): string | undefined {
   return (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'kubectl')).find((file) => existsSync(file));
+}
+
+/** Whether this kubectl, as of Google's SDK, only asks the server for its version at every call, and runs the one of the versions beside it that fits. */
+export function picksKubectl(program: string): boolean {
+  return readdirSync(dirname(realpathSync(program))).some((file) => /^kubectl\.1\.\d+$/.test(file));
 }
 
 /**

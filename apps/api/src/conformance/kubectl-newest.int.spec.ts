@@ -6,4 +6,4 @@ import { objectCases } from '../../test/conformance/objects.cases.ts';
 
 jest.setTimeout(DEADLINE_MS);
 
-describeKubectls([...versions(30, 31, 32, 33), machine], { objects: objectCases, apply: applyCases, access: accessCases });
+describeKubectls([...versions(30, 31, 32, 33), ...machine], { objects: objectCases, apply: applyCases, access: accessCases });

@@ -90,15 +90,15 @@ export function objectCases(subject: () => KubectlSubject): void {
 
   it('describes an object of every kind', async () => {
     const { kubectl, minor, namespace } = subject();
-    for (const kind of KINDS) {
+    const samples = KINDS.flatMap((kind) => {
       // kubectl before 1.21 describes it as policy/v1beta1, which is gone.
-      if (minor < 21 && kind.kind === 'PodDisruptionBudget') continue;
+      if (minor < 21 && kind.kind === 'PodDisruptionBudget') return [];
       const name = kind.scope === 'Cluster' ? `sample-${namespace}` : 'sample';
       const object = sampleOf(kind, name);
-      if (!object) continue;
-      await kubectl.ok(['create', '-f', '-'], JSON.stringify(object));
-      expect(await kubectl.ok(['describe', qualifiedResource(kind), name])).toMatch(new RegExp(`^Name:\\s+${name}\n`));
-    }
+      return object ? [{ kind, name, object }] : [];
+    });
+    await kubectl.ok(['create', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: samples.map(({ object }) => object) }));
+    for (const { kind, name } of samples) expect(await kubectl.ok(['describe', qualifiedResource(kind), name])).toMatch(new RegExp(`^Name:\\s+${name}\n`));
   });
 
   it('labels, annotates, patches and replaces', async () => {
