@@ -6,7 +6,7 @@ import ts from 'typescript-eslint';
 
 /** Architecture as lint: who may import whom (docs/ARCHITECTURE.md, "Layout"), and what pure code may not reach for. */
 const PURE = ['base', 'contracts', 'api-machinery', 'access-control', 'vm-lifecycle', 'scheduling', 'quota', 'reconcile'];
-const TESTS = ['**/*.spec.ts', '**/*.spec.tsx', '**/test/**', '**/src/testing/**'];
+const TESTS = ['**/*.spec.ts', '**/*.spec.tsx', '**/*.testing.ts', '**/test/**', '**/src/testing/**'];
 const RESOLVER = join(import.meta.dirname, 'tools/eslint-resolver.cjs');
 
 /** Layers from the top; each may import the ones named. Within a package everything may import everything. */

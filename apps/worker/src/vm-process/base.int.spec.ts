@@ -2,36 +2,26 @@ import { jest } from '@jest/globals';
 import { chmodSync, truncateSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { MachineConfig, SnapshotBase } from '@corral/contracts';
+import type { SnapshotBase } from '@corral/contracts';
 import { decodeManifest } from '@corral/memory';
-import { guestImages, until } from '@corral/testing';
+import { until } from '@corral/testing';
 import { pino } from 'pino';
 import { BaseImages, type HeldBase } from '../bases/base-images.ts';
 import { type BaseMemoryKind, inFiles, inSealedMemory } from '../bases/base-memory.ts';
 import { baseSourceOf } from '../bases/base-source.ts';
 import { ForkedVm } from './forked-vm.testing.ts';
+import { booted, type GuestConfig, linuxMachine } from './guest-config.testing.ts';
 
 jest.setTimeout(240_000);
 afterAll(() => ForkedVm.disposeAll());
 
-type Config = Omit<MachineConfig, 'directory' | 'socketPath'>;
-let config: Config;
+let config: GuestConfig;
 let source: ForkedVm;
 let folder: string;
 
 beforeAll(async () => {
-  const images = await guestImages();
-  const image = await images.image('linux-minimal');
-  config = {
-    uid: 'source', namespace: 'default', incarnation: 1, hostname: 'source', macAddress: '02:00:00:00:00:01', memoryMiB: 128,
-    commandLine: image.commandLine,
-    artifacts: Object.fromEntries(Object.entries(image.artifacts).map(([role, { file }]) => [role, join(image.directory, file)])),
-    firmware: { biosPath: join(images.firmwareDirectory, 'bios.bin'), vgaBiosPath: join(images.firmwareDirectory, 'vgabios.bin') },
-    imageDigest: image.digest, guestAgent: image.guestAgent, acpi: image.acpi,
-  };
-  source = await ForkedVm.fork(config);
-  await source.start({ type: 'Boot' });
-  await source.until('AgentAnswered');
+  config = await linuxMachine();
+  source = await booted(config);
   await source.exec('echo kept > /tmp/kept');
   await idle(source.pid);
   folder = await source.emptyFolder('snapshot');

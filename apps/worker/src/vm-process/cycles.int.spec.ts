@@ -2,9 +2,8 @@ import { jest } from '@jest/globals';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { MachineConfig } from '@corral/contracts';
-import { guestImages } from '@corral/testing';
 import { eventually, ForkedVm } from './forked-vm.testing.ts';
+import { booted, linuxMachine } from './guest-config.testing.ts';
 
 jest.setTimeout(600_000);
 afterAll(() => ForkedVm.disposeAll());
@@ -15,18 +14,8 @@ it(`${CYCLES} times stopped, written out and gone on with in another process: fi
   const root = await mkdtemp(join(tmpdir(), 'corral-cycles-'));
   const packs = join(root, 'packs');
   await mkdir(packs);
-  const images = await guestImages();
-  const image = await images.image('linux-minimal');
-  const config: Omit<MachineConfig, 'directory' | 'socketPath'> = {
-    uid: 'traveller', namespace: 'default', incarnation: 1, hostname: 'traveller', macAddress: '02:00:00:00:00:01', memoryMiB: 128,
-    commandLine: image.commandLine,
-    artifacts: Object.fromEntries(Object.entries(image.artifacts).map(([role, { file }]) => [role, join(image.directory, file)])),
-    firmware: { biosPath: join(images.firmwareDirectory, 'bios.bin'), vgaBiosPath: join(images.firmwareDirectory, 'vgabios.bin') },
-    imageDigest: image.digest, guestAgent: image.guestAgent, acpi: image.acpi,
-  };
-  let vm = await ForkedVm.fork(config);
-  await vm.start({ type: 'Boot' });
-  await vm.until('AgentAnswered');
+  const config = await linuxMachine({ uid: 'traveller', hostname: 'traveller' });
+  let vm = await booted(config);
   await vm.exec('head -c 2000000 /dev/urandom > /root/noise; md5sum /root/noise > /root/sum; (n=0; while :; do n=$((n+1)); echo $n > /root/count; usleep 20000; done) > /dev/null 2>&1 &');
   const count = async (): Promise<number> => Number((await vm.exec('cat /root/count')).stdout);
   await eventually('the counter counts', async () => (await count()) > 3);

@@ -4,8 +4,8 @@ import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { guestImages } from '@corral/testing';
 import { ForkedVm } from './forked-vm.testing.ts';
+import { diskMachine } from './guest-config.testing.ts';
 
 /** Connections that go wrong: a machine without a guest system is enough, and is up at once. */
 jest.setTimeout(120_000);
@@ -19,12 +19,7 @@ beforeAll(async () => {
   const disk = join(folder, 'disk.img');
   await writeFile(disk, '');
   await truncate(disk, 1024 * 1024);
-  const images = await guestImages();
-  vm = await ForkedVm.fork({
-    uid: 'sockets', namespace: 'default', incarnation: 1, hostname: 'sockets', macAddress: '02:00:00:00:00:01', memoryMiB: 16, commandLine: '', artifacts: { disk },
-    firmware: { biosPath: join(images.firmwareDirectory, 'bios.bin'), vgaBiosPath: join(images.firmwareDirectory, 'vgabios.bin') },
-    imageDigest: 'none', guestAgent: false, acpi: false,
-  });
+  vm = await ForkedVm.fork(await diskMachine(disk));
   await vm.start({ type: 'Boot' });
 });
 afterAll(async () => {

@@ -2,11 +2,10 @@ import { jest } from '@jest/globals';
 import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { MachineConfig } from '@corral/contracts';
 import { decodeManifest, layersOf, MAX_LAYERS_WRITTEN, type SnapshotManifest } from '@corral/memory';
-import { guestImages } from '@corral/testing';
 import { overlayPath } from '../disk-overlay.ts';
 import { ForkedVm } from './forked-vm.testing.ts';
+import { diskMachine, type GuestConfig } from './guest-config.testing.ts';
 import { makeOneSectorDisk, writeClusters } from './one-sector-guest.testing.ts';
 
 jest.setTimeout(120_000);
@@ -16,7 +15,7 @@ const DISK_BYTES = 256 * CLUSTER_BYTES;
 
 let root: string;
 let packs: string;
-let config: Omit<MachineConfig, 'directory' | 'socketPath'>;
+let config: GuestConfig;
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'corral-disk-layers-'));
@@ -24,12 +23,7 @@ beforeAll(async () => {
   await mkdir(packs);
   const disk = join(root, 'disk.img');
   await makeOneSectorDisk(disk, DISK_BYTES);
-  const { firmwareDirectory } = await guestImages();
-  config = {
-    uid: 'source', namespace: 'default', incarnation: 1, hostname: 'source', macAddress: '02:00:00:00:00:01', memoryMiB: 16, commandLine: '', artifacts: { disk },
-    firmware: { biosPath: join(firmwareDirectory, 'bios.bin'), vgaBiosPath: join(firmwareDirectory, 'vgabios.bin') },
-    imageDigest: 'one-sector', guestAgent: false, acpi: false,
-  };
+  config = await diskMachine(disk);
 });
 afterAll(async () => {
   await ForkedVm.disposeAll();

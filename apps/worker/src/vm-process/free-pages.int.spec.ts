@@ -1,35 +1,14 @@
 import { jest } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { MachineConfig } from '@corral/contracts';
-import { guestImages } from '@corral/testing';
 import { eventually, ForkedVm } from './forked-vm.testing.ts';
+import { booted, linuxMachine } from './guest-config.testing.ts';
 
 jest.setTimeout(300_000);
 afterAll(() => ForkedVm.disposeAll());
 
 const MIB = 1024 * 1024;
 const USED_MIB = 60;
-
-async function linuxConfig(): Promise<Omit<MachineConfig, 'directory' | 'socketPath'>> {
-  const images = await guestImages();
-  const image = await images.image('linux-minimal');
-  return {
-    uid: 'f0a4c2ae-5a0f-4d55-9d5c-6f1f2d9d2f44',
-    namespace: 'default',
-    incarnation: 1,
-    hostname: 'sparing',
-    macAddress: '02:00:00:12:34:44',
-    memoryMiB: 192,
-    commandLine: image.commandLine,
-    artifacts: Object.fromEntries(Object.entries(image.artifacts).map(([role, { file }]) => [role, join(image.directory, file)])),
-    firmware: { biosPath: join(images.firmwareDirectory, 'bios.bin'), vgaBiosPath: join(images.firmwareDirectory, 'vgabios.bin') },
-    imageDigest: image.digest,
-    guestAgent: image.guestAgent,
-    acpi: image.acpi,
-  };
-}
 
 /** Source: proc_pid_smaps(5). */
 async function privateMiB({ pid }: ForkedVm): Promise<number> {
@@ -38,9 +17,7 @@ async function privateMiB({ pid }: ForkedVm): Promise<number> {
 }
 
 it('what a guest has used and freed is the host’s again, and the guest has lost nothing', async () => {
-  const vm = await ForkedVm.fork(await linuxConfig());
-  await vm.start({ type: 'Boot' });
-  await vm.until('AgentAnswered');
+  const vm = await booted(await linuxMachine({ uid: 'sparing', hostname: 'sparing', memoryMiB: 192 }));
   await eventually('the guest has found its balloon', async () => (await vm.exec('grep -qx 0x0005 /sys/bus/virtio/devices/*/device && ls /sys/bus/virtio/drivers/virtio_balloon/virtio*')).exitCode === 0, 180_000);
   await vm.exec('head -c 3000000 /dev/urandom > /tmp/kept; md5sum /tmp/kept /bin/busybox > /tmp/sums');
   await vm.exec(`dd if=/dev/urandom of=/dev/shm/much bs=1M count=${USED_MIB}`, { timeoutSeconds: 120 });

@@ -2,13 +2,11 @@ import { jest } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { MachineConfig } from '@corral/contracts';
-import { guestImages } from '@corral/testing';
 import { eventually, ForkedVm } from './forked-vm.testing.ts';
+import { booted, type GuestConfig, linuxMachine } from './guest-config.testing.ts';
 
 jest.setTimeout(240_000);
 
-type Config = Omit<MachineConfig, 'directory' | 'socketPath'>;
 const GOLDEN = { uid: '00000000-0000-4000-8000-000000000001', hostname: 'golden', macAddress: '02:00:00:00:00:01' };
 const TWINS = [
   { uid: '00000000-0000-4000-8000-000000000002', hostname: 'castor', macAddress: '02:00:00:00:00:02' },
@@ -27,37 +25,18 @@ head -c 16 /dev/urandom | hexdump -v -e '16/1 "%02x" "\\n"'
 mktemp -u /tmp/XXXXXXXXXXXX
 `;
 
-async function linuxConfig(): Promise<Config> {
-  const images = await guestImages();
-  const image = await images.image('linux-minimal');
-  return {
-    ...GOLDEN,
-    namespace: 'default',
-    incarnation: 1,
-    memoryMiB: 128,
-    commandLine: image.commandLine,
-    artifacts: Object.fromEntries(Object.entries(image.artifacts).map(([role, { file }]) => [role, join(image.directory, file)])),
-    firmware: { biosPath: join(images.firmwareDirectory, 'bios.bin'), vgaBiosPath: join(images.firmwareDirectory, 'vgabios.bin') },
-    imageDigest: image.digest,
-    guestAgent: image.guestAgent,
-    acpi: image.acpi,
-  };
-}
-
 const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
 
 describe('Two machines from one snapshot', () => {
-  let config: Config;
+  let config: GuestConfig;
   let golden: string;
   let takenAtMs: number;
   let twins: readonly ForkedVm[];
 
   beforeAll(async () => {
-    config = await linuxConfig();
+    config = await linuxMachine(GOLDEN);
     golden = await mkdtemp(join(tmpdir(), 'corral-fresh-'));
-    const source = await ForkedVm.fork(config);
-    await source.start({ type: 'Boot' });
-    await source.until('AgentAnswered');
+    const source = await booted(config);
     await eventually('the interface is up', async () => (await source.exec('ip -6 address show dev eth0 scope link | grep fe80')).exitCode === 0, 120_000);
     await source.exec('mkdir -p /etc/corral/fresh.d; printf "#!/bin/sh\\ncat /proc/sys/kernel/random/uuid >> /tmp/hooked\\n" > /etc/corral/fresh.d/note; chmod +x /etc/corral/fresh.d/note');
     await source.exec(`(${DRAWING}) < /dev/null`);

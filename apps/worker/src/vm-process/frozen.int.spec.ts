@@ -1,32 +1,22 @@
 import { jest } from '@jest/globals';
 import { readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { FrozenTaken, MachineConfig } from '@corral/contracts';
+import type { FrozenTaken } from '@corral/contracts';
 import { HostMemory, MEMORY_MODES, openSnapshot, type MemoryMode } from '@corral/memory';
-import { guestImages, until } from '@corral/testing';
+import { until } from '@corral/testing';
 import { ForkedVm } from './forked-vm.testing.ts';
+import { booted, type GuestConfig, linuxMachine } from './guest-config.testing.ts';
 
 jest.setTimeout(300_000);
 afterAll(() => ForkedVm.disposeAll());
 
 const best = HostMemory.probe().capability.mode;
 const possible = MEMORY_MODES.slice(MEMORY_MODES.indexOf(best));
-let config: Omit<MachineConfig, 'directory' | 'socketPath'>;
+let config: GuestConfig;
 let source: ForkedVm;
 
 beforeAll(async () => {
-  const images = await guestImages();
-  const image = await images.image('linux-minimal');
-  config = {
-    uid: 'source', namespace: 'default', incarnation: 1, hostname: 'source', macAddress: '02:00:00:00:00:01', memoryMiB: 128,
-    commandLine: image.commandLine,
-    artifacts: Object.fromEntries(Object.entries(image.artifacts).map(([role, { file }]) => [role, join(image.directory, file)])),
-    firmware: { biosPath: join(images.firmwareDirectory, 'bios.bin'), vgaBiosPath: join(images.firmwareDirectory, 'vgabios.bin') },
-    imageDigest: image.digest, guestAgent: image.guestAgent, acpi: image.acpi,
-  };
-  source = await ForkedVm.fork(config);
-  await source.start({ type: 'Boot' });
-  await source.until('AgentAnswered');
+  config = await linuxMachine();
+  source = await booted(config);
   // Not where start-up may still mount something.
   await source.exec('head -c 3000000 /dev/urandom > /root/noise; md5sum /root/noise > /root/sum; echo source > /root/who');
 });

@@ -2,12 +2,12 @@ import { jest } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MIB, type MachineConfig, type VmMemoryStatus } from '@corral/contracts';
+import { MIB, type VmMemoryStatus } from '@corral/contracts';
 import { startRedis, type EmbeddedRedis } from '@corral/embedded';
 import { HostMemory } from '@corral/memory';
-import { guestImages } from '@corral/testing';
 import { Redis } from 'ioredis';
 import { eventually, ForkedVm } from './forked-vm.testing.ts';
+import { booted, type GuestConfig, linuxMachine } from './guest-config.testing.ts';
 
 jest.setTimeout(240_000);
 
@@ -19,22 +19,12 @@ const CHECK = 'md5sum -c /tmp/sums > /tmp/checked; grep -c OK /tmp/checked';
 
 let home: string;
 let redis: EmbeddedRedis;
-let config: Omit<MachineConfig, 'directory' | 'socketPath'>;
+let config: GuestConfig;
 
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'corral-keeper-'));
   redis = await startRedis({ home });
-  const images = await guestImages();
-  const image = await images.image('linux-minimal');
-  config = {
-    uid: 'paged', namespace: 'default', incarnation: 1, hostname: 'paged', macAddress: '02:00:00:00:00:01', memoryMiB: 128,
-    commandLine: image.commandLine,
-    artifacts: Object.fromEntries(Object.entries(image.artifacts).map(([role, { file }]) => [role, join(image.directory, file)])),
-    firmware: { biosPath: join(images.firmwareDirectory, 'bios.bin'), vgaBiosPath: join(images.firmwareDirectory, 'vgabios.bin') },
-    imageDigest: image.digest, guestAgent: image.guestAgent, acpi: image.acpi,
-    memoryBudgetBytes: BUDGET_BYTES,
-    swapRedisUrl: redis.url,
-  };
+  config = await linuxMachine({ uid: 'paged', hostname: 'paged', memoryBudgetBytes: BUDGET_BYTES, swapRedisUrl: redis.url });
 });
 afterAll(async () => {
   await ForkedVm.disposeAll();
@@ -42,19 +32,14 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-const booted = async (changes: Partial<typeof config> = {}): Promise<ForkedVm> => {
-  const vm = await ForkedVm.fork({ ...config, ...changes });
-  await vm.start({ type: 'Boot' });
-  await vm.until('AgentAnswered');
-  return vm;
-};
+const paged = (changes: Partial<GuestConfig> = {}): Promise<ForkedVm> => booted({ ...config, ...changes });
 
 const lastTold = (vm: ForkedVm): VmMemoryStatus | undefined => vm.told.findLast((told) => told.type === 'Memory')?.memory;
 
 // Where the host has no userfaultfd, budgets are only told of.
 (HostMemory.probe().capability.mode === 'Full' ? describe : describe.skip)('a guest with a budget', () => {
   it('finds everything it wrote, with an eighth of its memory in place, and the rest in Redis', async () => {
-    const vm = await booted();
+    const vm = await paged();
     await vm.exec(FILL);
     expect((await vm.exec(CHECK)).stdout.trim()).toBe(String(2 * FILES));
     const client = new Redis(redis.url);

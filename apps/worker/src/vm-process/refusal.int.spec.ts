@@ -2,17 +2,15 @@ import { jest } from '@jest/globals';
 import { cp, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { MachineConfig } from '@corral/contracts';
-import { guestImages } from '@corral/testing';
 import { overlayPath } from '../disk-overlay.ts';
 import { ForkedVm } from './forked-vm.testing.ts';
+import { diskMachine, type GuestConfig } from './guest-config.testing.ts';
 import { makeOneSectorDisk, writeClusters } from './one-sector-guest.testing.ts';
 
 jest.setTimeout(120_000);
 
-type Config = Omit<MachineConfig, 'directory' | 'socketPath'>;
 let root: string;
-let config: Config;
+let config: GuestConfig;
 let snapshot: string;
 
 beforeAll(async () => {
@@ -20,12 +18,7 @@ beforeAll(async () => {
   const disk = join(root, 'disk.img');
   await makeOneSectorDisk(disk, 1024 * 1024);
   await writeFile(join(root, 'other.img'), Buffer.alloc(1_474_560));
-  const { firmwareDirectory } = await guestImages();
-  config = {
-    uid: 'source', namespace: 'default', incarnation: 1, hostname: 'source', macAddress: '02:00:00:00:00:01', memoryMiB: 16, commandLine: '', artifacts: { disk },
-    firmware: { biosPath: join(firmwareDirectory, 'bios.bin'), vgaBiosPath: join(firmwareDirectory, 'vgabios.bin') },
-    imageDigest: 'one-sector', guestAgent: false, acpi: false,
-  };
+  config = await diskMachine(disk, { imageDigest: 'one-sector' });
   const source = await ForkedVm.fork(config);
   await source.start({ type: 'Boot' });
   await writeClusters(source, 1, 2);
@@ -45,7 +38,7 @@ async function taken(vm: ForkedVm): Promise<string> {
 }
 
 /** What a machine that has a disk of its own says to the snapshot; its disk and its folder are looked at before and after. */
-async function refusal(changes: Partial<Config>, directory: string): Promise<{ readonly reason: string; readonly message: string }> {
+async function refusal(changes: Partial<GuestConfig>, directory: string): Promise<{ readonly reason: string; readonly message: string }> {
   const vm = await ForkedVm.fork({ ...config, ...changes });
   const overlay = overlayPath(vm.config.directory);
   await writeFile(overlay, Buffer.alloc(4096, 7));
@@ -74,7 +67,7 @@ const edited = (from: RegExp, to: string) =>
   });
 
 describe('A machine refuses a snapshot, and is what it was,', () => {
-  it.each<[string, () => Partial<Config>, RegExp]>([
+  it.each<[string, () => Partial<GuestConfig>, RegExp]>([
     ['of another size', () => ({ memoryMiB: 32 }), /16Mi.*32Mi/],
     ['of another image', () => ({ imageDigest: 'another' }), /one-sector.*another/],
     ['where ACPI differs', () => ({ acpi: true }), /acpi off.*on/],

@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { MachineConfig } from '@corral/contracts';
-import { guestImages, until } from '@corral/testing';
+import { until } from '@corral/testing';
 import { isOverlayWritten, overlayPath, restoringPath, settleOverlay } from '../disk-overlay.ts';
 import { ForkedVm } from './forked-vm.testing.ts';
+import { diskMachine, type GuestConfig } from './guest-config.testing.ts';
 
 jest.setTimeout(240_000);
 
@@ -15,7 +15,7 @@ const CLUSTER_BYTES = 4096;
 const SNAPSHOT_CLUSTERS = 8192;
 
 let folder: string;
-let config: Omit<MachineConfig, 'directory' | 'socketPath'>;
+let config: GuestConfig;
 let source: ForkedVm;
 let snapshot: string;
 const snapshotDisk = randomBytes(SNAPSHOT_CLUSTERS * CLUSTER_BYTES);
@@ -26,13 +26,7 @@ beforeAll(async () => {
   const disk = join(folder, 'disk.img');
   await writeFile(disk, '');
   await truncate(disk, snapshotDisk.length);
-  const images = await guestImages();
-  const image = await images.image('linux-minimal');
-  config = {
-    uid: 'restored', namespace: 'default', incarnation: 1, hostname: 'restored', macAddress: '02:00:00:00:00:01', memoryMiB: 64, commandLine: '', artifacts: { disk },
-    firmware: { biosPath: join(images.firmwareDirectory, 'bios.bin'), vgaBiosPath: join(images.firmwareDirectory, 'vgabios.bin') },
-    imageDigest: image.digest, guestAgent: false, acpi: false,
-  };
+  config = await diskMachine(disk, { memoryMiB: 64 });
   source = await withDisk(snapshotDisk);
   await source.start({ type: 'Boot' });
   snapshot = await source.emptyFolder('snapshot');

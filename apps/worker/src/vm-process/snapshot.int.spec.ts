@@ -2,18 +2,17 @@ import { jest } from '@jest/globals';
 import { createHash, randomBytes } from 'node:crypto';
 import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { MachineConfig, SnapshotTaken } from '@corral/contracts';
+import type { SnapshotTaken } from '@corral/contracts';
 import { openSnapshot, PIECE_BYTES } from '@corral/memory';
-import { guestImages } from '@corral/testing';
 import { overlayPath } from '../disk-overlay.ts';
 import { eventually, ForkedVm } from './forked-vm.testing.ts';
+import { booted, type GuestConfig, linuxMachine } from './guest-config.testing.ts';
 
 jest.setTimeout(240_000);
 afterAll(() => ForkedVm.disposeAll());
 
 const OVERLAY_CLUSTERS = 32_768;
-type Config = Omit<MachineConfig, 'directory' | 'socketPath'>;
-let config: Config;
+let config: GuestConfig;
 let source: ForkedVm;
 let folder: string;
 let taken: SnapshotTaken;
@@ -21,18 +20,8 @@ let taken: SnapshotTaken;
 let memoryPack: string;
 
 beforeAll(async () => {
-  const images = await guestImages();
-  const image = await images.image('linux-minimal');
-  config = {
-    uid: 'source', namespace: 'default', incarnation: 1, hostname: 'source', macAddress: '02:00:00:00:00:01', memoryMiB: 128,
-    commandLine: image.commandLine,
-    artifacts: Object.fromEntries(Object.entries(image.artifacts).map(([role, { file }]) => [role, join(image.directory, file)])),
-    firmware: { biosPath: join(images.firmwareDirectory, 'bios.bin'), vgaBiosPath: join(images.firmwareDirectory, 'vgabios.bin') },
-    imageDigest: image.digest, guestAgent: image.guestAgent, acpi: image.acpi,
-  };
-  source = await ForkedVm.fork(config);
-  await source.start({ type: 'Boot' });
-  await source.until('AgentAnswered');
+  config = await linuxMachine();
+  source = await booted(config);
   await source.exec('(n=0; while :; do n=$((n+1)); echo $n > /tmp/count; usleep 50000; done) > /dev/null 2>&1 & echo kept > /tmp/kept');
   await eventually('the counter counts', async () => (await count(source)) > 3);
   const line = await source.socket('/serial');
@@ -50,7 +39,7 @@ async function count(vm: ForkedVm): Promise<number> {
   return Number((await vm.exec('cat /tmp/count')).stdout);
 }
 
-async function restored(changes: Partial<Config>, directory = folder): Promise<ForkedVm> {
+async function restored(changes: Partial<GuestConfig>, directory = folder): Promise<ForkedVm> {
   const vm = await ForkedVm.fork({ ...config, ...changes });
   // What a later snapshot lies on is in the first one's folder.
   await vm.start({ type: 'Snapshot', directory, packs: folder });
@@ -68,7 +57,7 @@ async function damaged(file: string, change: (bytes: Buffer) => Buffer): Promise
   return copy;
 }
 
-async function refusal(directory: string, changes: Partial<Config> = {}): Promise<{ reason: string; message: string }> {
+async function refusal(directory: string, changes: Partial<GuestConfig> = {}): Promise<{ reason: string; message: string }> {
   const vm = await ForkedVm.fork({ ...config, ...changes });
   const reply = await vm.send({ type: 'Start', config: vm.config, from: { type: 'Snapshot', directory } });
   await vm.dispose();

@@ -4,11 +4,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { MachineConfig } from '@corral/contracts';
 import { decodeManifest, MANIFEST_FILE } from '@corral/memory';
-import { guestImages } from '@corral/testing';
 import { PNG } from 'pngjs';
 import { eventually, ForkedVm } from './forked-vm.testing.ts';
+import { booted, type GuestConfig, linuxMachine } from './guest-config.testing.ts';
 
 /** Real processes, a real emulator, a real guest: slow to boot, so most tests share one machine. */
 jest.setTimeout(240_000);
@@ -18,31 +17,7 @@ const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').upda
 const V5 = ['v5.channel.k8s.io'];
 const message = (channel: number, text: string): Buffer => Buffer.concat([Uint8Array.of(channel), Buffer.from(text)]);
 
-async function linuxConfig(): Promise<Omit<MachineConfig, 'directory' | 'socketPath'>> {
-  const images = await guestImages();
-  const image = await images.image('linux-minimal');
-  return {
-    uid: 'f0a4c2ae-5a0f-4d55-9d5c-6f1f2d9d2f11',
-    incarnation: 1,
-    namespace: 'default',
-    hostname: 'demo',
-    macAddress: '02:00:00:12:34:56',
-    memoryMiB: 128,
-    commandLine: image.commandLine,
-    artifacts: Object.fromEntries(Object.entries(image.artifacts).map(([role, { file }]) => [role, join(image.directory, file)])),
-    firmware: { biosPath: join(images.firmwareDirectory, 'bios.bin'), vgaBiosPath: join(images.firmwareDirectory, 'vgabios.bin') },
-    imageDigest: image.digest,
-    guestAgent: image.guestAgent,
-    acpi: image.acpi,
-  };
-}
-
-async function bootedVm(changes: Partial<MachineConfig> = {}): Promise<ForkedVm> {
-  const vm = await ForkedVm.fork({ ...(await linuxConfig()), ...changes });
-  await vm.start({ type: 'Boot' });
-  await vm.until('AgentAnswered');
-  return vm;
-}
+const demo = (): Promise<GuestConfig> => linuxMachine({ uid: 'demo', hostname: 'demo' });
 
 let golden: Promise<string> | undefined;
 afterAll(async () => {
@@ -53,13 +28,13 @@ afterAll(async () => {
 async function restoredVm(): Promise<ForkedVm> {
   golden ??= (async () => {
     const directory = await mkdtemp(join(tmpdir(), 'corral-golden-'));
-    const source = await bootedVm();
+    const source = await booted(await demo());
     const taken = await source.send({ type: 'Snapshot', directory });
     if (!taken.ok) throw new Error(taken.message);
     await source.dispose();
     return directory;
   })();
-  const vm = await ForkedVm.fork(await linuxConfig());
+  const vm = await ForkedVm.fork(await demo());
   await vm.start({ type: 'Snapshot', directory: await golden });
   await vm.until('AgentAnswered');
   return vm;
@@ -78,14 +53,14 @@ async function memoryDigest(vm: ForkedVm, name: string): Promise<string> {
 describe('a running machine', () => {
   let vm: ForkedVm;
   beforeAll(async () => {
-    vm = await bootedVm();
+    vm = await booted(await demo());
   });
   afterAll(() => vm.dispose());
 
   it('is a Linux that knows its name, its address and the time', async () => {
     const { stdout } = await vm.exec('uname -s; hostname; cat /sys/class/net/eth0/address; date +%s; pwd');
     const [kernel, hostname, address, seconds, directory] = stdout.split('\n');
-    expect([kernel, hostname, address, directory]).toEqual(['Linux', 'demo', '02:00:00:12:34:56', '/root']);
+    expect([kernel, hostname, address, directory]).toEqual(['Linux', 'demo', '02:00:00:00:00:01', '/root']);
     expect(Math.abs(Number(seconds) - Date.now() / 1000)).toBeLessThan(5);
   });
 
@@ -332,20 +307,20 @@ describe('the end of a machine', () => {
 
 describe('a machine that cannot start', () => {
   it('says how much memory its image needs', async () => {
-    const vm = await ForkedVm.fork({ ...(await linuxConfig()), memoryMiB: 64 });
+    const vm = await ForkedVm.fork({ ...(await demo()), memoryMiB: 64 });
     expect(await vm.send({ type: 'Start', config: vm.config, from: { type: 'Boot' } })).toMatchObject({ ok: false, reason: 'ImageUnbootable' });
     await vm.dispose();
   });
 
   it.each(['kernel', 'multiboot'])('says that a file is no %s', async (role) => {
-    const config = await linuxConfig();
+    const config = await demo();
     const vm = await ForkedVm.fork({ ...config, artifacts: { [role]: config.firmware.biosPath } });
     expect(await vm.send({ type: 'Start', config: vm.config, from: { type: 'Boot' } })).toMatchObject({ ok: false, reason: 'ImageUnbootable' });
     await vm.dispose();
   });
 
   it('answers 409 to commands before its guest agent is there, and shows its screen meanwhile', async () => {
-    const vm = await ForkedVm.fork(await linuxConfig());
+    const vm = await ForkedVm.fork(await demo());
     await vm.start({ type: 'Boot' });
     const { status, body } = await vm.http('POST', '/exec', JSON.stringify({ command: ['true'] }));
     expect([status, JSON.parse(body.toString()).reason]).toEqual([409, 'GuestAgentUnavailable']);
@@ -354,7 +329,7 @@ describe('a machine that cannot start', () => {
   });
 
   it('refuses to be told anything before Start', async () => {
-    const vm = await ForkedVm.fork(await linuxConfig());
+    const vm = await ForkedVm.fork(await demo());
     expect(await vm.send({ type: 'Pause' })).toMatchObject({ ok: false, reason: 'NotStarted' });
     await vm.dispose();
   });
