@@ -79,6 +79,7 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
     CORRAL_ADMIN_TOKEN: ADMIN_TOKEN,
     CORRAL_NODE_TOKEN: NODE_TOKEN,
     CORRAL_BAKE_SETTLE_SECONDS: '0',
+    CORRAL_FORK_GATHERING_SECONDS: '8',
     ...env,
   };
   const config = ApiConfig.parse(environment);

@@ -101,6 +101,7 @@ export class Corral {
       CORRAL_ADMIN_TOKEN: ADMIN_TOKEN,
       CORRAL_NODE_TOKEN: 'node-token-of-the-tests',
       CORRAL_BAKE_SETTLE_SECONDS: '0',
+      CORRAL_FORK_GATHERING_SECONDS: '8',
       CORRAL_PORT: String(port),
       CORRAL_API_URL: url,
       CORRAL_HOME: home,

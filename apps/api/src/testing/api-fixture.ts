@@ -97,6 +97,7 @@ export async function startApi(options: { consoleDir?: string; env?: Readonly<Re
     tlsDir: join(home, 'tls'),
     imageFetch: { allowPrivate: true, allowed: [] },
     bakeSettleMs: 0,
+    forkGatheringMs: 5_000,
     evictAfterMs: 30_000,
     evictedNodesPerMinute: 6,
     schedulerProfile: 'Spread',

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { SNAPSHOT_DEADLINE_MS, toKubeTime, type VirtualMachine, type VirtualMachineSnapshot } from '@corral/contracts';
-import { GATHERING_MS, hasBegun, planMoment } from './fork.plan.ts';
+import { hasBegun, planMoment } from './fork.plan.ts';
 
+const GATHERING_MS = 30_000;
 const T0 = Date.parse('2026-01-01T00:00:00Z');
 const meta = (name: string) => ({ name, namespace: 'default', uid: name, resourceVersion: '1', generation: 1, creationTimestamp: toKubeTime(new Date(T0)) });
 const aMoment = (upload = false, deletionTimestamp?: string): VirtualMachineSnapshot => ({
@@ -15,7 +16,7 @@ const aFork = (nodeName: string | undefined, status: VirtualMachine['status'] = 
 });
 const running = { incarnation: 1, phase: 'Running' } as const;
 const failedToStart = { incarnation: 1, phase: 'Failed', lastTermination: { reason: 'StartFailed', message: '', incarnation: 1, finishedAt: toKubeTime(new Date(T0)) } } as const;
-const plan = (forks: readonly VirtualMachine[], afterMs: number, moment = aMoment()) => planMoment({ moment, forks, now: new Date(T0 + afterMs) });
+const plan = (forks: readonly VirtualMachine[], afterMs: number, moment = aMoment()) => planMoment({ moment, forks, gatheringMs: GATHERING_MS, now: new Date(T0 + afterMs) });
 
 describe('planMoment', () => {
   it.each<[string, ReturnType<typeof plan>, object]>([

@@ -1,13 +1,12 @@
 import { SNAPSHOT_DEADLINE_MS, type VirtualMachine, type VirtualMachineSnapshot } from '@corral/contracts';
 
-/** A moment waits so long for the machines of its request to be created, and for nobody after that. */
-export const GATHERING_MS = 30_000;
-
 export interface MomentObservation {
   /** A snapshot that is there to be forked from. */
   readonly moment: VirtualMachineSnapshot;
   /** The machines that name it. */
   readonly forks: readonly VirtualMachine[];
+  /** So long a moment waits for the machines of its request to be created, and for nobody after that. */
+  readonly gatheringMs: number;
   readonly now: Date;
 }
 
@@ -20,16 +19,16 @@ export type MomentStep =
   | { readonly type: 'Wait'; readonly delayMs: number };
 
 /** What becomes of the moment of a live fork. */
-export function planMoment({ moment, forks, now }: MomentObservation): MomentStep {
+export function planMoment({ moment, forks, gatheringMs, now }: MomentObservation): MomentStep {
   const { metadata, spec } = moment;
   if (metadata.deletionTimestamp !== undefined || !spec?.fork) return { type: 'Nothing' };
   const ageMs = now.getTime() - Date.parse(metadata.creationTimestamp);
   const waiting = forks.filter((fork) => !hasBegun(fork));
-  if (waiting.length === 0 && ageMs >= GATHERING_MS) return { type: 'Delete', why: 'every fork of it runs, or is gone' };
+  if (waiting.length === 0 && ageMs >= gatheringMs) return { type: 'Delete', why: 'every fork of it runs, or is gone' };
   if (ageMs >= SNAPSHOT_DEADLINE_MS) return { type: 'Delete', why: `${waiting.length} forks had not begun within ${SNAPSHOT_DEADLINE_MS / 60_000} minutes` };
   const isNeededElsewhere = waiting.some((fork) => fork.spec?.nodeName !== undefined && fork.spec.nodeName !== spec.nodeName);
   if (isNeededElsewhere && !spec.fork.upload) return { type: 'Upload' };
-  return { type: 'Wait', delayMs: Math.max(1, (waiting.length === 0 ? GATHERING_MS : SNAPSHOT_DEADLINE_MS) - ageMs) };
+  return { type: 'Wait', delayMs: Math.max(1, (waiting.length === 0 ? gatheringMs : SNAPSHOT_DEADLINE_MS) - ageMs) };
 }
 
 /** Whether it has a state of its own by now, and needs the moment no more. */

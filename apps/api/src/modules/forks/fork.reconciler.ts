@@ -3,6 +3,7 @@ import { assertNever, systemClock } from '@corral/base';
 import { virtualMachines, virtualMachineSnapshots, type ObjectClient, type ObjectKey, type VirtualMachine } from '@corral/contracts';
 import { type ReconcileResult } from '@corral/reconcile';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
+import { API_CONFIG, type ApiConfig } from '../../platform/config/api-config.ts';
 import { Informers } from '../controllers/informers.ts';
 import { after, DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
 import { planMoment } from './fork.plan.ts';
@@ -17,6 +18,7 @@ export class ForkReconciler implements Reconciler {
   constructor(
     @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
     @Inject(Informers) private readonly informers: Informers,
+    @Inject(API_CONFIG) private readonly config: ApiConfig,
     @Inject(Reconcilers) reconcilers: Reconcilers,
   ) {
     this.#forksOf = informers.of(virtualMachines).index(({ metadata, status }) => (status?.fork ? `${metadata.namespace ?? ''}/${status.fork.snapshot}` : undefined));
@@ -30,7 +32,7 @@ export class ForkReconciler implements Reconciler {
   async reconcile({ namespace, name }: ObjectKey): Promise<ReconcileResult> {
     const moment = this.informers.of(virtualMachineSnapshots).get(namespace, name);
     if (!moment?.spec?.fork) return DONE;
-    const step = planMoment({ moment, forks: this.#forksOf(`${namespace}/${name}`), now: systemClock.now() });
+    const step = planMoment({ moment, forks: this.#forksOf(`${namespace}/${name}`), gatheringMs: this.config.forkGatheringMs, now: systemClock.now() });
     switch (step.type) {
       case 'Nothing':
         return DONE;

@@ -6,7 +6,6 @@ import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts'
 import { bzImage } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
 import { anImage, aVm, upload } from '../../../test/wishes.ts';
-import { GATHERING_MS } from './fork.plan.ts';
 
 const NAMESPACE = 'default';
 
@@ -137,6 +136,6 @@ describe('Live forks', () => {
   it('lets its moment go once all of them run', async () => {
     const { result } = await fork('source', { names: ['soon'] });
     await tell('soon', { phase: 'Running', incarnation: 1, nodeName: 'n1' });
-    await eventually(async () => (await momentNamed(result.moment)) === undefined, 'the moment is gone', GATHERING_MS + 15_000);
+    await eventually(async () => (await momentNamed(result.moment)) === undefined, 'the moment is gone', 30_000);
   }, 60_000);
 });

@@ -54,6 +54,8 @@ export const ApiConfig = z
       .refine((list) => list.every(isNetwork), 'must be addresses or networks such as 10.1.0.0/16, separated by commas'),
     /** How long a freshly booted guest may finish its start-up before its golden snapshot is taken: what is not done then, every machine does again. */
     CORRAL_BAKE_SETTLE_SECONDS: z.coerce.number('must be a number of seconds').min(0).max(300).default(12),
+    /** How long the moment of a live fork waits for the machines of its request to be created: a request is over long before. */
+    CORRAL_FORK_GATHERING_SECONDS: z.preprocess(unset, z.coerce.number('must be a number of seconds').min(1).max(300).default(30)),
     /** How long a machine stays on a node that cannot be reached, from when that was noticed, unless its tolerations say otherwise. */
     CORRAL_EVICTION_SECONDS: z.preprocess(unset, z.coerce.number('must be a number of seconds').min(0).max(86_400).default(30)),
     /** How many lost nodes may be emptied in a minute. */
@@ -85,6 +87,7 @@ export const ApiConfig = z
     tlsDir: env.CORRAL_TLS_DIR,
     imageFetch: { allowPrivate: env.CORRAL_IMAGE_FETCH_ALLOW_PRIVATE === '1', allowed: env.CORRAL_IMAGE_FETCH_NETWORKS },
     bakeSettleMs: env.CORRAL_BAKE_SETTLE_SECONDS * 1000,
+    forkGatheringMs: env.CORRAL_FORK_GATHERING_SECONDS * 1000,
     evictAfterMs: env.CORRAL_EVICTION_SECONDS * 1000,
     evictedNodesPerMinute: env.CORRAL_EVICTED_NODES_PER_MINUTE,
     schedulerProfile: env.CORRAL_SCHEDULER_PROFILE,
