@@ -1,12 +1,14 @@
 import { rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createRequire } from 'node:module';
 import type { Duplex } from 'node:stream';
 import { Problem } from '@corral/contracts/for-vm-process';
-import { WebSocketServer, type WebSocket } from 'ws';
+import type { WebSocket, WebSocketServer } from 'ws';
 import { runCommand } from './exec.run.ts';
 import { EXEC_SUBPROTOCOLS, parseExecQuery, serveExecSocket } from './exec.socket.ts';
 import { serveFiles } from './files.http.ts';
 import { applyInput } from './input.http.ts';
+import { createServer } from './lean-http.ts';
 import { execRequest, inputRequest, readBody, replayBytes } from './requests.ts';
 import { readJson, refuseUpgrade, respondError, respondJson, SUCCESS } from './respond.ts';
 import { serveScreenshot } from './screen.http.ts';
@@ -20,12 +22,7 @@ const MAX_MESSAGE_BYTES = 1024 * 1024;
 export class DataPlaneServer {
   readonly #vm: Vm;
   readonly #server: Server;
-  readonly #sockets = new WebSocketServer({
-    noServer: true,
-    maxPayload: MAX_MESSAGE_BYTES,
-    perMessageDeflate: false,
-    handleProtocols: (offered) => EXEC_SUBPROTOCOLS.find((protocol) => offered.has(protocol)) ?? false,
-  });
+  #sockets: WebSocketServer | undefined;
 
   constructor(vm: Vm) {
     this.#vm = vm;
@@ -128,12 +125,24 @@ export class DataPlaneServer {
   }
 
   #accept(request: IncomingMessage, socket: Duplex, head: Buffer, serve: (client: WebSocket) => void): void {
+    this.#sockets ??= openSockets();
     this.#sockets.handleUpgrade(request, socket, head, (client) => {
       // A frame that is too large, or none at all, ends its connection and nothing else.
       client.on('error', () => client.terminate());
       serve(client);
     });
   }
+}
+
+/** Loaded when the first viewer comes: most machines never have one, and it costs 4 MB. */
+function openSockets(): WebSocketServer {
+  const ws = createRequire(import.meta.url)('ws') as { readonly WebSocketServer: typeof WebSocketServer };
+  return new ws.WebSocketServer({
+    noServer: true,
+    maxPayload: MAX_MESSAGE_BYTES,
+    perMessageDeflate: false,
+    handleProtocols: (offered) => EXEC_SUBPROTOCOLS.find((protocol) => offered.has(protocol)) ?? false,
+  });
 }
 
 function urlOf(request: IncomingMessage): URL {

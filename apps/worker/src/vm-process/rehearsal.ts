@@ -1,10 +1,10 @@
-import { request } from 'node:http';
 import type { MachineConfig, StartFrom } from '@corral/contracts';
 import type { ProbedMemory } from '@corral/memory';
 import type { EmulatorHardware } from '@corral/v86-host';
 import type { BuiltAhead } from './built-ahead.ts';
 import { DataPlaneServer } from './data-plane.server.ts';
 import { VmFailure } from './failure.ts';
+import { request } from './lean-http.ts';
 import { Vm } from './vm.ts';
 
 const ANSWER_DEADLINE_MS = 10_000;
