@@ -39,6 +39,8 @@ export const PAGER_HEARTBEAT_FILE = 'pager';
 
 /** How a VM process ends whose guest lost a page: it cannot say so, because its thread waits for that page. */
 export const SWAP_LOST_EXIT_CODE = 71;
+/** Likewise, for a page of its base that cannot be fetched. */
+export const BASE_LOST_EXIT_CODE = 72;
 
 export type StartFrom =
   /** From the BIOS; an existing disk overlay in the machine's folder is kept. */

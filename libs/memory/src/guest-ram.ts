@@ -1,11 +1,14 @@
 import { BaseView } from './host/base-view.ts';
 import { type HostMemory, WRITTEN_PRIVATELY, type MemoryCapability, type ProbedMemory } from './host/host-memory.ts';
 import { MemoryBlock } from './host/memory-block.ts';
+import { MissingPages } from './host/missing-pages.ts';
+import { MappingFailed } from './host/mapping-failed.ts';
 import { PageScan } from './host/page-scan.ts';
 import { eachPrivatePage } from './host/private-pages.ts';
 import { UserFaultMode, type UserFault } from './host/userfault.ts';
 import { PAGE_BYTES } from './machine-pages.ts';
 import { PageSet, type PageRun } from './page-set.ts';
+import { RamRegions } from './ram-regions.ts';
 
 /** Mappings are few on a host (vm.max_map_count, 65530): runs beyond this many are copied. */
 const MAPPED_RUNS = 1_024;
@@ -24,13 +27,6 @@ export interface PagesOut {
   readOut(page: number): Uint8Array | undefined;
 }
 
-interface Region {
-  readonly firstPage: number;
-  readonly pages: number;
-  /** Undefined where the host's memory cannot be reached: only views are used then. */
-  readonly address: number | undefined;
-}
-
 /**
  * The pages of one machine, RAM first and screen memory behind it, in this process's memory: where they come from, what is in
  * them, and which of them changed.
@@ -45,7 +41,7 @@ export class GuestRam {
   /** Exclusive bound of the page numbers. */
   readonly pages: number;
   readonly #views: () => readonly Uint8Array[];
-  readonly #regions: readonly Region[];
+  readonly #regions: RamRegions;
   readonly #host: HostMemory | undefined;
   readonly #followers = new Set<PageSet>();
   /** Pages over which a layer may have been mapped. */
@@ -53,6 +49,7 @@ export class GuestRam {
   #capability: MemoryCapability;
   #base: BaseView | undefined;
   #tracking: { readonly fault: UserFault; readonly scan: PageScan } | undefined;
+  #paging: MissingPages | undefined;
   #disposed = false;
   #out: PagesOut | undefined;
 
@@ -60,14 +57,9 @@ export class GuestRam {
     this.#views = views;
     this.#host = memory;
     this.#capability = capability;
-    let firstPage = 0;
-    this.#regions = views().map((view) => {
-      const region = { firstPage, pages: view.byteLength / PAGE_BYTES, address: memory?.libc.addressOf(view) };
-      firstPage += region.pages;
-      return region;
-    });
-    this.pages = firstPage;
-    this.#layered = new PageSet(firstPage);
+    this.#regions = new RamRegions(views(), (view) => memory?.libc.addressOf(view));
+    this.pages = this.#regions.pages;
+    this.#layered = new PageSet(this.pages);
     this.#base = memory && BaseView.ofZeros(memory.libc);
   }
 
@@ -87,7 +79,7 @@ export class GuestRam {
 
   /** Where the machine's pages lie, for whoever works with addresses. Empty in mode Copy. */
   get ranges(): readonly { readonly firstPage: number; readonly pages: number; readonly address: number }[] {
-    return this.#regions.flatMap(({ address, ...region }) => (address === undefined ? [] : [{ ...region, address }]));
+    return this.#regions.all.flatMap(({ address, ...region }) => (address === undefined ? [] : [{ ...region, address }]));
   }
 
   /**
@@ -99,7 +91,7 @@ export class GuestRam {
     this.#base?.close();
     this.#layered.clear();
     this.#base = BaseView.ofFile(host.libc, fd, Math.min(pages, this.pages));
-    for (const { firstPage, pages: count, address } of this.#regions) {
+    for (const { firstPage, pages: count, address } of this.#regions.all) {
       const mapped = Math.min(count, pages - firstPage);
       if (address !== undefined && mapped > 0) host.mapPrivateAt(address, mapped * PAGE_BYTES, fd, firstPage * PAGE_BYTES);
     }
@@ -117,13 +109,13 @@ export class GuestRam {
     const shortest = [...runs].sort((one, other) => other.count - one.count)[MAPPED_RUNS]?.count ?? 0;
     const copied: LayerRun[] = [];
     for (const run of runs) {
-      const address = this.#addressOf(run.start);
+      const address = this.#regions.addressOf(run.start);
       if (run.count > shortest) host.mapPrivateAt(address, run.count * PAGE_BYTES, fd, run.at * PAGE_BYTES);
       else copied.push(run);
     }
     if (copied.length > 0) {
       const layer = MemoryBlock.readOnly(host.libc, numbers.length * PAGE_BYTES, fd);
-      for (const { start, count, at } of copied) host.libc.copy(this.#addressOf(start), layer.address + at * PAGE_BYTES, count * PAGE_BYTES);
+      for (const { start, count, at } of copied) host.libc.copy(this.#regions.addressOf(start), layer.address + at * PAGE_BYTES, count * PAGE_BYTES);
       layer.free();
     }
     this.#protect();
@@ -133,10 +125,10 @@ export class GuestRam {
   put(number: number, bytes: Uint8Array): void {
     let from = 0;
     const views = this.#views();
-    for (const { region, start, count } of this.#cut({ start: number, count: bytes.byteLength / PAGE_BYTES })) {
-      const at = (start - (this.#regions[region]?.firstPage ?? 0)) * PAGE_BYTES;
-      views[region]?.set(bytes.subarray(from, from + count * PAGE_BYTES), at);
-      from += count * PAGE_BYTES;
+    for (const cut of this.#regions.cut({ start: number, count: bytes.byteLength / PAGE_BYTES })) {
+      const part = bytes.subarray(from, from + cut.count * PAGE_BYTES);
+      if (!this.#paging?.place(this.#regions.addressOf(cut.start), part)) views[cut.region]?.set(part, this.#regions.offsetOf(cut));
+      from += part.byteLength;
     }
   }
 
@@ -164,8 +156,8 @@ export class GuestRam {
   #copyInPlace({ start, count }: PageRun, destination: Uint8Array): void {
     let to = 0;
     const views = this.#views();
-    for (const cut of this.#cut({ start, count })) {
-      const at = (cut.start - (this.#regions[cut.region]?.firstPage ?? 0)) * PAGE_BYTES;
+    for (const cut of this.#regions.cut({ start, count })) {
+      const at = this.#regions.offsetOf(cut);
       const view = views[cut.region];
       if (view) destination.set(view.subarray(at, at + cut.count * PAGE_BYTES), to);
       to += cut.count * PAGE_BYTES;
@@ -191,13 +183,32 @@ export class GuestRam {
   }
 
   /**
-   * Nobody answers for pages that are not there any more: the kernel does, from the base. For when a pager has nothing left to do and is
+   * Pages of the base may be missing from now on, and a pager answers for them (BasePager); `held` are those the base has, now or later. The base is mapped,
+   * writes are tracked, and nobody has looked at it yet. Throws MappingFailed where the host cannot do that.
+   */
+  beginPaging(held: PageSet): void {
+    const [host, base, fault] = [this.#host, this.#base, this.#tracking?.fault];
+    if (!host || !base || !fault) throw new MappingFailed('only memory on a base that is tracked can be paged');
+    this.#paging = MissingPages.register(host.libc, fault, this.ranges);
+    base.expect(held);
+  }
+
+  /** Whether pages of the base may be missing. */
+  get isPaged(): boolean {
+    return this.#paging !== undefined;
+  }
+
+  /**
+   * Nobody answers for pages that are not there any more: the kernel does, from the base. For when the base is whole, and its pager is
    * stopped next. What was written to before is told first. Call between two slices of the guest.
    */
   endPaging(): void {
     const fault = this.#tracking?.fault;
-    if (!fault) return;
+    if (!fault || !this.#paging) return;
     this.harvest();
+    this.#paging.free();
+    this.#paging = undefined;
+    this.#base?.complete();
     for (const { pages, address } of this.ranges) fault.unregister(address, pages * PAGE_BYTES);
     this.#protect();
   }
@@ -219,7 +230,7 @@ export class GuestRam {
     const tracking = this.#tracking;
     if (!tracking) return 0;
     let found = 0;
-    for (const { firstPage, pages, address } of this.#regions) {
+    for (const { firstPage, pages, address } of this.#regions.all) {
       if (address === undefined) continue;
       tracking.scan.scan(address, address + pages * PAGE_BYTES, WRITTEN_PRIVATELY, (start, end) => {
         const count = (end - start) / PAGE_BYTES;
@@ -235,14 +246,14 @@ export class GuestRam {
     const base = this.#base;
     if (!base) return this.#nonZero();
     const different = new PageSet(this.pages);
-    for (const { firstPage, pages, address } of this.#regions) {
+    for (const { firstPage, pages, address } of this.#regions.all) {
       if (address === undefined) continue;
       eachPrivatePage(address, pages, false, (position) => {
         if (!base.equals(firstPage + position, address + position * PAGE_BYTES)) different.add(firstPage + position);
       });
     }
     // Pages of a layer that was mapped are a file's, and not this machine's own.
-    for (const page of this.#layered) if (!different.has(page) && !base.equals(page, this.#addressOf(page))) different.add(page);
+    for (const page of this.#layered) if (!different.has(page) && !base.equals(page, this.#regions.addressOf(page))) different.add(page);
     return different;
   }
 
@@ -259,8 +270,8 @@ export class GuestRam {
     const host = this.#host;
     if (!host) return;
     this.harvest();
-    for (const { start, count } of this.#cut(run)) {
-      host.dropPages(this.#addressOf(start), count * PAGE_BYTES);
+    for (const { start, count } of this.#regions.cut(run)) {
+      host.dropPages(this.#regions.addressOf(start), count * PAGE_BYTES);
       for (const follower of this.#followers) follower.addRun(start, count);
     }
   }
@@ -276,7 +287,7 @@ export class GuestRam {
     if (!host || !base || this.#out) return 0;
     this.harvest();
     const own = new PageSet(this.pages);
-    for (const { start, count } of this.#cut(run)) eachPrivatePage(this.#addressOf(start), count, true, (position) => own.add(start + position));
+    for (const { start, count } of this.#regions.cut(run)) eachPrivatePage(this.#regions.addressOf(start), count, true, (position) => own.add(start + position));
     // What lies below these is not zero: the host would show it instead.
     const covered = new PageSet(this.pages);
     for (const page of own.numbers()) if (base.has(page) || this.#layered.has(page)) covered.add(page);
@@ -284,14 +295,14 @@ export class GuestRam {
     for (const given of own.runs()) this.discard(given);
     if (!fault) return own.count;
     for (const given of covered.runs()) {
-      for (const cut of this.#cut(given)) this.#placeZeros(host, fault, cut);
+      for (const cut of this.#regions.cut(given)) this.#placeZeros(host, fault, cut);
       for (const follower of this.#followers) follower.addRun(given.start, given.count);
     }
     return own.count + covered.count;
   }
 
   #placeZeros(host: HostMemory, fault: UserFault, { start, count }: PageRun): void {
-    const address = this.#addressOf(start);
+    const address = this.#regions.addressOf(start);
     // A protected page leaves a mark where it was, and the kernel puts zeros only where nothing is.
     fault.writeProtect(address, count * PAGE_BYTES, false);
     host.dropPages(address, count * PAGE_BYTES);
@@ -313,7 +324,7 @@ export class GuestRam {
     if (!host || !base || this.#out) return 0;
     this.harvest();
     const same = new PageSet(this.pages);
-    for (const { firstPage, pages, address } of this.#regions) {
+    for (const { firstPage, pages, address } of this.#regions.all) {
       if (address === undefined) continue;
       eachPrivatePage(address, pages, true, (position) => {
         if (base.equals(firstPage + position, address + position * PAGE_BYTES)) same.add(firstPage + position);
@@ -321,7 +332,7 @@ export class GuestRam {
     }
     // A layer was mapped over some of them: there the file below is another.
     same.subtract(this.#layered);
-    for (const { start, count } of same.runs()) for (const cut of this.#cut({ start, count })) host.dropPages(this.#addressOf(cut.start), cut.count * PAGE_BYTES);
+    for (const { start, count } of same.runs()) for (const cut of this.#regions.cut({ start, count })) host.dropPages(this.#regions.addressOf(cut.start), cut.count * PAGE_BYTES);
     return same.count;
   }
 
@@ -331,6 +342,8 @@ export class GuestRam {
    */
   dispose(): void {
     if (this.#disposed) return;
+    // Without it the kernel would show zeros in place of pages that are missing.
+    if (this.#paging) throw new Error('the memory is still paged');
     this.#disposed = true;
     this.#tracking?.scan.close();
     this.#tracking?.fault.close();
@@ -347,7 +360,7 @@ export class GuestRam {
   #protect(): void {
     const fault = this.#tracking?.fault;
     if (!fault || !this.#host) return;
-    for (const { pages, address } of this.#regions) {
+    for (const { pages, address } of this.#regions.all) {
       if (address === undefined) continue;
       this.#host.keepSmallPages(address, pages * PAGE_BYTES);
       fault.register(address, pages * PAGE_BYTES, UserFaultMode.WriteProtect);
@@ -358,7 +371,7 @@ export class GuestRam {
   #nonZero(): PageSet {
     const set = new PageSet(this.pages);
     this.#views().forEach((view, position) => {
-      const { firstPage, pages } = this.#regions[position] ?? { firstPage: 0, pages: 0 };
+      const { firstPage, pages } = this.#regions.all[position] ?? { firstPage: 0, pages: 0 };
       for (let page = 0; page < pages; page += 1) {
         // memcmp beats any loop in JavaScript.
         if (ZERO_PAGE.compare(view, page * PAGE_BYTES, (page + 1) * PAGE_BYTES) !== 0) set.add(firstPage + page);
@@ -367,28 +380,13 @@ export class GuestRam {
     return set;
   }
 
-  #addressOf(page: number): number {
-    const region = this.#regions.find(({ firstPage, pages }) => page >= firstPage && page < firstPage + pages);
-    if (region?.address === undefined) throw new RangeError(`the machine has no page ${page} with an address`);
-    return region.address + (page - region.firstPage) * PAGE_BYTES;
-  }
-
-  /** A run, cut where regions end. Throws RangeError where the machine has no such page. */
-  *#cut({ start, count }: PageRun): Generator<PageRun & { readonly region: number }> {
-    if (start < 0 || start + count > this.pages) throw new RangeError(`the machine has no page ${start + count - 1}`);
-    for (const [region, { firstPage, pages }] of this.#regions.entries()) {
-      const [from, to] = [Math.max(start, firstPage), Math.min(start + count, firstPage + pages)];
-      if (from < to) yield { region, start: from, count: to - from };
-    }
-  }
-
   *#layerRuns(numbers: Uint32Array): Generator<LayerRun> {
     for (let at = 0; at < numbers.length; ) {
       const first = numbers[at] ?? 0;
       let count = 1;
       while (numbers[at + count] === first + count) count += 1;
       let offset = at;
-      for (const cut of this.#cut({ start: first, count })) {
+      for (const cut of this.#regions.cut({ start: first, count })) {
         yield { start: cut.start, count: cut.count, at: offset };
         offset += cut.count;
       }

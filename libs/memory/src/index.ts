@@ -42,4 +42,4 @@ export { LookPacing } from './pager/look-pacing.ts';
 export { clusterKeys, swapKeyPrefix } from './pager/swap-keys.ts';
 export { SwapLost } from './pager/swap-tiers.ts';
 export { BasePager, type BasePagerOptions } from './base-pager/base-pager.ts';
-export { BASE_IS_WHOLE, BASE_LOST_EXIT_CODE, type PageRange } from './base-pager/base-pager.protocol.ts';
+export { BASE_IS_WHOLE, type PageRange } from './base-pager/base-pager.protocol.ts';

@@ -23,6 +23,14 @@ export class PageSet {
     return set;
   }
 
+  /** From one bit per page; bits from the bound on do not count. */
+  static ofWords(bound: number, words: Uint32Array): PageSet {
+    const set = new PageSet(bound);
+    set.#words.set(words.subarray(0, set.#words.length));
+    if (bound % 32 !== 0 && set.#words.length > 0) set.#words[set.#words.length - 1] = (set.#words.at(-1) ?? 0) & (ALL >>> (32 - (bound % 32)));
+    return set;
+  }
+
   clone(): PageSet {
     const copy = new PageSet(this.bound);
     copy.#words.set(this.#words);

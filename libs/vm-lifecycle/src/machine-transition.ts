@@ -1,5 +1,5 @@
 import { assertNever } from '@corral/base';
-import { SWAP_LOST_EXIT_CODE, toKubeTime, type VmProcessFailure, type VmTermination } from '@corral/contracts';
+import { BASE_LOST_EXIT_CODE, SWAP_LOST_EXIT_CODE, toKubeTime, type VmProcessFailure, type VmTermination } from '@corral/contracts';
 import {
   ABSENT,
   isLive,
@@ -197,6 +197,7 @@ function reasonOf(
       if (isKept(machine)) return { reason: 'Hibernated', message: 'Written out whole, to go on from there' };
       if (ended) return ended;
       if (exitCode === SWAP_LOST_EXIT_CODE) return { reason: 'SwapLost', message: 'A page of the machine’s memory that was swapped out could not be had again as it was' };
+      if (exitCode === BASE_LOST_EXIT_CODE) return { reason: 'BaseLost', message: 'A page of the memory the machine was started from could not be fetched' };
       if (failure) return { reason: 'StartFailed', message: `${failure.reason}: ${failure.message}` };
       return {
         reason: machine.phase === 'Starting' ? 'StartFailed' : 'ProcessExited',

@@ -32,6 +32,7 @@ export class BaseFill {
   readonly #frameOf = new Map<number, number>();
   readonly #waiting = new Map<number, PromiseWithResolvers<undefined>>();
   readonly #written: Uint8Array;
+  readonly #listeners = new Set<(pages: Uint32Array) => void>();
   readonly #pages: number;
   /** Reads that somebody asked for. */
   readonly #underWay = new Set<Promise<void>>();
@@ -77,6 +78,19 @@ export class BaseFill {
     const words = new Uint32Array(Math.ceil(this.#pages / 32));
     for (const page of this.#frameOf.keys()) words[page >>> 5] = (words[page >>> 5] ?? 0) | (1 << (page & 31));
     return words;
+  }
+
+  /** Likewise: whether the base has it now. */
+  get there(): Uint32Array {
+    const words = new Uint32Array(Math.ceil(this.#pages / 32));
+    for (const [page, frame] of this.#frameOf) if (this.#written[frame] === 1) words[page >>> 5] = (words[page >>> 5] ?? 0) | (1 << (page & 31));
+    return words;
+  }
+
+  /** Calls `told` with pages as they come to be there, all of a frame at once. Answers how to end that. */
+  onPages(told: (pages: Uint32Array) => void): () => void {
+    this.#listeners.add(told);
+    return () => this.#listeners.delete(told);
   }
 
   /** Which frames these pages are in, in ascending order. */
@@ -155,6 +169,7 @@ export class BaseFill {
       this.#written[number] = 1;
       this.#waiting.get(number)?.resolve(undefined);
       this.#waiting.delete(number);
+      for (const told of this.#listeners) told(run.numbers);
     }
   }
 

@@ -4,18 +4,20 @@ import { BASE_IS_WHOLE } from '@corral/memory';
 
 /** What is asked about a base that is still being filled. */
 export interface RequestedBase {
-  /** One bit per page, in words of 32: whether it is other than zero. */
+  /** One bit per page, in words of 32: whether it is other than zero, now or later. */
   readonly held: Uint32Array;
+  /** Likewise: whether it is there. */
+  readonly there: Uint32Array;
   readonly whole: Promise<void>;
-  /** Resolves when the page is there. */
+  /** Calls `told` with pages as they come to be there. Answers how to end that. */
+  onPages(told: (pages: Uint32Array) => void): () => void;
+  /** Has the page come before others. Rejects where it does not come. */
   page(number: number): Promise<void>;
 }
 
 /**
- * Answers the pagers of machines that run on a base which is not whole yet (libs/memory/src/base-pager): on a unix socket, all
- * numbers u32, little-endian. First how many words follow, and these: which pages the base has. Then each number that is asked is
- * answered by itself once the page is there, and the last answer says that all are. A base that cannot be made ends every connection
- * without it: whoever runs on it has to die.
+ * Answers the pagers of machines that run on a base which is not whole yet, as libs/memory/src/base-pager/base-pager.protocol.ts says. A base
+ * that cannot be made ends every connection: whoever runs on it has to die.
  */
 export class BaseRequests {
   readonly path: string;
@@ -52,14 +54,16 @@ export class BaseRequests {
     socket.on('close', () => this.#sockets.delete(socket));
     // It went away: nobody waits any more.
     socket.on('error', () => socket.destroy());
-    const { held } = this.#base;
-    socket.write(numbers([held.length, ...held]));
+    const { held, there } = this.#base;
+    socket.write(numbers([held.length, ...held, ...there]));
+    const stop = this.#base.onPages((pages) => socket.write(numbers(pages)));
+    socket.on('close', stop);
     let rest = Buffer.alloc(0);
     socket.on('data', (chunk: Buffer) => {
       const bytes = Buffer.concat([rest, chunk]);
       const whole = bytes.length - (bytes.length % 4);
       rest = bytes.subarray(whole);
-      for (let at = 0; at < whole; at += 4) this.#answer(socket, bytes.readUInt32LE(at));
+      for (let at = 0; at < whole; at += 4) this.#bring(socket, bytes.readUInt32LE(at));
     });
     this.#base.whole.then(
       () => tellWhole(socket),
@@ -67,11 +71,9 @@ export class BaseRequests {
     );
   }
 
-  #answer(socket: Socket, page: number): void {
-    this.#base.page(page).then(
-      () => socket.write(numbers([page])),
-      () => socket.destroy(),
-    );
+  #bring(socket: Socket, page: number): void {
+    // Whoever asked hears of it with all others.
+    this.#base.page(page).catch(() => socket.destroy());
   }
 }
 
@@ -79,8 +81,8 @@ function tellWhole(socket: Socket): void {
   socket.write(numbers([BASE_IS_WHOLE]));
 }
 
-function numbers(values: readonly number[]): Buffer {
+function numbers(values: ArrayLike<number>): Buffer {
   const bytes = Buffer.alloc(values.length * 4);
-  values.forEach((value, at) => bytes.writeUInt32LE(value, at * 4));
+  for (let at = 0; at < values.length; at += 1) bytes.writeUInt32LE(values[at] ?? 0, at * 4);
   return bytes;
 }

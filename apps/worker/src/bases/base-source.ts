@@ -31,9 +31,6 @@ export function remoteBaseSourceOf(manifest: SnapshotManifest, options: RemoteOp
   return sourceOf(manifest, layer, () => openRemote({ ...layer, indexSha256 }, options), workingSet);
 }
 
-/** Machines whose memory lies on one layer have nothing to put over a base, and so can run before all of it is there. */
-export const canBePartial = ({ memory }: SnapshotManifest): boolean => memory.layers.length === 1;
-
 /** Named with the digest of the index by which parts of it are verified, so that nobody shares a base with who was told another. */
 const sourceOf = ({ machine }: SnapshotManifest, { sha256, indexSha256 }: Layer, opened: () => Promise<OpenedPack>, workingSet: WorkingSet | undefined): BaseSource => ({
   sha256,
@@ -62,7 +59,7 @@ async function openFile({ sha256, sizeBytes }: Layer, path: string): Promise<Ope
 }
 
 /** How long one read of a part may take: somebody may be standing still for it. */
-const READ_DEADLINE_MS = 30_000;
+const READ_DEADLINE_MS = 15_000;
 
 async function openRemote(layer: Layer & { readonly indexSha256: string }, { store, packs, log }: RemoteOptions): Promise<OpenedPack> {
   const { key, sha256, sizeBytes, pieces, indexSha256 } = layer;

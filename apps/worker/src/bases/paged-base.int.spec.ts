@@ -4,7 +4,8 @@ import { hash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BASE_LOST_EXIT_CODE, decodePackIndex, encodePack, HostMemory, packIndexBytesOf, PIECE_BYTES, type Piece } from '@corral/memory';
+import { BASE_LOST_EXIT_CODE } from '@corral/contracts';
+import { decodePackIndex, encodePack, HostMemory, packIndexBytesOf, PIECE_BYTES, type Piece } from '@corral/memory';
 import { until } from '@corral/testing';
 import { pino } from 'pino';
 import { BaseImages, type BaseSource, type HeldBase } from './base-images.ts';
@@ -24,12 +25,13 @@ let bases: BaseImages;
 const children: ChildProcess[] = [];
 
 beforeAll(async () => {
-  for (const { number, bytes } of pieces) ram.set(bytes, number * PIECE_BYTES);
   const chunks: Uint8Array[] = [];
   for await (const chunk of encodePack(pieces)) chunks.push(chunk);
   pack = Buffer.concat(chunks);
 });
 beforeEach(() => {
+  ram.fill(0);
+  for (const { number, bytes } of pieces) ram.set(bytes, number * PIECE_BYTES);
   folder = mkdtempSync(join(tmpdir(), 'corral-paged-'));
   bases = new BaseImages({ directory: folder, maxBytes: 0, log: pino({ level: 'silent' }), now: () => performance.now(), kinds: [inSealedMemory] });
 });
@@ -40,7 +42,7 @@ afterEach(async () => {
 });
 
 /** A pack whose reads are let through one by one, in whatever order. */
-function slowly(): { source: BaseSource; reads: { readonly offset: number; go(): void; fail(): void }[] } {
+function slowly(bytes = pack): { source: BaseSource; reads: { readonly offset: number; go(): void; fail(): void }[] } {
   const reads: { offset: number; go(): void; fail(): void }[] = [];
   return {
     reads,
@@ -48,10 +50,10 @@ function slowly(): { source: BaseSource; reads: { readonly offset: number; go():
       sha256: 'a'.repeat(64), name: 'a', pages: PAGES,
       open: async () => ({
         isRemote: true,
-        index: decodePackIndex(pack.subarray(-packIndexBytesOf(pack.subarray(-32), pack.length)), pack.length),
+        index: decodePackIndex(bytes.subarray(-packIndexBytesOf(bytes.subarray(-32), bytes.length)), bytes.length),
         read: (offset, length) => {
           const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-          reads.push({ offset, go: () => resolve(pack.subarray(offset, offset + length)), fail: () => reject(new Error('S3 is down')) });
+          reads.push({ offset, go: () => resolve(bytes.subarray(offset, offset + length)), fail: () => reject(new Error('S3 is down')) });
           return promise;
         },
         close: async () => undefined,
@@ -70,11 +72,11 @@ class Paged {
     children.push(this.child);
     this.exited = new Promise((resolve) => this.child.on('exit', resolve));
   }
-  static async begin(held: HeldBase | undefined): Promise<Paged> {
+  static async begin(held: HeldBase | undefined, options: { readonly silenceDeadlineMs?: number } = {}): Promise<Paged> {
     const paged = new Paged();
     await new Promise((resolve) => paged.child.once('message', resolve));
     if (!held) throw new Error('there is no base');
-    await paged.ask({ type: 'Begin', base: held.base });
+    await paged.ask({ type: 'Begin', base: held.base, ...options });
     return paged;
   }
   ask(order: PagedOrder): Promise<PagedAnswer> {
@@ -151,5 +153,87 @@ const digestOf = (page: number): string => hash('sha256', ram.subarray(page * PI
     const paged = await Paged.begin(held);
     bases.close();
     expect(await paged.exited).toBe(BASE_LOST_EXIT_CODE);
+  });
+
+  it('ends when the node agent says nothing any more, in bounded time', async () => {
+    const { source } = slowly();
+    const held = await bases.hold(source, { mayBePartial: true });
+    const paged = await Paged.begin(held, { silenceDeadlineMs: 1_500 });
+    const answer = paged.ask({ type: 'Read', page: last }).catch((error: unknown) => String(error));
+    expect(await paged.exited).toBe(BASE_LOST_EXIT_CODE);
+    expect(await answer).toContain('it ended');
+  });
+
+  it('shows no page before it was said to be there, whatever others have made of its place', async () => {
+    const { source, reads } = slowly();
+    const held = await bases.hold(source, { mayBePartial: true });
+    const paged = await Paged.begin(held);
+    // Reading nothing through a mapping leaves a page of zeros in the base, which all others see.
+    const seen = new Paged();
+    await new Promise((resolve) => seen.child.once('message', resolve));
+    if (!held) throw new Error('there is no base');
+    expect((await seen.ask({ type: 'Look', base: held.base, page: last })).digest).toBe(hash('sha256', Buffer.alloc(PIECE_BYTES)));
+    const answer = paged.ask({ type: 'Read', page: last });
+    await until(() => reads.length > 4, { timeoutMs: 10_000, what: 'the read of the page' });
+    const timer = setInterval(() => reads.forEach((read) => read.go()), 5);
+    expect((await answer).digest).toBe(digestOf(last));
+    clearInterval(timer);
+  });
+
+  it('has zeros where the pack has a page of zeros', async () => {
+    const zeroed = pieces.map((piece): Piece => (piece.number === last ? { ...piece, bytes: Buffer.alloc(PIECE_BYTES) } : piece));
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of encodePack(zeroed)) chunks.push(chunk);
+    const { source, reads } = slowly(Buffer.concat(chunks));
+    const held = await bases.hold(source, { mayBePartial: true });
+    const paged = await Paged.begin(held);
+    const timer = setInterval(() => reads.forEach((read) => read.go()), 5);
+    expect((await paged.ask({ type: 'Read', page: last })).digest).toBe(hash('sha256', Buffer.alloc(PIECE_BYTES)));
+    clearInterval(timer);
+  });
+
+  it('takes what lies over the base without waiting for what is below, also where that is zeros', async () => {
+    const { source, reads } = slowly();
+    const held = await bases.hold(source, { mayBePartial: true });
+    const paged = await Paged.begin(held);
+    for (const [page, value] of [[last, 0], [0, 7], [1, 8]] as const) {
+      expect(await paged.ask({ type: 'Put', page, value })).toEqual({ waitedPages: 0 });
+      ram.fill(value, page * PIECE_BYTES, (page + 1) * PIECE_BYTES);
+    }
+    // Nobody knows yet what the base has there: it is kept, though it may be the same.
+    expect(await paged.ask({ type: 'ShareAgain' })).toEqual({});
+    expect((await paged.ask({ type: 'Read', page: last })).digest).toBe(digestOf(last));
+    const timer = setInterval(() => reads.forEach((read) => read.go()), 5);
+    await paged.ask({ type: 'End' });
+    clearInterval(timer);
+    expect((await paged.ask({ type: 'Verify' })).digest).toBe(hash('sha256', ram));
+  });
+
+  it('is zero where a guest gave pages back, and not what the base has there once it came', async () => {
+    const { source, reads } = slowly();
+    const held = await bases.hold(source, { mayBePartial: true });
+    const paged = await Paged.begin(held);
+    for (const page of [last, 1]) await paged.ask({ type: 'Put', page, value: 9 });
+    await paged.ask({ type: 'GiveBack', firstPage: last - 1, pages: 2 });
+    await paged.ask({ type: 'GiveBack', firstPage: 1, pages: 1 });
+    for (const page of [last, 1]) {
+      expect((await paged.ask({ type: 'Read', page })).digest).toBe(hash('sha256', Buffer.alloc(PIECE_BYTES)));
+      ram.fill(0, page * PIECE_BYTES, (page + 1) * PIECE_BYTES);
+    }
+    const timer = setInterval(() => reads.forEach((read) => read.go()), 5);
+    await paged.ask({ type: 'End' });
+    clearInterval(timer);
+    expect((await paged.ask({ type: 'Verify' })).digest).toBe(hash('sha256', ram));
+  });
+
+  it('is right, and shows no zeros, when its userfaultfd is closed in use', async () => {
+    const { source, reads } = slowly();
+    const held = await bases.hold(source, { mayBePartial: true });
+    const paged = await Paged.begin(held);
+    await paged.ask({ type: 'CloseUserFault' });
+    const answer = paged.ask({ type: 'Read', page: last });
+    await until(() => reads.length > 4, { timeoutMs: 10_000, what: 'the read of the page' });
+    reads[4]?.go();
+    expect(await answer).toEqual({ digest: digestOf(last), waitedPages: 1 });
   });
 });

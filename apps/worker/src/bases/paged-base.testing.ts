@@ -8,10 +8,18 @@ import { BasePager, GuestRam, HostMemory, MemoryBlock, PAGE_BYTES, SealedMemory 
  * own, since what goes wrong ends the process, and whoever waits for a page does nothing else.
  */
 export type PagedOrder =
-  | { readonly type: 'Begin'; readonly base: SnapshotBase }
+  | { readonly type: 'Begin'; readonly base: SnapshotBase; readonly silenceDeadlineMs?: number }
   /** SHA-256 of a page. */
   | { readonly type: 'Read'; readonly page: number }
   | { readonly type: 'Write'; readonly page: number; readonly value: number }
+  /** Puts a page of one byte value in place, as what lies over a base is restored. */
+  | { readonly type: 'Put'; readonly page: number; readonly value: number }
+  | { readonly type: 'GiveBack'; readonly firstPage: number; readonly pages: number }
+  | { readonly type: 'ShareAgain' }
+  /** Maps the base without anybody who answers, and reads a page. SHA-256 of it. */
+  | { readonly type: 'Look'; readonly base: SnapshotBase; readonly page: number }
+  /** Closes the userfaultfd that the memory is registered with. */
+  | { readonly type: 'CloseUserFault' }
   /** Lets go of the pager, once every page is there. */
   | { readonly type: 'End' }
   /** SHA-256 of everything, and which pages were written to. */
@@ -23,7 +31,6 @@ export interface PagedAnswer {
 }
 
 const probed = HostMemory.probe();
-const whole = Promise.withResolvers<undefined>();
 let block: MemoryBlock;
 let ram: GuestRam;
 let pager: BasePager;
@@ -42,8 +49,8 @@ async function obey(order: PagedOrder): Promise<PagedAnswer> {
       ram.mapBase(fd, place.sizeBytes / PAGE_BYTES);
       closeSync(fd);
       ram.track();
-      if (!ram.userFault) throw new Error(ram.capability.reason);
-      pager = await BasePager.start({ userFault: ram.userFault, ranges: ram.ranges, socketPath: requestsPath, onWhole: () => whole.resolve(undefined) });
+      const { silenceDeadlineMs } = order;
+      pager = await BasePager.start({ ram, socketPath: requestsPath, ...(silenceDeadlineMs === undefined ? {} : { silenceDeadlineMs }) });
       written = ram.follow();
       return {};
     }
@@ -53,8 +60,26 @@ async function obey(order: PagedOrder): Promise<PagedAnswer> {
     case 'Write':
       view(order.page)[7] = order.value;
       return {};
+    case 'Put':
+      ram.put(order.page, new Uint8Array(PAGE_BYTES).fill(order.value));
+      return { waitedPages: pager.count('waitedPages') };
+    case 'GiveBack':
+      ram.giveBack({ start: order.firstPage, count: order.pages });
+      return {};
+    case 'ShareAgain':
+      ram.shareAgain();
+      return {};
+    case 'Look': {
+      if (order.base.ram.type !== 'Sealed' || !probed.memory) throw new Error('the base is a file');
+      const fd = SealedMemory.open(order.base.ram);
+      const mapped = MemoryBlock.readOnly(probed.memory.libc, order.base.ram.sizeBytes, fd);
+      return { digest: hash('sha256', new Uint8Array(mapped.buffer, order.page * PAGE_BYTES, PAGE_BYTES).slice()) };
+    }
+    case 'CloseUserFault':
+      ram.userFault?.close();
+      return {};
     case 'End':
-      await whole.promise;
+      await pager.whole;
       ram.endPaging();
       await pager.stop();
       return { waitedPages: pager.count('waitedPages') };

@@ -19,7 +19,7 @@ import { type Layer, layersOf, SnapshotError, type SnapshotManifest } from '@cor
 import { ObjectStoreFailure } from '@corral/object-store';
 import { type StartedFrom, type StartOrigin } from '@corral/vm-lifecycle';
 import { type BaseImages, type BaseSource } from '../bases/base-images.ts';
-import { baseSourceOf, canBePartial } from '../bases/base-source.ts';
+import { baseSourceOf } from '../bases/base-source.ts';
 import { type WorkingSet } from '../bases/working-set.ts';
 import { type ForkMoments, type HeldMoment } from '../snapshots/fork-moments.ts';
 import { type ArtifactCache } from './artifact-cache.ts';
@@ -270,8 +270,8 @@ export class Preparer {
   }
 
   /**
-   * A snapshot on this node, and its base in memory. Where the base comes from afar and the machine can run without all of it, the
-   * rest comes while it does. Throws ObjectStoreFailure or SnapshotError.
+   * A snapshot on this node, and its base in memory. Where the base comes from afar, the machine begins before all of it is here.
+   * Throws ObjectStoreFailure or SnapshotError.
    */
   async #bring(source: SnapshotSource): Promise<BroughtSnapshot> {
     const { snapshots, packs, bases, remote } = this.#options;
@@ -279,8 +279,8 @@ export class Preparer {
     const { manifest } = described;
     const [lowest] = manifest.memory.layers;
     // What is over a base is not known to those who only see the base.
-    const workingSet = lowest && canBePartial(manifest) ? this.#options.workingSet(source.manifestKey, lowest.sha256) : undefined;
-    const afar = canBePartial(manifest) ? remote(manifest, workingSet) : undefined;
+    const workingSet = lowest && manifest.memory.layers.length === 1 ? this.#options.workingSet(source.manifestKey, lowest.sha256) : undefined;
+    const afar = remote(manifest, workingSet);
     if (lowest && afar && !(await packs.has(lowest))) {
       const isOther = ({ sha256 }: Layer): boolean => sha256 !== lowest.sha256;
       const [cached] = await Promise.all([snapshots.complete(described, isOther), bases.prepare(afar, { mayBePartial: true })]);

@@ -12,7 +12,7 @@ export function untilWhole(requestsPath: string): Promise<void> {
       let at = 0;
       for (; at + 4 <= bytes.length; at += 4) {
         const value = bytes.readUInt32LE(at);
-        if (toSkip === undefined) toSkip = value;
+        if (toSkip === undefined) toSkip = 2 * value;
         else if (toSkip > 0) toSkip -= 1;
         else if (value === BASE_IS_WHOLE) {
           resolve();

@@ -7,7 +7,7 @@ import { guestImages, until } from '@corral/testing';
 import { Emulator, type EmulatorConfig } from '@corral/v86-host';
 import type { SnapshotTaken } from '@corral/contracts';
 import { MachineMemory } from './machine-memory.ts';
-import { restoreMemory, type OpenedBase } from './memory.restore.ts';
+import { placeBase, restorePages, type OpenedBase } from './memory.restore.ts';
 import { SerialHub } from './serial.hub.ts';
 import { takeSnapshot } from './snapshot.taking.ts';
 
@@ -122,7 +122,8 @@ async function restored(directory: string, mode: MemoryMode, base?: OpenedBase):
   const emulator = await Emulator.create({ ...config, media: {} }, EVENTS, { boot: false });
   emulator.memory.clear();
   const memory = new MachineMemory(emulator.memory, host);
-  const layered = await restoreMemory(memory.ram, opened, host.memory && base);
+  if (opened.isOnBase && base && host.memory) placeBase(memory.ram, base);
+  const layered = await restorePages(memory.ram, opened);
   memory.follow({ layered });
   emulator.restoreDevices(new Uint8Array(await opened.devices()));
   await opened.verified;

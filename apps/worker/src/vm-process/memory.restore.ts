@@ -25,12 +25,8 @@ export function openBase({ sha256, ram }: SnapshotBase, atLeastBytes: number): O
   }
 }
 
-/**
- * Gives a machine that never ran, and is all zero, the memory of a snapshot. Where the snapshot lies on a base, that is mapped: all machines from
- * it share it, and it takes no time and no memory of its own. The rest is copied. Answers which pages lie in layers above the first.
- */
-export async function restoreMemory(ram: GuestRam, snapshot: Pick<OpenedSnapshot, 'isOnBase' | 'pages'>, base: OpenedBase | undefined): Promise<PageSet> {
-  if (snapshot.isOnBase && base) ram.mapBase(base.fd, base.sizeBytes / PAGE_BYTES);
+/** Gives a machine that never ran, and has its base, what a snapshot has over it. Answers which pages lie in layers above the first. */
+export async function restorePages(ram: GuestRam, snapshot: Pick<OpenedSnapshot, 'pages'>): Promise<PageSet> {
   const layered = new PageSet(ram.pages);
   for await (const run of snapshot.pages()) {
     for (const { number, count, bytes } of inRows(run)) {

@@ -1,20 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { assertNever } from '@corral/base';
-import { MIB, Problem, type FrozenTaken, type MachineConfig, type MachineIdentity, type SnapshotTaken, type StartFrom, type VmProcessOutput } from '@corral/contracts/for-vm-process';
+import { Problem, type FrozenTaken, type MachineConfig, type MachineIdentity, type SnapshotTaken, type StartFrom, type VmProcessOutput } from '@corral/contracts/for-vm-process';
 import { AgentSession, GuestFiles, powerOff } from '@corral/guest-agent';
-import { incompatibility, type Lineage, lineageOf, NO_LINEAGE, openSnapshot, SnapshotError, type ProbedMemory, type SnapshotMachine } from '@corral/memory';
-import { Emulator, Unbootable, v86Build, type EmulatorEvents, type EmulatorHardware } from '@corral/v86-host';
-import { clearRestoring, overlayPath, replaceOverlay, restoringPath } from '../disk-overlay.ts';
-import { untilWhole } from './base-wait.ts';
+import { type Lineage, NO_LINEAGE, type ProbedMemory, type SnapshotMachine } from '@corral/memory';
+import { type Emulator, type EmulatorHardware } from '@corral/v86-host';
+import { type BasePaging } from './base-paging.ts';
 import { type BuiltAhead, hardwareOf } from './built-ahead.ts';
 import { type CapturedMachine } from './capture.ts';
 import { VmFailure } from './failure.ts';
-import { freezeMachine, openFrozen, type FrozenLayer } from './frozen-state.ts';
+import { freezeMachine, type FrozenLayer } from './frozen-state.ts';
 import { GuestActivity } from './guest-activity.ts';
 import { PanicWatch } from './panic.watch.ts';
-import { MachineMemory } from './machine-memory.ts';
+import { type MachineMemory } from './machine-memory.ts';
+import { MachineStart, snapshotMachineOf, type StartedMachine } from './machine-start.ts';
 import { MemoryKeeper } from './memory-keeper.ts';
-import { openBase, placeBase, restoreMemory } from './memory.restore.ts';
 import { trimProcess } from './process-memory.ts';
 import { keepScreen } from './screen.http.ts';
 import { SerialHub } from './serial.hub.ts';
@@ -45,6 +43,8 @@ export class Vm {
   #memory: MachineMemory | undefined;
   /** Of the pack whose pages are mapped below everything else. */
   #base: string | undefined;
+  /** While pages of it may be missing. */
+  #paging: BasePaging | undefined;
   /** Pages that other machines may start from, by the directory they were frozen into. */
   readonly #frozen = new Map<string, FrozenLayer>();
   #keeper: MemoryKeeper | undefined;
@@ -52,7 +52,6 @@ export class Vm {
   /** What the next snapshot builds on. */
   #lineage: Lineage = NO_LINEAGE;
   #hasBalloon = false;
-  #isRestored = false;
   #paused = false;
   #panicked = false;
   #stopping = false;
@@ -79,18 +78,7 @@ export class Vm {
   }
 
   start(from: StartFrom): Promise<void> {
-    return this.#inTurn(async () => {
-      switch (from.type) {
-        case 'Boot':
-          return this.#boot();
-        case 'Snapshot':
-          return this.#restore(from);
-        case 'Frozen':
-          return this.#thaw(from);
-        default:
-          return assertNever(from, 'way to start');
-      }
-    });
+    return this.#inTurn(() => this.#begin(from));
   }
 
   /** Goes on as another machine; resolves when the guest has been told. What was under way with its agent ends. */
@@ -185,9 +173,7 @@ export class Vm {
   /** Ends it without a word, and gives back what it held; the process goes on. */
   async discard(): Promise<void> {
     await this.stop(0);
-    await this.#emulator?.dispose();
-    await this.#keeper?.dispose();
-    this.#memory?.dispose();
+    await this.#letGo();
   }
 
   /** How much of the node's memory the guest's RAM may take from now on; undefined: as much as it likes. */
@@ -230,103 +216,23 @@ export class Vm {
     return taken;
   }
 
-  async #boot(): Promise<void> {
-    // Only a guest that is known to have the driver: to others the device would be one more thing they do not know.
-    this.#hasBalloon = this.#config.guestAgent;
-    this.#isRestored = false;
-    const emulator = await this.#create(overlayPath(this.#config.directory), { boot: true });
-    const memory = new MachineMemory(emulator.memory, this.#host);
-    memory.follow();
-    this.#adopt(emulator, memory);
+  async #begin(from: StartFrom): Promise<void> {
+    const events = { onHalt: () => this.#onHalt(), onReboot: () => this.#onReboot() };
+    const started = await new MachineStart({ config: this.#config, host: this.#host, ahead: this.#ahead, events }).from(from);
+    // Nobody has watched a fork before.
+    if (started.said && from.type === 'Frozen') this.serial.append(started.said);
+    else if (started.said) this.serial.restore(started.said);
+    this.#adopt(started);
     this.#run();
   }
 
-  async #restore({ directory, packs, base }: Extract<StartFrom, { type: 'Snapshot' }>): Promise<void> {
-    const machineFolder = this.#config.directory;
-    const held = base && this.#host.memory && openBase(base, this.#config.memoryMiB * MIB);
-    const snapshot = await openSnapshot(directory, { ...(packs === undefined ? {} : { packs }), ...(held ? { base: held.sha256 } : {}) }).catch((error: unknown) => {
-      held?.close();
-      throw error;
-    });
-    try {
-      const difference = incompatibility(snapshot.manifest.machine, await this.#machine());
-      if (difference !== undefined) throw new SnapshotError('SnapshotIncompatible', difference);
-      this.#hasBalloon = snapshot.manifest.machine.devices.balloon;
-      this.#isRestored = true;
-      await clearRestoring(machineFolder);
-      const [emulator, devices] = await Promise.all([this.#create(restoringPath(machineFolder), { boot: false }), snapshot.devices()]);
-      if (held && base?.requestsPath !== undefined) await untilWhole(base.requestsPath);
-      emulator.memory.clear();
-      const memory = new MachineMemory(emulator.memory, this.#host);
-      memory.follow({ layered: await restoreMemory(memory.ram, snapshot, held) });
-      for await (const run of snapshot.clusters()) emulator.disk?.writeClusters(run);
-      const said = await snapshot.serial();
-      await snapshot.verified;
-      emulator.restoreDevices(devices);
-      await replaceOverlay(machineFolder);
-      this.serial.restore(said);
-      this.#lineage = lineageOf(snapshot.digest, snapshot.manifest);
-      this.#base = memory.ram.hasBase ? held?.sha256 : undefined;
-      this.#adopt(emulator, memory);
-    } finally {
-      // The mapping holds the memory: its descriptor is not needed any more, nor its name.
-      held?.close();
-      await snapshot.close();
-    }
-    this.#run();
-  }
-
-  async #thaw({ directory, base }: Extract<StartFrom, { type: 'Frozen' }>): Promise<void> {
-    const machineFolder = this.#config.directory;
-    const frozen = await openFrozen(directory);
-    const difference = incompatibility(frozen.machine, await this.#machine());
-    if (difference !== undefined) throw new SnapshotError('SnapshotIncompatible', difference);
-    this.#hasBalloon = frozen.machine.devices.balloon;
-    this.#isRestored = true;
-    const held = base && base.sha256 === frozen.base ? openBase(base, this.#config.memoryMiB * MIB) : undefined;
-    if (frozen.base !== undefined && !held) throw new SnapshotError('SnapshotUnreadable', 'the base that the machine lies on cannot be had');
-    try {
-      await clearRestoring(machineFolder);
-      const emulator = await this.#create(restoringPath(machineFolder), { boot: false });
-      emulator.memory.clear();
-      const memory = new MachineMemory(emulator.memory, this.#host);
-      if (held && base?.requestsPath !== undefined) await untilWhole(base.requestsPath);
-      if (held) placeBase(memory.ram, held);
-      memory.follow(frozen.place(memory.ram));
-      for (const { number, bytes } of frozen.clusters()) emulator.disk?.writeClusters({ numbers: Uint32Array.of(number), bytes, layer: 1 });
-      emulator.restoreDevices(frozen.devices);
-      await replaceOverlay(machineFolder);
-      this.serial.append(frozen.said);
-      this.#lineage = frozen.lineage;
-      this.#base = memory.ram.hasBase ? held?.sha256 : undefined;
-      this.#adopt(emulator, memory);
-    } finally {
-      held?.close();
-    }
-    this.#run();
-  }
-
-  async #create(overlay: string, how: { readonly boot: boolean }): Promise<Emulator> {
-    const { commandLine, macAddress } = this.#config;
-    const { hardware } = this;
-    const identity = { overlayPath: overlay, macAddress };
-    const events: EmulatorEvents = { onHalt: () => this.#onHalt(), onReboot: () => this.#onReboot() };
-    const built = await this.#ahead.take(hardware);
-    if (built && !how.boot) {
-      built.claim(identity, events);
-      return built;
-    }
-    try {
-      return await Emulator.create({ ...hardware, ...identity, commandLine }, events, how);
-    } catch (error) {
-      if (error instanceof Unbootable) throw new VmFailure('ImageUnbootable', error.message, { cause: error });
-      throw error;
-    }
-  }
-
-  #adopt(emulator: Emulator, memory: MachineMemory): void {
+  #adopt({ emulator, memory, hasBalloon, isRestored, lineage, base, paging }: StartedMachine): void {
     this.#emulator = emulator;
     this.#memory = memory;
+    this.#paging = paging;
+    this.#hasBalloon = hasBalloon;
+    this.#base = base;
+    if (lineage) this.#lineage = lineage;
     emulator.serial.onBytes = (bytes) => {
       this.serial.append(bytes);
       this.#panic.see(bytes);
@@ -334,7 +240,7 @@ export class Vm {
     emulator.agentPort.onBytes = (bytes) => this.#session.receive(bytes);
     const { ram } = memory;
     // Pages given back show what lies below them, so that has to be known.
-    if (!this.#isRestored || ram.hasBase) emulator.onFreePages = (pages) => ram.giveBack(pages);
+    if (!isRestored || ram.hasBase) emulator.onFreePages = (pages) => ram.giveBack(pages);
     this.#keeper = new MemoryKeeper({
       config: this.#config,
       budgetBytes: this.#budgetBytes,
@@ -342,6 +248,7 @@ export class Vm {
       host: this.#host.memory,
       instructions: () => emulator.instructions,
       tell: (status) => this.#events.tell({ type: 'Memory', memory: status }),
+      isPagedByOther: () => paging?.isActive ?? false,
     });
     if (this.#config.guestAgent) this.#session.connect();
   }
@@ -360,6 +267,14 @@ export class Vm {
     this.emulator().run();
     if (this.#config.guestAgent) this.#session.resume();
     this.#panic.start();
+  }
+
+  /** Of everything that is the machine's. It will not run again. */
+  async #letGo(): Promise<void> {
+    await this.#emulator?.dispose();
+    await this.#keeper?.dispose();
+    await this.#paging?.end();
+    this.#memory?.dispose();
   }
 
   #onHalt(): void {
@@ -383,15 +298,12 @@ export class Vm {
     this.#inTurn(async () => {
       this.#session.dispose('the guest restarts');
       await this.#writing;
-      await this.emulator().dispose();
-      await this.#keeper?.dispose();
-      this.#memory?.dispose();
+      await this.#letGo();
       // Its memory begins anew; its disk is the same.
       this.#lineage = { ...this.#lineage, memory: [] };
-      this.#base = undefined;
       this.#panicked = false;
       this.#events.tell({ type: 'GuestRebooted' });
-      await this.#boot();
+      await this.#begin({ type: 'Boot' });
     }).catch((error: unknown) => this.#events.end('EmulatorFailed', `the machine could not boot again: ${String(error)}`));
   }
 
@@ -407,20 +319,8 @@ export class Vm {
     return { emulator, memory, serial: this.serial, mayRun: () => !this.#paused && !this.#panicked };
   }
 
-  async #machine(): Promise<SnapshotMachine> {
-    const { memoryMiB, imageDigest, firmware, acpi, artifacts } = this.#config;
-    return {
-      v86Build: await v86Build(firmware),
-      memoryMiB,
-      imageDigest,
-      devices: {
-        acpi,
-        disk: artifacts.disk !== undefined,
-        cdrom: artifacts.cdrom !== undefined,
-        floppy: artifacts.floppy !== undefined,
-        balloon: this.#hasBalloon,
-      },
-    };
+  #machine(): Promise<SnapshotMachine> {
+    return snapshotMachineOf(this.#config, this.#hasBalloon);
   }
 
   #makeSession(): AgentSession {

@@ -14,7 +14,8 @@ export class BaseView {
   readonly #file: MemoryBlock | undefined;
   readonly #zeros: MemoryBlock;
   /** Pages the file stores; every other one is zero. */
-  readonly #stored: PageSet;
+  #stored: PageSet;
+  #isWhole = true;
 
   private constructor(libc: Libc, stored: PageSet, file: MemoryBlock | undefined) {
     this.#libc = libc;
@@ -44,8 +45,20 @@ export class BaseView {
     return page < this.pages && this.#stored.has(page);
   }
 
-  /** Whether a page's content at an address is what the base has. */
+  /** Not all of these pages are there yet, and no others come. */
+  expect(stored: PageSet): void {
+    this.#stored = stored;
+    this.#isWhole = false;
+  }
+
+  /** All pages are there that were expected. */
+  complete(): void {
+    this.#isWhole = true;
+  }
+
+  /** Whether a page's content at an address is what the base has. While pages are still expected, of those that are not zero nobody knows. */
   equals(page: number, address: number): boolean {
+    if (!this.#isWhole && this.#stored.has(page)) return false;
     const theirs = this.#file && this.#stored.has(page) ? this.#file.address + page * PAGE_BYTES : this.#zeros.address;
     return this.#libc.compare(address, theirs, PAGE_BYTES) === 0;
   }

@@ -15,6 +15,8 @@ export interface PagerCalls {
   /** Source: write(2). */
   write(fd: number, address: number, length: number): number;
   close(fd: number): number;
+  /** Source: dup(2). */
+  dup(fd: number): number;
   /** Ends every thread of the process at once, also one that waits for a page. Source: _exit(2). */
   exitNow(status: number): void;
   /** Of the last call that failed. */
@@ -55,6 +57,7 @@ export function loadPagerCalls(): PagerCalls {
     recv: (fd, address, length, flags) => Number(recv?.(fd, address, length, flags)),
     write: (fd, address, length) => Number(write?.(fd, address, length)),
     close: library.func('int close(int fd)') as PagerCalls['close'],
+    dup: library.func('int dup(int fd)') as PagerCalls['dup'],
     exitNow: library.func('void _exit(int status)') as unknown as PagerCalls['exitNow'],
     errno: () => koffi.errno(),
   };

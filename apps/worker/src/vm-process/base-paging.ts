@@ -1,0 +1,62 @@
+import { closeSync, openSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { PAGER_HEARTBEAT_FILE } from '@corral/contracts/for-vm-process';
+import { BasePager, type GuestRam, MappingFailed, PAGE_BYTES } from '@corral/memory';
+import { untilWhole } from './base-wait.ts';
+import { type OpenedBase } from './memory.restore.ts';
+
+/** Has a machine run on a base of which not all is there yet, until all is. */
+export class BasePaging {
+  readonly #ram: GuestRam;
+  readonly #heartbeatPath: string;
+  readonly #heartbeatFd: number;
+  #pager: BasePager | undefined;
+
+  private constructor(ram: GuestRam, folder: string) {
+    this.#ram = ram;
+    this.#heartbeatPath = join(folder, PAGER_HEARTBEAT_FILE);
+    this.#heartbeatFd = openSync(this.#heartbeatPath, 'w', 0o600);
+  }
+
+  /**
+   * Maps a base into a machine that never ran, and has it answered for page by page; `folder` is the machine's. Where pages that are missing cannot be told from
+   * others on this host, this waits until none is, and answers undefined. Throws SnapshotError where the base cannot be had.
+   */
+  static async begin(ram: GuestRam, { fd, sizeBytes }: OpenedBase, requestsPath: string, folder: string): Promise<BasePaging | undefined> {
+    const pages = sizeBytes / PAGE_BYTES;
+    const paging = ram.capability.mode === 'Full' ? new BasePaging(ram, folder) : undefined;
+    try {
+      if (paging) {
+        ram.mapBase(fd, pages);
+        ram.track();
+        paging.#pager = await BasePager.start({ ram, socketPath: requestsPath, heartbeatFd: paging.#heartbeatFd });
+        void paging.#pager.whole.then(() => paging.end());
+        return paging;
+      }
+    } catch (error) {
+      if (paging) paging.#stopBeating();
+      if (!(error instanceof MappingFailed)) throw error;
+    }
+    await untilWhole(requestsPath);
+    return undefined;
+  }
+
+  get isActive(): boolean {
+    return this.#pager !== undefined;
+  }
+
+  /** The machine has every page, or will touch none again. Between two slices of the guest. */
+  async end(): Promise<void> {
+    const pager = this.#pager;
+    this.#pager = undefined;
+    if (!pager) return;
+    this.#ram.endPaging();
+    await pager.stop();
+    this.#stopBeating();
+  }
+
+  #stopBeating(): void {
+    closeSync(this.#heartbeatFd);
+    rmSync(this.#heartbeatPath, { force: true });
+  }
+}

@@ -1,0 +1,153 @@
+import { jest } from '@jest/globals';
+import { copyFile, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { BASE_LOST_EXIT_CODE, type MachineConfig } from '@corral/contracts';
+import { decodeManifest, HostMemory } from '@corral/memory';
+import { guestImages, until } from '@corral/testing';
+import { pino } from 'pino';
+import { BaseImages, type HeldBase } from '../bases/base-images.ts';
+import { inSealedMemory } from '../bases/base-memory.ts';
+import { baseSourceOf } from '../bases/base-source.ts';
+import { ForkedVm } from './forked-vm.testing.ts';
+
+jest.setTimeout(240_000);
+afterAll(() => ForkedVm.disposeAll());
+
+/** What a guest can read of itself that does not change: what it came with, and many bytes that nobody can guess. */
+const SUM_ALL = 'find / -xdev -type f ! -path "/etc/*" ! -path "/run/*" ! -path "/var/*" | sort | xargs md5sum; md5sum /dev/shm/*';
+const RANDOM_BYTES = 16_000_000;
+/** Reads of what nobody waits for take so long: a machine is done with its start long before the last. */
+const BACKGROUND_READ_MS = 1_000;
+/** What somebody waits for is read alone, and is smaller. */
+const MOST_ASKED_BYTES = 300_000;
+
+let config: Omit<MachineConfig, 'directory' | 'socketPath'>;
+let source: ForkedVm;
+let folder: string;
+let sums: string;
+let bases: BaseImages;
+
+beforeAll(async () => {
+  const images = await guestImages();
+  const image = await images.image('linux-minimal');
+  config = {
+    uid: 'source', namespace: 'default', incarnation: 1, hostname: 'source', macAddress: '02:00:00:00:00:01', memoryMiB: 128,
+    commandLine: image.commandLine,
+    artifacts: Object.fromEntries(Object.entries(image.artifacts).map(([role, { file }]) => [role, join(image.directory, file)])),
+    firmware: { biosPath: join(images.firmwareDirectory, 'bios.bin'), vgaBiosPath: join(images.firmwareDirectory, 'vgabios.bin') },
+    imageDigest: image.digest, guestAgent: image.guestAgent, acpi: image.acpi,
+  };
+  source = await ForkedVm.fork(config);
+  await source.start({ type: 'Boot' });
+  await source.until('AgentAnswered');
+  await source.exec(`head -c ${RANDOM_BYTES} /dev/urandom > /dev/shm/random`, { timeoutSeconds: 120 });
+  sums = (await source.exec(SUM_ALL, { timeoutSeconds: 120 })).stdout;
+  folder = await source.emptyFolder('snapshot');
+  expect(await source.send({ type: 'Snapshot', directory: folder })).toMatchObject({ ok: true });
+});
+beforeEach(async () => {
+  bases = new BaseImages({ directory: await source.emptyFolder(`bases-${Math.random()}`), maxBytes: 0, log: pino({ level: 'silent' }), now: () => performance.now(), kinds: [inSealedMemory] });
+});
+afterEach(() => bases.close());
+
+/** The base of a snapshot, of which nearly nothing is there yet. */
+async function holdPartial(directory = folder): Promise<HeldBase> {
+  const manifest = decodeManifest(await readFile(join(directory, 'manifest.json')));
+  const near = baseSourceOf({ manifest, packPath: ({ sha256 }) => join(folder, sha256) });
+  if (!near) throw new Error('the snapshot has no base');
+  const held = await bases.hold(
+    {
+      ...near,
+      async open() {
+        const pack = await near.open();
+        return {
+          ...pack,
+          isRemote: true,
+          async read(offset, length) {
+            if (length > MOST_ASKED_BYTES) await delay(BACKGROUND_READ_MS);
+            return pack.read(offset, length);
+          },
+        };
+      },
+    },
+    { mayBePartial: true },
+  );
+  if (held?.base.requestsPath === undefined) throw new Error('the base is whole already');
+  return held;
+}
+
+/** A machine from a snapshot, that has answered. */
+async function started(vm: ForkedVm, { base }: HeldBase, directory = folder, packs = folder): Promise<ForkedVm> {
+  await vm.start({ type: 'Snapshot', directory, packs, base });
+  await vm.until('AgentAnswered');
+  return vm;
+}
+
+/** Files that are named by a digest. */
+async function copyPacks(from: string, to: string): Promise<void> {
+  for (const name of await readdir(from)) if (/^[0-9a-f]{64}$/.test(name)) await copyFile(join(from, name), join(to, name));
+}
+
+const forked = (uid: string, more: Partial<MachineConfig> = {}): Promise<ForkedVm> => ForkedVm.fork({ ...config, ...more, uid });
+const sumsOf = async (vm: ForkedVm): Promise<string> => (await vm.exec(SUM_ALL, { timeoutSeconds: 120 })).stdout;
+const untilWhole = async (): Promise<void> => {
+  await until(() => bases.totals.fetchedBytes > 0, { timeoutMs: 120_000, what: 'the whole base' });
+};
+
+// Machines run on parts of a base only where the host tells of pages that are missing.
+(HostMemory.probe().capability.mode === 'Full' ? describe : describe.skip)('a machine on a base that is not whole', () => {
+  it('answers before it is, reads what one on a whole base reads, and so does what is made of it', async () => {
+    const vms = await Promise.all([forked('one'), forked('other')]);
+    const held = await holdPartial();
+    const [one, other] = await Promise.all(vms.map((vm) => started(vm, held)));
+    if (!one || !other) throw new Error('they did not start');
+    expect(bases.totals.fetchedBytes).toBe(0);
+    // Written over what is missing, and what is left of it is zero.
+    await other.exec('echo written > /dev/shm/written; truncate -s 100 /dev/shm/random; truncate -s 4096 /dev/shm/random');
+    const [early, frozen] = await Promise.all([other.emptyFolder('early'), other.emptyFolder('frozen')]);
+    expect(await other.send({ type: 'Snapshot', directory: early })).toMatchObject({ ok: true });
+    expect(await other.send({ type: 'Freeze', directory: frozen })).toMatchObject({ ok: true });
+    const fork = await forked('fork');
+    await fork.start({ type: 'Frozen', directory: frozen, base: held.base });
+    await fork.until('AgentAnswered');
+    expect(bases.totals.fetchedBytes).toBe(0);
+    expect(bases.totals.askedFrames).toBeGreaterThan(0);
+    const [read, changed, ofFork] = await Promise.all([one, other, fork].map(sumsOf));
+    expect(read).toBe(sums);
+    expect(changed).not.toBe(sums);
+    expect(ofFork).toBe(changed);
+    // With the layer over the base, and nothing of the base there again.
+    await untilWhole();
+    for (const vm of [one, fork]) expect(await sumsOf(vm)).toBe(vm === one ? sums : changed);
+    await Promise.all([one, fork].map((vm) => vm.dispose()));
+    held.release();
+    expect(bases.totals.bases).toBe(0);
+    const below = await forked('layered');
+    const packs = await below.emptyFolder('packs');
+    for (const from of [folder, early]) await copyPacks(from, packs);
+    expect(await sumsOf(await started(below, await holdPartial(early), early, packs))).toBe(changed);
+    await below.dispose();
+  });
+
+  it('is paged by nobody else until the base is whole, and then keeps to its budget', async () => {
+    const vm = await forked('tight', { memoryBudgetBytes: 12 * 2 ** 20 });
+    await started(vm, await holdPartial());
+    await vm.exec('head -c 16000000 /dev/urandom > /dev/shm/more');
+    const paged = (): boolean => vm.told.some((told) => told.type === 'Memory' && told.memory.pager === 'On');
+    expect(bases.totals.fetchedBytes).toBe(0);
+    expect(paged()).toBe(false);
+    await untilWhole();
+    const timer = setInterval(() => void vm.exec('cat /dev/shm/* > /dev/null'), 2_000);
+    await until(paged, { timeoutMs: 60_000, what: 'the pager' }).finally(() => clearInterval(timer));
+    expect(await sumsOf(vm)).toContain(sums.trimEnd().split('\n').at(-1));
+    await vm.dispose();
+  });
+
+  it('ends where the base cannot be had any more', async () => {
+    const vm = await forked('orphan');
+    await started(vm, await holdPartial());
+    bases.close();
+    expect(await vm.until('Exited')).toMatchObject({ code: BASE_LOST_EXIT_CODE });
+  });
+});
