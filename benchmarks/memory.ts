@@ -9,6 +9,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import getPort from 'get-port';
 import { forget, launch, remember, shutDown, TEST_HOME } from '../e2e/stack.ts';
+import { measureFarBase } from './memory/far-base.ts';
 import { Figures } from './memory/figures.ts';
 import { measureStack, STACK_ROWS, type StackRows } from './memory/stack.ts';
 import { measureStock } from './memory/stock.ts';
@@ -35,7 +36,7 @@ if (options.help) {
   --snapshots N     snapshots of a 512 MiB machine, and wake-ups from hibernation (7)
   --idleSeconds N   how long idle machines are watched (20)
   --class CLASS     small or compute; else as machines are by default
-  --only PART       stack, or stock: the comparison with stock v86 alone
+  --only PART       stack; stock: the comparison with stock v86 alone; or far: starts on a node that has to fetch the base
   --rows A,B        only these of the stack's: ${STACK_ROWS.join(', ')}; of a short run they are not written to a file
   --output FILE     where the JSON goes (benchmarks/results/<date>-memory.json)`);
   process.exit(0);
@@ -72,8 +73,10 @@ async function measureOwnStack(): Promise<void> {
   }
 }
 
-if (options.only !== 'stock') await measureOwnStack();
-if (options.only !== 'stack' && rows === undefined) await measureStock(figures, 512, 7).catch((error: unknown) => figures.skip('stock', error));
+const isAsked = (part: string): boolean => options.only === undefined || options.only === part;
+if (isAsked('stack')) await measureOwnStack();
+if (isAsked('far') && rows === undefined) await measureFarBase(figures, 5).catch((error: unknown) => figures.skip('far', error));
+if (isAsked('stock') && rows === undefined) await measureStock(figures, 512, 7).catch((error: unknown) => figures.skip('stock', error));
 
 figures.table();
 const machine = {

@@ -65,11 +65,14 @@ export class BaseFill {
     const frame = this.#frameOf.get(number);
     if (frame === undefined || this.#written[frame] === 1) return Promise.resolve();
     if (this.#failure) return Promise.reject(this.#failure.error as Error);
-    const waiting = this.#waiting.get(frame) ?? Promise.withResolvers<undefined>();
+    const known = this.#waiting.get(frame);
+    if (known) return known.promise;
+    const waiting = Promise.withResolvers<undefined>();
     this.#waiting.set(frame, waiting);
     this.#asked += 1;
-    // At once, beside what is read already: somebody stands still.
-    if (this.#queue.claim(frame)) this.#follow(this.#readAgain([frame]));
+    // At once, beside what is read already, and also where it is part of that: somebody stands still.
+    this.#queue.claim(frame);
+    this.#follow(this.#readAgain([frame]));
     return waiting.promise;
   }
 
@@ -165,6 +168,8 @@ export class BaseFill {
       const at = frame.offset - first.offset;
       const run = await expandFrame(frame, bytes.subarray(at, at + frame.length));
       if (this.#failure) return;
+      // Somebody asked for it meanwhile, and has it. Nothing is written twice: it may be sealed by now.
+      if (this.#written[number] === 1) continue;
       this.#write(run);
       this.#written[number] = 1;
       this.#waiting.get(number)?.resolve(undefined);

@@ -1,7 +1,7 @@
-import { closeSync, fstatSync, ftruncateSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, renameSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BaseRam } from '@corral/contracts';
-import { HostMemory, SealedMemory, SealingFailed } from '@corral/memory';
+import { HostMemory, PageSet, PIECE_BYTES, SealedMemory, SealingFailed } from '@corral/memory';
 
 /** Where the pages of one base lie while machines share them. Filled once, in any order, and the same from then on. */
 export interface BaseMemory {
@@ -47,6 +47,9 @@ export const inSealedMemory: BaseMemoryKind = (name, sizeBytes) =>
 
 const STAT_BLOCK_BYTES = 512;
 const READ_ONLY = 0o400;
+/** Source: statfs(2). */
+const TMPFS_MAGIC = 0x0102_1994;
+const ZEROS = Buffer.alloc(64 * PIECE_BYTES);
 
 /**
  * A regular file, for hosts without sealed memory. Nothing but its permissions, and a folder that is ours alone, keeps it from
@@ -69,13 +72,24 @@ export function inFiles(folder: string): BaseMemoryKind {
         remove();
         throw error;
       }
+      const holes = new PageSet(sizeBytes / PIECE_BYTES);
+      holes.addRun(0, holes.bound);
       return {
         get storedBytes() {
           return fstatSync(fd).blocks * STAT_BLOCK_BYTES;
         },
         ram: { type: 'File', path, sizeBytes },
-        write: (bytes, offset) => asRoom(() => writeAll(fd, bytes, offset)),
-        finish: () => asRoom(() => renameSync(partial, path)),
+        write: (bytes, offset) =>
+          asRoom(() => {
+            writeAll(fd, bytes, offset);
+            holes.deleteRun(offset / PIECE_BYTES, bytes.length / PIECE_BYTES);
+          }),
+        finish: () =>
+          asRoom(() => {
+            // Such a file system needs room for a page of zeros that is only read, and ends who reads it by SIGBUS where there is none.
+            if (statfsSync(folder).type === TMPFS_MAGIC) for (const { start, count } of holes.runs(ZEROS.length / PIECE_BYTES)) writeAll(fd, ZEROS.subarray(0, count * PIECE_BYTES), start * PIECE_BYTES);
+            renameSync(partial, path);
+          }),
         close: remove,
       };
     });

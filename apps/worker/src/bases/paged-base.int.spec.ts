@@ -226,6 +226,17 @@ const digestOf = (page: number): string => hash('sha256', ram.subarray(page * PI
     expect((await paged.ask({ type: 'Verify' })).digest).toBe(hash('sha256', ram));
   });
 
+  it('is refused to the kernel where a page is missing, and never shown as zeros; a copy of it is right', async () => {
+    const { source, reads } = slowly();
+    const held = await bases.hold(source, { mayBePartial: true });
+    const paged = await Paged.begin(held);
+    expect(await paged.ask({ type: 'HandToKernel', page: last })).toEqual({ refused: 'EFAULT' });
+    const copied = paged.ask({ type: 'Copy', page: last });
+    await until(() => reads.length > 4, { timeoutMs: 10_000, what: 'the read of the page' });
+    reads[4]?.go();
+    expect(await copied).toEqual({ digest: digestOf(last) });
+  });
+
   it('is right, and shows no zeros, when its userfaultfd is closed in use', async () => {
     const { source, reads } = slowly();
     const held = await bases.hold(source, { mayBePartial: true });

@@ -1,5 +1,7 @@
-import { closeSync } from 'node:fs';
 import { hash } from 'node:crypto';
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type SnapshotBase } from '@corral/contracts';
 import { BasePager, GuestRam, HostMemory, MemoryBlock, PAGE_BYTES, SealedMemory } from '@corral/memory';
 
@@ -18,6 +20,10 @@ export type PagedOrder =
   | { readonly type: 'ShareAgain' }
   /** Maps the base without anybody who answers, and reads a page. SHA-256 of it. */
   | { readonly type: 'Look'; readonly base: SnapshotBase; readonly page: number }
+  /** Has the kernel read a page, as a system call does that is handed a view of the memory. */
+  | { readonly type: 'HandToKernel'; readonly page: number }
+  /** SHA-256 of a page as snapshots copy it. */
+  | { readonly type: 'Copy'; readonly page: number }
   /** Closes the userfaultfd that the memory is registered with. */
   | { readonly type: 'CloseUserFault' }
   /** Lets go of the pager, once every page is there. */
@@ -28,6 +34,7 @@ export interface PagedAnswer {
   readonly digest?: string;
   readonly written?: readonly number[];
   readonly waitedPages?: number;
+  readonly refused?: string;
 }
 
 const probed = HostMemory.probe();
@@ -74,6 +81,23 @@ async function obey(order: PagedOrder): Promise<PagedAnswer> {
       const fd = SealedMemory.open(order.base.ram);
       const mapped = MemoryBlock.readOnly(probed.memory.libc, order.base.ram.sizeBytes, fd);
       return { digest: hash('sha256', new Uint8Array(mapped.buffer, order.page * PAGE_BYTES, PAGE_BYTES).slice()) };
+    }
+    case 'HandToKernel': {
+      const fd = openSync(join(tmpdir(), `corral-efault-${process.pid}`), 'w');
+      try {
+        writeSync(fd, view(order.page));
+        return {};
+      } catch (error) {
+        return { refused: (error as NodeJS.ErrnoException).code ?? '' };
+      } finally {
+        closeSync(fd);
+        rmSync(join(tmpdir(), `corral-efault-${process.pid}`));
+      }
+    }
+    case 'Copy': {
+      const copy = new Uint8Array(PAGE_BYTES);
+      ram.copyRun({ start: order.page, count: 1 }, copy);
+      return { digest: hash('sha256', copy) };
     }
     case 'CloseUserFault':
       ram.userFault?.close();

@@ -1,52 +1,43 @@
 import { jest } from '@jest/globals';
 import { copyFile, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { BASE_LOST_EXIT_CODE, type MachineConfig } from '@corral/contracts';
 import { decodeManifest, HostMemory } from '@corral/memory';
-import { guestImages, until } from '@corral/testing';
+import { until } from '@corral/testing';
 import { pino } from 'pino';
 import { BaseImages, type HeldBase } from '../bases/base-images.ts';
 import { inSealedMemory } from '../bases/base-memory.ts';
 import { baseSourceOf } from '../bases/base-source.ts';
 import { ForkedVm } from './forked-vm.testing.ts';
+import { booted, type GuestConfig, linuxMachine } from './guest-config.testing.ts';
 
 jest.setTimeout(240_000);
 afterAll(() => ForkedVm.disposeAll());
 
 /** What a guest can read of itself that does not change: what it came with, and many bytes that nobody can guess. */
 const SUM_ALL = 'find / -xdev -type f ! -path "/etc/*" ! -path "/run/*" ! -path "/var/*" | sort | xargs md5sum; md5sum /dev/shm/*';
-const RANDOM_BYTES = 16_000_000;
-/** Reads of what nobody waits for take so long: a machine is done with its start long before the last. */
-const BACKGROUND_READ_MS = 1_000;
-/** What somebody waits for is read alone, and is smaller. */
+const RANDOM_BYTES = 8_000_000;
+/** What somebody waits for is read alone, and is smaller than what nobody waits for. */
 const MOST_ASKED_BYTES = 300_000;
 
-let config: Omit<MachineConfig, 'directory' | 'socketPath'>;
+let config: GuestConfig;
 let source: ForkedVm;
 let folder: string;
 let sums: string;
 let bases: BaseImages;
+/** Reads of what nobody waits for come when it resolves. */
+let rest: PromiseWithResolvers<void>;
 
 beforeAll(async () => {
-  const images = await guestImages();
-  const image = await images.image('linux-minimal');
-  config = {
-    uid: 'source', namespace: 'default', incarnation: 1, hostname: 'source', macAddress: '02:00:00:00:00:01', memoryMiB: 128,
-    commandLine: image.commandLine,
-    artifacts: Object.fromEntries(Object.entries(image.artifacts).map(([role, { file }]) => [role, join(image.directory, file)])),
-    firmware: { biosPath: join(images.firmwareDirectory, 'bios.bin'), vgaBiosPath: join(images.firmwareDirectory, 'vgabios.bin') },
-    imageDigest: image.digest, guestAgent: image.guestAgent, acpi: image.acpi,
-  };
-  source = await ForkedVm.fork(config);
-  await source.start({ type: 'Boot' });
-  await source.until('AgentAnswered');
+  config = await linuxMachine({ uid: 'source' });
+  source = await booted(config);
   await source.exec(`head -c ${RANDOM_BYTES} /dev/urandom > /dev/shm/random`, { timeoutSeconds: 120 });
   sums = (await source.exec(SUM_ALL, { timeoutSeconds: 120 })).stdout;
   folder = await source.emptyFolder('snapshot');
   expect(await source.send({ type: 'Snapshot', directory: folder })).toMatchObject({ ok: true });
 });
 beforeEach(async () => {
+  rest = Promise.withResolvers();
   bases = new BaseImages({ directory: await source.emptyFolder(`bases-${Math.random()}`), maxBytes: 0, log: pino({ level: 'silent' }), now: () => performance.now(), kinds: [inSealedMemory] });
 });
 afterEach(() => bases.close());
@@ -65,7 +56,7 @@ async function holdPartial(directory = folder): Promise<HeldBase> {
           ...pack,
           isRemote: true,
           async read(offset, length) {
-            if (length > MOST_ASKED_BYTES) await delay(BACKGROUND_READ_MS);
+            if (length > MOST_ASKED_BYTES) await rest.promise;
             return pack.read(offset, length);
           },
         };
@@ -92,6 +83,7 @@ async function copyPacks(from: string, to: string): Promise<void> {
 const forked = (uid: string, more: Partial<MachineConfig> = {}): Promise<ForkedVm> => ForkedVm.fork({ ...config, ...more, uid });
 const sumsOf = async (vm: ForkedVm): Promise<string> => (await vm.exec(SUM_ALL, { timeoutSeconds: 120 })).stdout;
 const untilWhole = async (): Promise<void> => {
+  rest.resolve();
   await until(() => bases.totals.fetchedBytes > 0, { timeoutMs: 120_000, what: 'the whole base' });
 };
 
@@ -133,7 +125,7 @@ const untilWhole = async (): Promise<void> => {
   it('is paged by nobody else until the base is whole, and then keeps to its budget', async () => {
     const vm = await forked('tight', { memoryBudgetBytes: 12 * 2 ** 20 });
     await started(vm, await holdPartial());
-    await vm.exec('head -c 16000000 /dev/urandom > /dev/shm/more');
+    await vm.exec('head -c 10000000 /dev/urandom > /dev/shm/more');
     const paged = (): boolean => vm.told.some((told) => told.type === 'Memory' && told.memory.pager === 'On');
     expect(bases.totals.fetchedBytes).toBe(0);
     expect(paged()).toBe(false);

@@ -28,6 +28,8 @@ export type RegionOrder =
   /** Compare every byte. */
   | { readonly type: 'Verify' }
   | { readonly type: 'Usage' }
+  /** Close the descriptor that the memory was registered with. */
+  | { readonly type: 'CloseUserFault' }
   /** Have somebody fault where no machine is. */
   | { readonly type: 'Confuse' };
 
@@ -108,6 +110,10 @@ class Region {
     this.wrong += new Uint8Array(other.buffer)[0] ?? 0;
   }
 
+  closeUserFault(): void {
+    this.#userFault.close();
+  }
+
   get pager(): Pager {
     if (!this.#pager) throw new Error('nobody pages yet');
     return this.#pager;
@@ -177,6 +183,7 @@ if (process.send) {
         }
       } else if (order.type === 'Push') region.push();
       else if (order.type === 'Verify') region.verify();
+      else if (order.type === 'CloseUserFault') region.closeUserFault();
       else if (order.type === 'Confuse') region.confuse();
       process.send?.({ wrong: region.wrong, privatePages: region.pager.privatePages, ...region.pager.usage() });
     })();

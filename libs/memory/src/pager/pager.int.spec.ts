@@ -128,6 +128,14 @@ const outsideOf = ({ counters }: Answer): number => counters.redisOuts + counter
     expect(await region.ended).toEqual({ code: SWAP_LOST_EXIT_CODE, signal: null });
   });
 
+  it('a userfaultfd that is closed in use costs no byte', async () => {
+    const region = await PagedRegion.start();
+    await region.churnUntil('pages have left', (answer) => answer.swappedBytes > 4 * MIB);
+    await region.order({ type: 'CloseUserFault' });
+    const before = await region.verify();
+    await region.churnUntil('pages have left again', (answer) => answer.counters.durableIns > before.counters.durableIns + 500);
+  });
+
   it('a pager that meets what it does not expect ends the process at once', async () => {
     const region = await PagedRegion.start();
     await expect(region.order({ type: 'Confuse' })).rejects.toThrow('it ended');

@@ -52,10 +52,11 @@ function run(): void {
     redis: data.redis,
     keyPrefix: data.keyPrefix,
   });
-  const userFault = UserFault.attach(libc, data.userFaultFd, 0);
+  // A descriptor of its own: whoever closes the other one does not make the kernel show zeros in place of pages that are out.
+  const userFault = UserFault.attach(libc, calls.dup(data.userFaultFd), 0);
   const resolver = new FaultResolver({ userFault, start: data.start, table, tiers, control, scratch: scratch.address, now });
   const polled = new PollSet(libc, 4);
-  const faults: Pollable = { fd: data.userFaultFd, events: POLLIN };
+  const faults: Pollable = { fd: userFault.fd, events: POLLIN };
   const wakes: Pollable = { fd: data.wakeFd, events: POLLIN };
   const connections = [tiers.stores, tiers.loads].filter((connection): connection is RedisConnection => connection !== undefined);
   let beatMs = -Infinity;
@@ -74,6 +75,7 @@ function run(): void {
     tiers.work();
   }
   tiers.dispose();
+  calls.close(userFault.fd);
   polled.free();
   scratch.free();
 }
