@@ -156,6 +156,73 @@ describe('the console in a real browser', () => {
   );
 
   it(
+    'shows what a sleeping machine showed last, and wakes it up with all that is typed',
+    async () => {
+      const { page, complaints } = await openPage();
+      const name = await runningVm();
+      created.push(name);
+      await signIn(page, `/machines/default/${name}/screen`);
+      await running(page).waitFor();
+      await page.getByText(/720 × 400/).waitFor();
+      await page.getByRole('button', { name: 'More actions' }).click();
+      await page.getByRole('menuitem', { name: 'Hibernate' }).click();
+      await page.getByText('It sleeps. Typing or a click wakes it.').waitFor();
+      // The picture stays, and the page is no worse to use.
+      expect(await page.locator('canvas').first().isVisible()).toBe(true);
+      expect(await page.getByRole('button', { name: /^Fork/ }).isEnabled()).toBe(false);
+      expect(await accessibilityFaults(page)).toEqual([]);
+      await page.getByRole('application', { name: `Screen of ${name}` }).focus();
+      await page.keyboard.type('echo awake-$((6*7))');
+      await page.keyboard.press('Enter');
+      await poll(
+        async () => String((await call('GET', `${VMS}/${name}/screenshot?format=text`)).body),
+        (text) => /# echo awake-\$\(\(6\*7\)\)\s+awake-42/.test(text),
+        'not all of it reached the machine',
+      );
+      await running(page).waitFor();
+      // To be awake is nothing to worry about.
+      await page.getByText('Hibernated Awake').waitFor();
+      expect(await page.locator('aside').getByText('Hibernated Awake').locator('xpath=ancestor::li').locator('.text-attention').count()).toBe(0);
+      // Whoever asked for the screen in between is told that there is none just now.
+      expect(complaints.filter((complaint) => !/503.*\/screenshot/.test(complaint))).toEqual([]);
+      await page.context().close();
+    },
+    JOURNEY_MS,
+  );
+
+  it(
+    'forks a machine: the copies are listed, and the moment they come from is nothing to go back to',
+    async () => {
+      const { page, complaints } = await openPage();
+      const name = await runningVm();
+      created.push(name);
+      await signIn(page, `/machines/default/${name}/screen`);
+      await running(page).waitFor();
+      await page.keyboard.press('f');
+      const dialog = page.getByRole('dialog');
+      await dialog.getByLabel('How many').fill('2');
+      expect(await accessibilityFaults(page)).toEqual([]);
+      await dialog.getByRole('button', { name: 'Fork', exact: true }).click();
+      await dialog.getByText('2 of 2 copies made.').waitFor();
+      const copies = await dialog.getByRole('list', { name: 'Copies' }).getByRole('link').allInnerTexts();
+      expect(copies).toHaveLength(2);
+      created.push(...copies);
+      await dialog.getByRole('link').first().click();
+      await heading(page, copies[0] ?? '').waitFor();
+      await running(page).waitFor();
+      await page.getByText('Forked from').waitFor();
+      await page.goto(`${stack().url}/machines/default/${name}/snapshots`);
+      await page.getByText('No snapshots yet').or(page.getByText('No moments to go back to yet')).first().waitFor();
+      await page.goto(`${stack().url}/nodes`);
+      await page.getByText('No memory pressure').first().waitFor();
+      await page.getByText(/^(Full|MapOnly|Copy) \(/).first().waitFor();
+      expect(complaints).toEqual([]);
+      await page.context().close();
+    },
+    JOURNEY_MS,
+  );
+
+  it(
     'creates a machine, runs a command in it, and a machine restored from its snapshot knows what the first did',
     async () => {
       const { page, complaints } = await openPage();
@@ -261,6 +328,8 @@ describe('the console in a real browser', () => {
         [`/machines/default/${restored}/events`, page.getByRole('list', { name: 'Events' })],
         ['/snapshots', page.getByRole('table', { name: 'Snapshots' })],
         ['/images', page.getByRole('heading', { name: 'linux-minimal' })],
+        ['/snapshots?draw=tree', page.getByRole('tree')],
+        ['/pools', page.getByText('No pools yet.')],
         ['/nodes', page.getByRole('heading', { name: 'worker-1' })],
       ];
       for (const colorScheme of ['dark', 'light'] as const) {

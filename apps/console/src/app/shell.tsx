@@ -1,3 +1,4 @@
+import type { VirtualMachineSnapshot } from '@corral/contracts';
 import { Button, classNames, StatusGlyph } from '@corral/ui';
 import { Link, Outlet, useLocation, useMatch, useNavigate, useSearch } from '@tanstack/react-router';
 import {
@@ -16,6 +17,7 @@ import {
 } from 'lucide-react';
 import { lazy, Suspense, useEffect, useState, type ReactElement } from 'react';
 import { IMAGES, MACHINES, NAMESPACES, NODES, POOLS, SNAPSHOTS } from '../api/resources.ts';
+import { isKept } from '../features/snapshots/lineage.ts';
 import { reconnect, useCollection, useConnection } from '../live/live.ts';
 import { useLocalNow } from '../live/now.ts';
 import { en } from '../messages/en.ts';
@@ -164,6 +166,7 @@ function NavLink({ to, label, icon: Icon, resource }: (typeof PAGES)[number]): R
   const { ns } = useSearch({ from: '/app' });
   const path = useCollectionPath(resource ?? NAMESPACES);
   const { items, loaded } = useCollection(resource && path);
+  const shown = resource === SNAPSHOTS ? items.filter((item) => isKept(item as VirtualMachineSnapshot)) : items;
   return (
     <Link
       to={to}
@@ -174,7 +177,7 @@ function NavLink({ to, label, icon: Icon, resource }: (typeof PAGES)[number]): R
     >
       <Icon aria-hidden size={16} className="shrink-0" />
       <span className="flex-1 max-wide:sr-only">{label}</span>
-      {loaded && <span className="text-12 font-normal text-ink2 max-wide:hidden">{items.length}</span>}
+      {loaded && <span className="text-12 font-normal text-ink2 max-wide:hidden">{shown.length}</span>}
     </Link>
   );
 }

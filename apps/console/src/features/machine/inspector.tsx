@@ -1,13 +1,5 @@
-import type { Condition, VirtualMachine, VirtualMachineSnapshot } from '@corral/contracts';
-import {
-  formatAge,
-  formatSize,
-  snapshotStatus,
-  splitSize,
-  StatusGlyph,
-  type StatusShape,
-  type StatusTone,
-} from '@corral/ui';
+import type { VirtualMachine, VirtualMachineSnapshot } from '@corral/contracts';
+import { formatAge, formatSize, snapshotStatus, splitSize } from '@corral/ui';
 import { Link } from '@tanstack/react-router';
 import { RotateCcw } from 'lucide-react';
 import type { ReactElement, ReactNode } from 'react';
@@ -15,7 +7,9 @@ import { CopyButton } from '../../app/copy.tsx';
 import { useNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
 import { Labels } from '../machines/machine-table.tsx';
+import { Conditions } from './conditions.tsx';
 import { MemoryPlaces } from './memory-places.tsx';
+import { Section } from './section.tsx';
 import { newestFirst, SnapshotWords, useRestore } from '../snapshots/snapshot-table.tsx';
 
 const MIB = 2 ** 20;
@@ -35,30 +29,10 @@ export function Inspector({
       {snapshots.length > 0 && <RecentSnapshots vm={vm} snapshots={snapshots} />}
       <Conditions
         conditions={vm.status?.conditions ?? []}
-        restsByWish={(vm.spec?.powerState ?? 'Running') !== 'Running'}
+        restsByWish={(vm.spec?.powerState ?? 'Running') !== 'Running' || vm.status?.phase === 'Hibernated'}
       />
       <Details vm={vm} />
     </div>
-  );
-}
-
-function Section({
-  title,
-  aside,
-  children,
-}: {
-  readonly title: string;
-  readonly aside?: ReactNode;
-  readonly children: ReactNode;
-}): ReactElement {
-  return (
-    <section className="flex flex-col gap-2.5 p-4">
-      <div className="flex items-center justify-between gap-2">
-        <h2 className="text-13">{title}</h2>
-        {aside}
-      </div>
-      {children}
-    </section>
   );
 }
 
@@ -150,82 +124,24 @@ function RecentSnapshots({
   );
 }
 
-/** Types for which True is the bad answer. */
-const BAD_WHEN_TRUE = /Pressure$|^GuestPanicked$|^Failed$/;
-
-interface ConditionLook {
-  readonly shape: StatusShape | 'Check';
-  readonly tone: StatusTone;
-  /** Worse comes first. */
-  readonly rank: number;
-}
-
-const RESTING: ConditionLook = { shape: 'Bars', tone: 'Off', rank: 2 };
-
-export function conditionLook({ type, status }: Pick<Condition, 'type' | 'status'>): ConditionLook {
-  if (status === 'Unknown') return { shape: 'Dashed', tone: 'Unknown', rank: 1 };
-  const bad = BAD_WHEN_TRUE.test(type) ? status === 'True' : status === 'False';
-  return bad ? { shape: 'Triangle', tone: 'Attention', rank: 0 } : { shape: 'Check', tone: 'Good', rank: 2 };
-}
-
-export function Conditions({
-  conditions,
-  restsByWish,
-}: {
-  readonly conditions: readonly Condition[];
-  readonly restsByWish: boolean;
-}): ReactElement {
-  const now = useNow();
-  // A machine that was asked to rest is not expected to answer.
-  const look = (condition: Condition) =>
-    restsByWish && condition.type === 'Ready' && condition.status === 'False' ? RESTING : conditionLook(condition);
-  const sorted = [...conditions].sort((a, b) => look(a).rank - look(b).rank || (a.type < b.type ? -1 : 1));
-  return (
-    <Section title={en.machine.conditions}>
-      {sorted.length === 0 && <p className="text-ink2">{en.machine.noConditions}</p>}
-      <ul className="flex flex-col gap-2">
-        {sorted.map((condition) => {
-          const { shape, tone } = look(condition);
-          return (
-            <li key={condition.type} className="flex items-baseline gap-2.5">
-              <span className="translate-y-0.5">
-                {shape === 'Check' ? <CheckGlyph /> : <StatusGlyph shape={shape} tone={tone} />}
-              </span>
-              <span className="min-w-0 flex-1 break-words" title={condition.message}>
-                <span className="font-medium">{condition.type}</span>{' '}
-                <span className="text-ink2">{condition.reason}</span>
-                {shape !== 'Check' && condition.message !== '' && (
-                  <span className="block text-12 text-ink2">{condition.message}</span>
-                )}
-              </span>
-              <time
-                dateTime={condition.lastTransitionTime}
-                title={en.moment(condition.lastTransitionTime)}
-                className="shrink-0 text-12 text-ink3"
-              >
-                {formatAge(condition.lastTransitionTime, now)}
-              </time>
-            </li>
-          );
-        })}
-      </ul>
-    </Section>
-  );
-}
-
-function CheckGlyph(): ReactElement {
-  return (
-    <svg aria-hidden viewBox="0 0 12 12" width={12} height={12} className="text-good">
-      <path
-        d="m2 6.5 2.8 2.8L10.2 3"
-        fill="none"
-        stroke="currentColor"
-        strokeWidth="1.75"
-        strokeLinecap="round"
-        strokeLinejoin="round"
-      />
-    </svg>
-  );
+/** Where it came from, and the way there. */
+function sourceRow({ metadata: { namespace = '' }, spec }: VirtualMachine): readonly [string, ReactNode] {
+  const { fields } = en.machine;
+  const { image, snapshot, virtualMachine, pool } = spec?.source ?? {};
+  const look = 'break-all text-accent hover:underline';
+  if (snapshot !== undefined) {
+    return [fields.snapshot, <Link key="source" to="/snapshots" search={(previous) => ({ ns: previous.ns, q: snapshot })} className={look}>{snapshot}</Link>];
+  }
+  if (virtualMachine !== undefined) {
+    return [
+      fields.machine,
+      <Link key="source" to="/machines/$namespace/$name/$tab" params={{ namespace, name: virtualMachine, tab: 'screen' }} search={(previous) => ({ ns: previous.ns })} className={look}>
+        {virtualMachine}
+      </Link>,
+    ];
+  }
+  if (pool !== undefined) return [fields.pool, <Link key="source" to="/pools" search={(previous) => ({ ns: previous.ns })} className={look}>{pool}</Link>];
+  return [fields.image, <Link key="source" to="/images" search={(previous) => ({ ns: previous.ns })} className={look}>{image ?? en.none}</Link>];
 }
 
 function Details({ vm }: { readonly vm: VirtualMachine }): ReactElement {
@@ -233,29 +149,7 @@ function Details({ vm }: { readonly vm: VirtualMachine }): ReactElement {
   const { spec, status, metadata } = vm;
   const fields = en.machine.fields;
   const rows: readonly (readonly [string, ReactNode])[] = [
-    spec?.source.image
-      ? [
-          fields.image,
-          <Link
-            key="image"
-            to="/images"
-            search={(previous) => ({ ns: previous.ns })}
-            className="text-accent hover:underline"
-          >
-            {spec.source.image}
-          </Link>,
-        ]
-      : [
-          fields.snapshot,
-          <Link
-            key="snapshot"
-            to="/snapshots"
-            search={(previous) => ({ ns: previous.ns, q: spec?.source.snapshot })}
-            className="break-all text-accent hover:underline"
-          >
-            {spec?.source.snapshot}
-          </Link>,
-        ],
+    sourceRow(vm),
     [
       fields.node,
       status?.nodeName ? (

@@ -9,7 +9,7 @@ import {
   type MachineSays,
 } from '@corral/ui';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
-import { Camera, ChevronLeft } from 'lucide-react';
+import { Camera, ChevronLeft, GitFork } from 'lucide-react';
 import { lazy, Suspense, useEffect, useState, type ReactElement } from 'react';
 import { asRefusal, type Refusal } from '../../api/refusal.ts';
 import { MACHINES, SNAPSHOTS } from '../../api/resources.ts';
@@ -24,7 +24,7 @@ import { useNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
 import { askPower, askSleep, machineActions, VERB_ICONS } from '../machines/machine-actions.ts';
 import { rowOf } from '../machines/machine-rows.ts';
-import { canSnapshot, powerVerbs, sleepVerb, type PowerVerb, type SleepVerb } from '../machines/machine-verbs.ts';
+import { canFork, canSnapshot, powerVerbs, sleepVerb, type PowerVerb, type SleepVerb } from '../machines/machine-verbs.ts';
 import { reasonText, StatusChip } from '../machines/status-words.tsx';
 import { useNodesByName } from '../machines/use-machines.ts';
 import { SnapshotTable } from '../snapshots/snapshot-table.tsx';
@@ -37,6 +37,7 @@ import { MachineTabs, PhoneTabs, TABS, type Tab } from './machine-tabs.tsx';
 import { ScreenTab } from './screen-tab.tsx';
 import { Timeline } from './timeline.tsx';
 import { TerminalTab } from './terminal-tab.tsx';
+import { useSnapshots } from '../snapshots/use-snapshots.ts';
 
 const ForkDialog = lazy(async () => ({ default: (await import('./fork-dialog.tsx')).ForkDialog }));
 const DeleteDialog = lazy(async () => ({ default: (await import('../machines/delete-dialog.tsx')).DeleteDialog }));
@@ -50,7 +51,7 @@ interface Loaded {
 export function MachinePage(): ReactElement {
   const { namespace, name } = useParams({ from: '/app/machines/$namespace/$name/$tab' });
   const machines = useCollection<VirtualMachine>(apiPath(MACHINES, namespace));
-  const snapshots = useCollection<VirtualMachineSnapshot>(apiPath(SNAPSHOTS, namespace));
+  const snapshots = useSnapshots(apiPath(SNAPSHOTS, namespace));
   const nodes = useNodesByName();
   const intents = useIntents();
   const now = useNow();
@@ -160,7 +161,7 @@ function MachineView({
   useKeys({
     s: () => online && canSnapshot(status) && snapshot(),
     p: () => online && first && (first.verb === 'pause' || first.verb === 'resume') && askPower(vm, first.powerState),
-    f: () => online && canSnapshot(status) && setForking(true),
+    f: () => online && canFork(status) && setForking(true),
     t: () => open('terminal'),
     Delete: () => setDeleting(true),
     Escape: () => void navigate({ to: '/machines', search: (previous) => ({ ns: previous.ns }) }),
@@ -217,14 +218,15 @@ function MachineView({
           </Button>
         )}
         {!phone && (
-          <Button
-            look="Primary"
-            icon={<Camera aria-hidden size={15} />}
-            disabled={!online || !canSnapshot(status)}
-            onClick={snapshot}
-          >
+          <Button icon={<Camera aria-hidden size={15} />} disabled={!online || !canSnapshot(status)} onClick={snapshot}>
             {en.verbs.snapshot}
             <Kbd>S</Kbd>
+          </Button>
+        )}
+        {!phone && (
+          <Button look="Primary" icon={<GitFork aria-hidden size={15} />} disabled={!online || !canFork(status)} onClick={() => setForking(true)}>
+            {en.verbs.fork}
+            <Kbd>F</Kbd>
           </Button>
         )}
         <ActionsMenu

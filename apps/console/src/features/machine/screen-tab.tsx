@@ -19,7 +19,7 @@ import { usePhone } from '../../app/media.ts';
 import { notify } from '../../app/notices.tsx';
 import { en } from '../../messages/en.ts';
 import { askPower, askSleep } from '../machines/machine-actions.ts';
-import { powerVerbs, showsScreen } from '../machines/machine-verbs.ts';
+import { isWaking, powerVerbs, showsScreen, takesInput } from '../machines/machine-verbs.ts';
 import { InputSender } from './input-sender.ts';
 import { ReleaseChord } from './release-chord.ts';
 import { inputOfKey, splitText, toScreen, type ScreenInput } from './screen-input.ts';
@@ -57,8 +57,9 @@ export function ScreenTab({
 
   const live = showsScreen(status);
   const asleep = status.says === 'Hibernated';
-  // It waits until somebody types; what is typed is its first message of the day.
-  const takesInput = status.says === 'Running' || status.says === 'NotReady' || asleep;
+  const waking = isWaking(vm, status);
+  // What is typed wakes it up, and waits for it: all of it.
+  const typable = takesInput(vm, status);
   const { still, refusal, hurry } = useStill(canvas, machinePath(namespace, name, 'screenshot'), live, asleep);
   const sender = useMemo(
     () =>
@@ -69,13 +70,13 @@ export function ScreenTab({
     [namespace, name, hurry],
   );
   const push = (input: ScreenInput | undefined): void => {
-    if (!input || !takesInput) return;
+    if (!input || !typable) return;
     hurry();
     sender.push(input);
   };
 
   const keyDown = (event: KeyboardEvent<HTMLDivElement>): void => {
-    if (!takesInput) return;
+    if (!typable) return;
     chord.current.down(event);
     const input = inputOfKey(event.nativeEvent);
     // Pasting must reach the page to be turned into typing.
@@ -90,7 +91,7 @@ export function ScreenTab({
   const pointer =
     (action: 'move' | 'down' | 'up') =>
     (event: PointerEvent<HTMLCanvasElement>): void => {
-      if (!still || !takesInput || (action === 'move' && (!focused || asleep))) return;
+      if (!still || !typable || (action === 'move' && (!focused || asleep))) return;
       if (action === 'down') stage.current?.focus();
       push({
         type: 'mouse',
@@ -147,7 +148,7 @@ export function ScreenTab({
           onPaste={(event: ClipboardEvent) => paste(event.clipboardData.getData('text/plain'))}
           className={classNames(
             'relative flex max-h-full max-w-full items-center justify-center overflow-hidden rounded-control border-2 bg-glass outline-none max-phone:w-full max-phone:rounded-none max-phone:border-x-0',
-            focused && takesInput ? 'border-accent' : 'border-line',
+            focused && typable ? 'border-accent' : 'border-line',
             // One grid for picture and words: the stage keeps its place when one replaces the other.
             still ? '' : 'aspect-[8/5] h-full max-phone:h-auto max-phone:w-full',
           )}
@@ -164,9 +165,9 @@ export function ScreenTab({
             className={classNames(
               'block max-h-[calc(100dvh-300px)] max-w-full object-contain [image-rendering:auto]',
               !still && 'hidden',
-              (!takesInput || asleep) && 'opacity-45',
+              (!typable || asleep || waking) && 'opacity-45',
               asleep && 'grayscale',
-              takesInput && 'cursor-crosshair',
+              typable && 'cursor-crosshair',
             )}
             style={still ? { width: Math.max(still.width, 1) * scaleOf(still.width) } : undefined}
           />
@@ -198,7 +199,7 @@ export function ScreenTab({
                 {en.verbs.wake}
               </Button>
             </>
-          ) : takesInput ? (
+          ) : typable && !waking ? (
             focused ? (
               <>
                 <span className="text-accent">{en.screen.yours}</span>
@@ -214,7 +215,7 @@ export function ScreenTab({
             <>
               <StatusGlyph shape={status.shape} tone={status.tone} />
               {en.machineSays[status.says]}
-              {vm.status?.hibernation && <span className="text-ink3">{en.screen.waking}</span>}
+              {waking && <span className="text-ink3">{en.screen.waking}</span>}
               {still && live && <span className="text-ink3">{en.screen.asItWas}</span>}
               {start && (
                 <Button
@@ -237,14 +238,14 @@ export function ScreenTab({
           <Button
             size="Small"
             look="Quiet"
-            disabled={!takesInput}
+            disabled={!typable}
             onClick={() => push({ type: 'keys', codes: ['ControlLeft', 'AltLeft', 'Delete'] })}
           >
             {en.screen.ctrlAltDel}
           </Button>
           <IconButton
             label={en.screen.paste}
-            disabled={!takesInput}
+            disabled={!typable}
             onClick={() => void navigator.clipboard.readText().then(paste, () => stage.current?.focus())}
           >
             <ClipboardPaste aria-hidden size={15} />
@@ -260,7 +261,7 @@ export function ScreenTab({
           </IconButton>
         </span>
       </div>
-      {phone && takesInput && <PhoneKeys onInput={push} />}
+      {phone && typable && <PhoneKeys onInput={push} />}
     </div>
   );
 }

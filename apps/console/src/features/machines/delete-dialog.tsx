@@ -1,4 +1,4 @@
-import { apiPath, type VirtualMachine, type VirtualMachineSnapshot } from '@corral/contracts';
+import { apiPath, type VirtualMachine } from '@corral/contracts';
 import { Button, formatAge, snapshotStatus, StatusGlyph } from '@corral/ui';
 import { useCallback, useEffect, useRef, useState, type ReactElement } from 'react';
 import { deleteCommand } from '../../api/commands.ts';
@@ -8,10 +8,11 @@ import { CommandBlock } from '../../app/command-block.tsx';
 import { Question } from '../../app/modal.tsx';
 import { Trouble } from '../../app/trouble.tsx';
 import { ask } from '../../live/intents.ts';
-import { useCollection, useOnline } from '../../live/live.ts';
+import { useOnline } from '../../live/live.ts';
 import { useNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
 import { snapshotNow } from '../snapshots/take-snapshot.ts';
+import { useSnapshots } from '../snapshots/use-snapshots.ts';
 
 interface DeleteDialogProps {
   readonly machines: readonly VirtualMachine[];
@@ -26,7 +27,7 @@ export function DeleteDialog({ machines, snapshottable, onClose, onDeleted }: De
   const now = useNow();
   const online = useOnline();
   const only = machines.length === 1 ? machines[0] : undefined;
-  const { items } = useCollection<VirtualMachineSnapshot>(only && apiPath(SNAPSHOTS, only.metadata.namespace));
+  const { items } = useSnapshots(only && apiPath(SNAPSHOTS, only.metadata.namespace));
   const [snapshotUid, setSnapshotUid] = useState<string>();
   const [refusal, setRefusal] = useState<Refusal>();
   const [busy, setBusy] = useState(false);

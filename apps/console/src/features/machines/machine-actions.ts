@@ -6,7 +6,7 @@ import { copyText } from '../../app/copy.tsx';
 import type { MenuAction } from '../../app/menu-popup.tsx';
 import { ask } from '../../live/intents.ts';
 import { en } from '../../messages/en.ts';
-import { canSnapshot, powerVerbs, sleepVerb, type PowerVerb, type SleepVerb } from './machine-verbs.ts';
+import { canFork, canSnapshot, powerVerbs, sleepVerb, type PowerVerb, type SleepVerb } from './machine-verbs.ts';
 
 export const VERB_ICONS: Readonly<Record<PowerVerb['verb'] | SleepVerb['verb'], LucideIcon>> = {
   pause: Pause,
@@ -50,7 +50,7 @@ export function machineActions(
     ...(on.withoutFirst
       ? []
       : [{ label: en.verbs.snapshot, icon: Camera, disabled: !canSnapshot(status), onSelect: on.snapshot }]),
-    ...(on.fork ? [{ label: en.verbs.fork, icon: GitFork, disabled: !canSnapshot(status), onSelect: on.fork }] : []),
+    ...(on.fork ? [{ label: en.verbs.fork, icon: GitFork, disabled: !canFork(status), onSelect: on.fork }] : []),
     ...(first
       ? [
           {

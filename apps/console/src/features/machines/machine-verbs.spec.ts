@@ -1,6 +1,6 @@
 import type { VirtualMachine } from '@corral/contracts';
 import type { DisplayStatus, MachineSays } from '@corral/ui';
-import { canSnapshot, powerVerbs, showsScreen, sleepVerb } from './machine-verbs.ts';
+import { canFork, canSnapshot, powerVerbs, showsScreen, sleepVerb, takesInput } from './machine-verbs.ts';
 
 const vm = (powerState: 'Running' | 'Paused' | 'Stopped'): VirtualMachine => ({
   apiVersion: 'corral.dev/v1',
@@ -79,4 +79,22 @@ it('only a machine with memory to keep can be snapshotted, and only one that had
     'Hibernated',
     'Failed',
   ]);
+});
+
+it.each([
+  ['Running', false, true],
+  ['Hibernated', true, true],
+  ['Starting', true, true],
+  ['Pending', true, true],
+  ['Starting', false, false],
+  ['Paused', false, false],
+  ['Failed', true, false],
+] as const)('typing on a machine that is %s (asleep before: %s) is taken: %s', (says, hasSlept, taken) => {
+  const machine = vm('Running');
+  const hibernation = { reason: 'Idle', requestedAt: '2026-03-01T12:00:00Z', incarnation: 1 } as const;
+  expect(takesInput(hasSlept ? { ...machine, status: { hibernation } as NonNullable<VirtualMachine['status']> } : machine, status(says))).toBe(taken);
+});
+
+it('only what has a process can be forked', () => {
+  expect((['Running', 'NotReady', 'Paused', 'Hibernated', 'Starting', 'Stopped', 'Failed'] as const).filter((says) => canFork(status(says)))).toEqual(['Running', 'NotReady', 'Paused']);
 });

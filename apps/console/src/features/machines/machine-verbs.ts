@@ -58,3 +58,14 @@ export const showsScreen = ({ says }: DisplayStatus<MachineSays>): boolean =>
 /** A snapshot is of a machine that has a memory, be it on a disk. */
 export const canSnapshot = ({ says }: DisplayStatus<MachineSays>): boolean =>
   says === 'Running' || says === 'NotReady' || says === 'Paused' || says === 'Hibernated';
+
+/** A moment is of a machine that has a process. */
+export const canFork = ({ says }: DisplayStatus<MachineSays>): boolean => says === 'Running' || says === 'NotReady' || says === 'Paused';
+
+/** Whether it is on its way back from its sleep. */
+export const isWaking = ({ status }: VirtualMachine, { says }: DisplayStatus<MachineSays>): boolean =>
+  status?.hibernation !== undefined && (says === 'Starting' || says === 'Pending' || says === 'NotReady');
+
+/** Whether what is typed reaches it: it runs, or wakes up for that. */
+export const takesInput = (vm: VirtualMachine, status: DisplayStatus<MachineSays>): boolean =>
+  status.says === 'Running' || status.says === 'NotReady' || status.says === 'Hibernated' || isWaking(vm, status);

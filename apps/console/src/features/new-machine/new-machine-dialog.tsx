@@ -4,7 +4,6 @@ import {
   parseBytes,
   type VirtualMachine,
   type VirtualMachineImage,
-  type VirtualMachineSnapshot,
 } from '@corral/contracts';
 import { Button, classNames, IconButton, Kbd, StatusGlyph } from '@corral/ui';
 import { useNavigate, useSearch } from '@tanstack/react-router';
@@ -26,6 +25,7 @@ import { CONTROL, FormField } from './form-field.tsx';
 import { inventName, nextName } from './machine-name.ts';
 import { ImageCards, SnapshotCards } from './source-cards.tsx';
 import { useDryRun } from './use-dry-run.ts';
+import { useSnapshots } from '../snapshots/use-snapshots.ts';
 
 const MEMORY_STOPS = [32, 64, 128, 256, 512, 1024, 2047] as const;
 /** Of the images machines can start from, the one that asks for least: what a newcomer is offered first. */
@@ -64,7 +64,7 @@ export function NewMachineDialog(): ReactElement {
   const [busy, setBusy] = useState(false);
 
   const machines = useCollection<VirtualMachine>(apiPath(MACHINES, namespace)).items;
-  const snapshots = useCollection<VirtualMachineSnapshot>(apiPath(SNAPSHOTS, namespace)).items;
+  const snapshots = useSnapshots(apiPath(SNAPSHOTS, namespace)).items;
   const sorted = [...images].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
   const image = sorted.find(({ metadata }) => metadata.name === chosenImage) ?? quickest(sorted) ?? sorted[0];
   const snapshot = snapshots.find(({ metadata }) => metadata.name === chosenSnapshot);

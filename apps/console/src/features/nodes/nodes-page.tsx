@@ -1,5 +1,5 @@
-import { apiPath, findCondition, parseBytes, type Node, type VirtualMachine } from '@corral/contracts';
-import { Button, formatAge, formatSize, Meter, nodeStatus, Skeleton, StatusGlyph } from '@corral/ui';
+import { apiPath, parseBytes, type Node, type VirtualMachine } from '@corral/contracts';
+import { Button, classNames, formatAge, formatSize, Meter, nodeStatus, Skeleton, StatusGlyph } from '@corral/ui';
 import { Link } from '@tanstack/react-router';
 import { Server } from 'lucide-react';
 import { useState, type ReactElement } from 'react';
@@ -10,9 +10,10 @@ import { ListTrouble, Trouble } from '../../app/trouble.tsx';
 import { acceptWrite, useCollection } from '../../live/live.ts';
 import { useNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
-import { conditionLook } from '../machine/inspector.tsx';
+import { conditionLook } from '../machine/condition-look.ts';
 import { rowOf } from '../machines/machine-rows.ts';
 import { StatusChip } from '../machines/status-words.tsx';
+import { nodeMemoryOf } from './node-memory.ts';
 
 const SHOWN_MACHINES = 24;
 
@@ -48,9 +49,6 @@ export function NodesPage(): ReactElement {
   );
 }
 
-const bytesOf = (vm: VirtualMachine): number =>
-  vm.status?.memoryMiB === undefined ? (parseBytes(vm.spec?.memory ?? '0') ?? 0) : vm.status.memoryMiB * 2 ** 20;
-
 function NodeCard({
   node,
   machines,
@@ -64,13 +62,13 @@ function NodeCard({
   const cordoned = node.spec?.unschedulable ?? false;
   const { nodeInfo, corral, allocatable, conditions = [] } = node.status ?? {};
   const allowed = parseBytes(allocatable?.['memory'] ?? '') ?? 0;
-  const promised = machines
-    .filter(({ spec }) => spec?.powerState !== 'Stopped')
-    .reduce((sum, vm) => sum + bytesOf(vm), 0);
+  const memory = nodeMemoryOf(machines);
+  const promised = memory.promisedBytes;
   const heard = conditions.find(({ type }) => type === 'Ready');
   const facts: readonly (readonly [string, string | undefined])[] = [
     [en.nodes.fields.v86, corral?.v86Build.slice(0, 20)],
-    [en.nodes.fields.mode, corral?.memoryMode],
+    [en.nodes.fields.mode, corral && en.nodes.mode(corral.memoryMode, corral.memoryModeReason)],
+    [en.nodes.fields.bases, corral?.bases && en.nodes.bases(corral.bases.count, formatSize(corral.bases.bytes), corral.bases.users)],
     [en.nodes.fields.version, nodeInfo?.kubeletVersion],
     [en.nodes.fields.kernel, nodeInfo && `${nodeInfo.osImage} ${nodeInfo.kernelVersion}`],
     [en.nodes.fields.images, corral?.images?.length.toString()],
@@ -111,6 +109,7 @@ function NodeCard({
           parts={[{ label: en.nodes.promised, value: promised, className: 'bg-memory-shared' }]}
           className="h-2.5"
         />
+        <p className="text-12 text-ink2">{en.nodes.held(formatSize(memory.heldBytes), formatSize(memory.swappedBytes))}</p>
       </div>
       <div className="flex flex-col gap-2">
         <h3 className="text-12 font-medium text-ink2">{en.nodes.machines(machines.length)}</h3>
@@ -134,17 +133,16 @@ function NodeCard({
           })}
         </ul>
       </div>
-      <ul className="flex flex-wrap gap-x-4 gap-y-1.5 text-12">
+      <ul aria-label={en.machine.conditions} className="flex flex-wrap gap-x-4 gap-y-1.5 text-12">
         {conditions.map((condition) => {
-          const look = conditionLook(condition);
+          const { shape, tone } = conditionLook(condition);
           return (
-            <li
-              key={condition.type}
-              className="flex items-center gap-1.5 text-ink2"
-              title={findCondition(conditions, condition.type)?.message}
-            >
-              <StatusGlyph shape={look.shape === 'Check' ? 'Disc' : look.shape} tone={look.tone} size={9} />
-              {condition.type}
+            <li key={condition.type} className={classNames('flex items-baseline gap-1.5 text-ink2', shape !== 'Check' && 'w-full')} title={condition.message}>
+              <StatusGlyph shape={shape === 'Check' ? 'Disc' : shape} tone={tone} size={9} />
+              <span className="min-w-0 break-words">
+                {en.nodes.condition(condition.type, condition.status)}
+                {shape !== 'Check' && <span className="text-ink">{en.nodes.because(condition.reason, condition.message)}</span>}
+              </span>
             </li>
           );
         })}
@@ -153,7 +151,7 @@ function NodeCard({
         {facts.map(([name, value]) => (
           <div key={name} className="contents">
             <dt className="text-ink2">{name}</dt>
-            <dd className="truncate" title={value}>
+            <dd className="min-w-0 break-words">
               {value ?? en.none}
             </dd>
           </div>

@@ -28,6 +28,15 @@ export function slotsOf(pool: VirtualMachinePool, machines: readonly VirtualMach
   return { taken, free: Math.max(0, (pool.spec?.maximum ?? 0) - taken.length) };
 }
 
+/** What the machines that wait to be claimed take of their nodes' memory, as far as they told; undefined where none has. */
+export function heldByWaiting(pool: VirtualMachinePool, machines: readonly VirtualMachine[]): number | undefined {
+  const told = machines.flatMap((vm) => {
+    const state = stateOf(pool, vm);
+    return state !== undefined && state !== 'claimed' && vm.status?.memory ? [vm.status.memory.heldBytes] : [];
+  });
+  return told.length === 0 ? undefined : told.reduce((sum, bytes) => sum + bytes, 0);
+}
+
 function stateOf({ metadata }: VirtualMachinePool, { metadata: { ownerReferences = [], namespace }, status }: VirtualMachine): SlotState | undefined {
   if (namespace !== metadata.namespace) return undefined;
   if (status?.claim?.poolUid === metadata.uid) return 'claimed';

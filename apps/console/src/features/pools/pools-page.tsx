@@ -1,4 +1,4 @@
-import { findCondition, parseBytes, type VirtualMachine, type VirtualMachinePool } from '@corral/contracts';
+import { findCondition, type VirtualMachine, type VirtualMachinePool } from '@corral/contracts';
 import { classNames, formatSize, Skeleton, StatusGlyph, type StatusShape, type StatusTone } from '@corral/ui';
 import { Link } from '@tanstack/react-router';
 import { Flame } from 'lucide-react';
@@ -11,7 +11,7 @@ import { EmptyState, Page } from '../../app/page.tsx';
 import { ListTrouble } from '../../app/trouble.tsx';
 import { useCollection } from '../../live/live.ts';
 import { en } from '../../messages/en.ts';
-import { slotsOf, type Slot, type SlotState } from './pool-slots.ts';
+import { heldByWaiting, slotsOf, type Slot, type SlotState } from './pool-slots.ts';
 
 const EXAMPLE = {
   metadata: { name: 'ci', namespace: 'default' },
@@ -56,7 +56,7 @@ function PoolCard({ pool, machines }: { readonly pool: VirtualMachinePool; reado
   const ready = findCondition(status?.conditions, 'Ready');
   const capped = findCondition(status?.conditions, 'AtMaximum')?.status === 'True';
   const { image, snapshot, virtualMachine } = template?.spec.source ?? {};
-  const held = taken.filter(({ state }) => state !== 'claimed').length * (parseBytes(template?.spec.memory ?? '') ?? 0);
+  const held = heldByWaiting(pool, machines);
   const facts: readonly (readonly [string, string])[] = [
     [en.pools.fields.source, image ?? snapshot ?? virtualMachine ?? en.none],
     [en.pools.fields.memory, template?.spec.memory ?? en.none],

@@ -15,6 +15,9 @@ export function kindOf({ metadata }: VirtualMachineSnapshot): SnapshotKind {
   return metadata.labels?.[MOVE_LABEL] === 'true' ? 'Move' : 'Named';
 }
 
+/** False for the moment of a live fork: held for the machines that start from it, and gone soon. */
+export const isKept = ({ spec }: VirtualMachineSnapshot): boolean => spec?.fork === undefined;
+
 /** A moment that a machine can go back to. */
 export interface Moment {
   readonly snapshot: VirtualMachineSnapshot;

@@ -8,10 +8,11 @@ import { CommandBlock } from '../../app/command-block.tsx';
 import { Question } from '../../app/modal.tsx';
 import { notify } from '../../app/notices.tsx';
 import { Trouble } from '../../app/trouble.tsx';
-import { serverNow, useCollection, useOnline } from '../../live/live.ts';
+import { serverNow, useOnline } from '../../live/live.ts';
 import { useNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
 import { snapshotNow } from './take-snapshot.ts';
+import { useSnapshots } from './use-snapshots.ts';
 
 interface RollbackDialogProps {
   readonly vm: VirtualMachine;
@@ -25,7 +26,7 @@ interface RollbackDialogProps {
 export function RollbackDialog({ vm, snapshot, snapshottable, onClose }: RollbackDialogProps): ReactElement {
   const now = useNow();
   const online = useOnline();
-  const { items } = useCollection<VirtualMachineSnapshot>(apiPath(SNAPSHOTS, vm.metadata.namespace));
+  const { items } = useSnapshots(apiPath(SNAPSHOTS, vm.metadata.namespace));
   const [keptUid, setKeptUid] = useState<string>();
   const [refusal, setRefusal] = useState<Refusal>();
   const [busy, setBusy] = useState(false);

@@ -1,4 +1,4 @@
-import type { VirtualMachine, VirtualMachineSnapshot } from '@corral/contracts';
+import type { VirtualMachine } from '@corral/contracts';
 import { Button, matchesFilter, parseFilter, Skeleton, snapshotStatus } from '@corral/ui';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { Network, Rows3 } from 'lucide-react';
@@ -12,6 +12,7 @@ import { useCollection } from '../../live/live.ts';
 import { en } from '../../messages/en.ts';
 import { FilterInput } from '../machines/filter-row.tsx';
 import { SnapshotTable } from './snapshot-table.tsx';
+import { useSnapshots } from './use-snapshots.ts';
 
 const SnapshotTree = lazy(async () => ({ default: (await import('./lineage-tree.tsx')).SnapshotTree }));
 
@@ -26,7 +27,7 @@ export function SnapshotsPage(): ReactElement {
   const { q = '', draw: asked } = useSearch({ from: '/app/snapshots' });
   const view: View = phone ? 'table' : (asked ?? (localStorage.getItem(VIEW_KEY) === 'tree' ? 'tree' : 'table'));
   const machines = useCollection<VirtualMachine>(useCollectionPath(MACHINES));
-  const { items, loaded, failure, retry } = useCollection<VirtualMachineSnapshot>(useCollectionPath(SNAPSHOTS));
+  const { items, loaded, failure, retry } = useSnapshots(useCollectionPath(SNAPSHOTS));
   const shown = useMemo(() => {
     const terms = parseFilter(q);
     return items.filter((snapshot) =>
