@@ -1,7 +1,9 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 
-/** For options like `-e NAME=value` that may be given several times. */
-export function collectPairs(text: string, pairs: Readonly<Record<string, string>>): Record<string, string> {
+/** An option like `-e NAME=value`, which may be given several times: all of them by name, none where it was not given. */
+export const pairsOption = (flags: string, description: string): Option => new Option(flags, `${description} (repeatable)`).argParser(collectPairs).default({}, 'none');
+
+function collectPairs(text: string, pairs: Readonly<Record<string, string>>): Record<string, string> {
   const at = text.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('It must look like name=value.');
   return { ...pairs, [text.slice(0, at)]: text.slice(at + 1) };

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Invocation } from '../invocation.ts';
-import { collectPairs } from '../pairs.ts';
+import { pairsOption } from '../pairs.ts';
 import { runRemotely } from '../remote-command.ts';
 
 interface ExecOptions {
@@ -20,7 +20,7 @@ export function addExec(program: Command, invocation: Invocation): void {
     .option('-i, --stdin', 'pass stdin to the command')
     .option('-t, --tty', 'give the command a terminal')
     .option('--cwd <path>', 'directory in the guest')
-    .option('-e, --env <name=value>', 'set a variable (repeatable)', collectPairs, {})
+    .addOption(pairsOption('-e, --env <name=value>', 'set a variable'))
     .showHelpAfterError('(options of the command itself come after --, as in: corral exec demo -- ls -l)')
     .addHelpText('after', '\nExamples:\n  corral exec demo -- uname -a\n  corral exec demo -it -- sh\n  tar c . | corral exec demo -i -- tar x -C /srv')
     .action(async (machine: string, command: string[], options: ExecOptions) => {

@@ -7,7 +7,7 @@ import { isReady } from '../conditions.ts';
 import { hasFailed, waitUntilReady } from '../machine-start.ts';
 import { machineName, printMachines } from '../machines.ts';
 import { parseOutputFormat, type OutputFormat } from '../output.ts';
-import { collectPairs, wholeNumber } from '../pairs.ts';
+import { pairsOption, wholeNumber } from '../pairs.ts';
 import { UsageError } from '../usage-error.ts';
 
 interface ForkOptions {
@@ -26,7 +26,7 @@ export function addFork(program: Command, invocation: Invocation): void {
     .argument('<machine>', 'name of the machine')
     .argument('[names...]', 'names of the copies (default: made from the machine)')
     .option('-c, --count <number>', 'how many, when no names are given', wholeNumber(1, MAX_FORKS))
-    .option('-l, --label <name=value>', 'add a label to each (repeatable)', collectPairs, {})
+    .addOption(pairsOption('-l, --label <name=value>', 'add a label to each'))
     .option('-d, --detach', 'do not wait until they answer')
     .option('--timeout <seconds>', 'how long to wait for each', wholeNumber(1, 86_400), 300)
     .option('-o, --output <format>', 'json, yaml, wide or name', parseOutputFormat)

@@ -5,7 +5,7 @@ import type { Invocation } from '../invocation.ts';
 import { isReady } from '../conditions.ts';
 import { hasFailed, waitUntilReady } from '../machine-start.ts';
 import { parseOutputFormat, type OutputFormat } from '../output.ts';
-import { collectPairs, wholeNumber } from '../pairs.ts';
+import { pairsOption, wholeNumber } from '../pairs.ts';
 import { runRemotely } from '../remote-command.ts';
 import { attachSerial } from '../serial-console.ts';
 import { printMachines, machineName } from '../machines.ts';
@@ -39,8 +39,8 @@ export function addRun(program: Command, invocation: Invocation): void {
     .option('--pool <name>', 'claim a warm machine of a pool instead; see kubectl get vmpools')
     .option('--memory <quantity>', 'guest RAM, as 256Mi (default: what the image wants)')
     .addOption(new Option('--restart <policy>', 'when to start again after it ended').choices(['Always', 'OnFailure', 'Never']))
-    .option('-l, --label <name=value>', 'add a label (repeatable)', collectPairs, {})
-    .option('--node-selector <name=value>', 'only on nodes with this label (repeatable)', collectPairs, {})
+    .addOption(pairsOption('-l, --label <name=value>', 'add a label'))
+    .addOption(pairsOption('--node-selector <name=value>', 'only on nodes with this label'))
     .option('-i, --stdin', 'pass stdin to the command')
     .option('-t, --tty', 'give the command a terminal; without a command, join the console')
     .option('--rm', 'delete the machine when the command or console ends')

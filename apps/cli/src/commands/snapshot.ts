@@ -20,12 +20,13 @@ export function addSnapshot(program: Command, invocation: Invocation): void {
   program
     .command('snapshot')
     .summary('take a snapshot of a machine')
-    .description('Takes a snapshot of a running machine, its memory and disk, and waits until every byte is verified in storage. kubectl get vmsnaps lists them.')
+    .description('Takes a snapshot of a machine, its memory and disk, while it runs on, is paused or hibernates, and waits until every byte is verified in storage. kubectl get vmsnaps lists them; corral run --snapshot and corral rollback go on from them.')
     .argument('<machine>', 'name of the machine')
     .option('--name <name>', 'name of the snapshot (default: made from the machine)')
     .option('--no-wait', 'do not wait until it is verified')
     .option('--timeout <seconds>', 'how long to wait', wholeNumber(1, 86_400), 600)
     .option('-o, --output <format>', 'json, yaml, wide or name', parseOutputFormat)
+    .addHelpText('after', '\nExamples:\n  corral snapshot demo\n  corral snapshot demo --name before-upgrade')
     .action(async (machine: string, options: SnapshotOptions) => {
       const { client, namespace } = await invocation.session();
       const name = options.name ?? `${machine}-${randomBytes(3).toString('hex')}`;
