@@ -29,6 +29,7 @@ const project = (displayName, testMatch, extra = {}) => ({
 });
 
 export default {
+  testSequencer: '<rootDir>/tools/jest.sequencer.mjs',
   projects: [
     project('unit', ['<rootDir>/{apps,libs}/*/src/**/*.spec.ts', '<rootDir>/{images,tools}/src/**/*.spec.ts'], {
       testPathIgnorePatterns: ['\\.int\\.spec\\.ts$', '/node_modules/', '/dist/'],
