@@ -311,3 +311,11 @@ it('without a base, what is not zero differs, and zeros are given back', () => {
   expect([read(2), read(9)]).toEqual([0, 1]);
   expect(followed.pages.has(2)).toBe(best === 'Full');
 });
+
+it('a base that cannot be mapped leaves the machine what it was', () => {
+  if (!possible('MapOnly')) return;
+  const { ram, write } = machine(HostMemory.probe());
+  write(9, 1);
+  expect(() => ram.mapBase(-1, PAGES)).toThrow('mmap failed');
+  expect([ram.hasBase, [...ram.differing()]]).toEqual([false, [9]]);
+});

@@ -88,9 +88,11 @@ export class GuestRam {
    */
   mapBase(fd: number, pages: number): void {
     const host = this.#mapping();
+    // Where it cannot be looked at, the machine keeps what it had.
+    const base = BaseView.ofFile(host.libc, fd, Math.min(pages, this.pages));
     this.#base?.close();
     this.#layered.clear();
-    this.#base = BaseView.ofFile(host.libc, fd, Math.min(pages, this.pages));
+    this.#base = base;
     for (const { firstPage, pages: count, address } of this.#regions.all) {
       const mapped = Math.min(count, pages - firstPage);
       if (address !== undefined && mapped > 0) host.mapPrivateAt(address, mapped * PAGE_BYTES, fd, firstPage * PAGE_BYTES);
@@ -115,8 +117,11 @@ export class GuestRam {
     }
     if (copied.length > 0) {
       const layer = MemoryBlock.readOnly(host.libc, numbers.length * PAGE_BYTES, fd);
-      for (const { start, count, at } of copied) host.libc.copy(this.#regions.addressOf(start), layer.address + at * PAGE_BYTES, count * PAGE_BYTES);
-      layer.free();
+      try {
+        for (const { start, count, at } of copied) host.libc.copy(this.#regions.addressOf(start), layer.address + at * PAGE_BYTES, count * PAGE_BYTES);
+      } finally {
+        layer.free();
+      }
     }
     this.#protect();
   }
