@@ -109,6 +109,14 @@ const values = fc.array(fc.tuple(fc.nat(PAGES - 1), fc.nat(255)), { maxLength: 6
     );
   });
 
+  it('a userfaultfd that is closed in use is told, and no write is taken for none', () => {
+    const { ram, write } = based('Full', withBase);
+    ram.follow();
+    write(3, 9);
+    ram.userFault?.close();
+    expect(() => ram.harvest()).toThrow('looking at pages failed');
+  });
+
   it('each who follows hears of what was written to since it began', () => {
     const { ram, write } = based('Full', withBase);
     write(1, 9);

@@ -255,6 +255,23 @@ describe('a base that comes from afar', () => {
     for (const { socket } of [pager, second, late]) socket.destroy();
   });
 
+  it('stays while it is filled or while a machine uses it, however much there is', async () => {
+    const { source, reads } = slowly();
+    const held = await make([inSealedMemory], 0).hold(source, { mayBePartial: true });
+    const other = await images.hold(sourceOf('other'));
+    other?.release();
+    // Nobody uses it, and it is not whole.
+    held?.release();
+    expect(images.totals).toMatchObject({ bases: 1, users: 0 });
+    const again = await images.hold(source, { mayBePartial: true });
+    expect(again?.base.ram).toEqual(held?.base.ram);
+    for (const read of reads) read.go();
+    await until(() => images.totals.fetchedBytes > 0, { timeoutMs: 5_000, what: 'the whole base' });
+    expect(images.totals).toMatchObject({ bases: 1, users: 1 });
+    again?.release();
+    expect(images.totals.bases).toBe(0);
+  });
+
   it('is held only whole by a machine that cannot wait for pages', async () => {
     const { source, reads } = slowly();
     const held = make([inSealedMemory]).hold(source);

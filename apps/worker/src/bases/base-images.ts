@@ -129,9 +129,9 @@ export class BaseImages {
     return this.#bases.has(nameOf(source));
   }
 
-  /** Makes a base before anybody asks for it. Throws SnapshotError where its pack is damaged, or what opening it throws. */
-  async prepare(source: BaseSource, { mayBePartial = false }: HoldOptions = {}): Promise<void> {
-    await this.#ensure(source, mayBePartial);
+  /** Makes a base before anybody asks for it. Answers whether there is room for it here. Throws SnapshotError where its pack is damaged, or what opening it throws. */
+  async prepare(source: BaseSource, { mayBePartial = false }: HoldOptions = {}): Promise<boolean> {
+    return (await this.#ensure(source, mayBePartial)) !== undefined;
   }
 
   /** The base for one more machine; undefined where this host has no room for it, and the machine has to be copied. Throws likewise. */

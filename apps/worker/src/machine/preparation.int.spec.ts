@@ -47,7 +47,7 @@ function preparer(snapshot: object = {}): Preparer {
     client: clientWith(snapshot),
     artifacts: caches as never,
     snapshots: caches as never,
-    bases: { prepare: async () => undefined },
+    bases: { prepare: async () => false },
     remote: () => undefined,
     workingSet: () => undefined as never,
     packs: caches as never,
@@ -113,5 +113,41 @@ describe('A snapshot', () => {
       permanent: true,
       message: expect.stringContaining('older version') as unknown,
     });
+  });
+});
+
+describe('A snapshot whose base is not on this node', () => {
+  const layers = ['base', 'over'].map((sha256) => ({ sha256, indexSha256: sha256 }));
+  const ready = { digest: 'd', manifestKey: 'k', memoryMiB: 64, image: 'i', imageDigest: 'd', v86Build: 'build', imageParts, conditions: [{ type: 'Ready', status: 'True' }] };
+  const prepared = async (isRoom: boolean): Promise<{ readonly fetched: string[]; readonly base: string | undefined }> => {
+    const fetched: string[] = [];
+    const manifest = { machine: { memoryMiB: 64 }, memory: { layers } };
+    const { base } = await new Preparer({
+      nodeName: 'worker-1',
+      forks: { find: async () => undefined },
+      client: clientWith(ready),
+      artifacts: { ensure: async () => '' } as never,
+      snapshots: {
+        describe: async () => ({ directory: root, manifest }),
+        complete: async (described: object, isWanted: (layer: object) => boolean = () => true) => {
+          fetched.push(...layers.filter(isWanted).map(({ sha256 }) => sha256));
+          return { ...described, packPath: ({ sha256 }: { sha256: string }) => sha256 };
+        },
+      } as never,
+      bases: { prepare: async (_source, how) => isRoom && how?.mayBePartial === true },
+      remote: () => ({ name: 'afar' }) as never,
+      workingSet: () => undefined as never,
+      packs: { directory: root, has: async () => false } as never,
+      v86Build: 'build',
+    }).prepare(aVm({ source: { snapshot: 's' } }), 'Source', folder);
+    return { fetched, base: base?.name };
+  };
+
+  it('is begun with before that is, also where layers lie over it: only these are waited for', async () => {
+    expect(await prepared(true)).toEqual({ fetched: ['over'], base: 'afar' });
+  });
+
+  it('is fetched whole where there is no room to hold it in memory', async () => {
+    expect((await prepared(false)).fetched.slice(-2)).toEqual(['base', 'over']);
   });
 });

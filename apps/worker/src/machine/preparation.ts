@@ -283,8 +283,8 @@ export class Preparer {
     const afar = remote(manifest, workingSet);
     if (lowest && afar && !(await packs.has(lowest))) {
       const isOther = ({ sha256 }: Layer): boolean => sha256 !== lowest.sha256;
-      const [cached] = await Promise.all([snapshots.complete(described, isOther), bases.prepare(afar, { mayBePartial: true })]);
-      return { ...cached, base: { base: afar } };
+      const [cached, isHeld] = await Promise.all([snapshots.complete(described, isOther), bases.prepare(afar, { mayBePartial: true })]);
+      if (isHeld) return { ...cached, base: { base: afar } };
     }
     const cached = await snapshots.complete(described);
     const base = baseSourceOf(cached, workingSet);

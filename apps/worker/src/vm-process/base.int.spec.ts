@@ -112,6 +112,17 @@ describe.each([
   });
 });
 
+it('a machine whose base is cut short under it ends at once, and reads nothing else instead', async () => {
+  const { bases, hold } = await basesOf('cut-in-use', (directory) => [inFiles(directory)]);
+  const { base } = await hold();
+  const vm = await started('cut-in-use', base);
+  chmodSync((base.ram as { path: string }).path, 0o600);
+  truncateSync((base.ram as { path: string }).path, 4096);
+  vm.exec('find /bin /usr -type f -exec cat {} + | wc -c').catch(() => undefined);
+  expect(await vm.until('Exited')).toMatchObject({ signal: 'SIGBUS' });
+  bases.close();
+});
+
 describe('a machine whose base cannot be mapped is copied, and says so:', () => {
   const comesUp = async (base: SnapshotBase): Promise<void> => {
     const vm = await started('copied', base);

@@ -1,7 +1,8 @@
 import { jest } from '@jest/globals';
+import { existsSync, readFileSync } from 'node:fs';
 import { copyFile, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BASE_LOST_EXIT_CODE, type MachineConfig } from '@corral/contracts';
+import { BASE_LOST_EXIT_CODE, PAGER_HEARTBEAT_FILE, type MachineConfig } from '@corral/contracts';
 import { decodeManifest, HostMemory } from '@corral/memory';
 import { until } from '@corral/testing';
 import { pino } from 'pino';
@@ -80,6 +81,7 @@ async function copyPacks(from: string, to: string): Promise<void> {
   for (const name of await readdir(from)) if (/^[0-9a-f]{64}$/.test(name)) await copyFile(join(from, name), join(to, name));
 }
 
+const readOr = (path: string): string | undefined => (existsSync(path) ? readFileSync(path, 'utf8') : undefined);
 const forked = (uid: string, more: Partial<MachineConfig> = {}): Promise<ForkedVm> => ForkedVm.fork({ ...config, ...more, uid });
 const sumsOf = async (vm: ForkedVm): Promise<string> => (await vm.exec(SUM_ALL, { timeoutSeconds: 120 })).stdout;
 const untilWhole = async (): Promise<void> => {
@@ -95,6 +97,11 @@ const untilWhole = async (): Promise<void> => {
     const [one, other] = await Promise.all(vms.map((vm) => started(vm, held)));
     if (!one || !other) throw new Error('they did not start');
     expect(bases.totals.fetchedBytes).toBe(0);
+    // Whose thread dies while the machine waits for it can only be seen from outside.
+    const heartbeat = (vm: ForkedVm): string | undefined => readOr(join(vm.config.directory, PAGER_HEARTBEAT_FILE));
+    const beat = heartbeat(one);
+    expect(beat).toMatch(new RegExp(`^${one.pid} \\d+\\n$`));
+    await until(() => heartbeat(one) !== beat, { timeoutMs: 10_000, what: 'the next beat' });
     // Written over what is missing, and what is left of it is zero.
     await other.exec('echo written > /dev/shm/written; truncate -s 100 /dev/shm/random; truncate -s 4096 /dev/shm/random');
     const [early, frozen] = await Promise.all([other.emptyFolder('early'), other.emptyFolder('frozen')]);
@@ -111,6 +118,7 @@ const untilWhole = async (): Promise<void> => {
     expect(ofFork).toBe(changed);
     // With the layer over the base, and nothing of the base there again.
     await untilWhole();
+    await until(() => [one, other, fork].every((vm) => heartbeat(vm) === undefined), { timeoutMs: 20_000, what: 'the end of paging' });
     for (const vm of [one, fork]) expect(await sumsOf(vm)).toBe(vm === one ? sums : changed);
     await Promise.all([one, fork].map((vm) => vm.dispose()));
     held.release();
