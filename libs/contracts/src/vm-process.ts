@@ -37,6 +37,11 @@ export interface MachineConfig {
 /** Beside the machine's other files: process id and a number that goes on, written once a second by whoever answers its page faults, while somebody does. */
 export const PAGER_HEARTBEAT_FILE = 'pager';
 
+/** Beside a snapshot’s manifest: what the machine showed, as a PNG. */
+export const SNAPSHOT_SCREEN_FILE = 'screen.png';
+/** A picture that is larger even when it was made smaller is not kept. */
+export const MAX_SNAPSHOT_SCREEN_BYTES = 1024 * 1024;
+
 /** How a VM process ends whose guest lost a page: it cannot say so, because its thread waits for that page. */
 export const SWAP_LOST_EXIT_CODE = 71;
 /** Likewise, for a page of its base that cannot be fetched. */
@@ -90,14 +95,17 @@ export type VmProcessInput =
   | { readonly type: 'Resume'; readonly requestId: number }
   /** From now on the guest's RAM may take so much of the node's memory; null: as much as it likes. */
   | { readonly type: 'SetMemoryBudget'; readonly requestId: number; readonly budgetBytes: number | null }
-  /** Writes a snapshot into the (existing, empty) directory, and into it the packs that are new; the guest runs on as soon as its state is copied. */
-  | { readonly type: 'Snapshot'; readonly requestId: number; readonly directory: string }
+  /**
+   * Writes a snapshot into the (existing, empty) directory, and into it the packs that are new; the guest runs on as soon as its state is copied. It lies on none
+   * of the packs in `lost`, by digest, which nobody has any more; refused as SnapshotUnreadable where the pages that are mapped came from one of them.
+   */
+  | { readonly type: 'Snapshot'; readonly requestId: number; readonly directory: string; readonly lost?: readonly string[] }
   /**
    * Pauses the guest for good, writes a complete snapshot and its last screen into the (existing, empty) directories, and stays
    * paused: the process has nothing left to do. With `ifIdle`, refuses as Busy when the guest was used or worked just now. After
-   * a refusal, Resume lets it go on.
+   * a refusal, Resume lets it go on. `lost` as of Snapshot.
    */
-  | { readonly type: 'Hibernate'; readonly requestId: number; readonly directory: string; readonly screenDirectory: string; readonly ifIdle: boolean }
+  | { readonly type: 'Hibernate'; readonly requestId: number; readonly directory: string; readonly screenDirectory: string; readonly ifIdle: boolean; readonly lost?: readonly string[] }
   /**
    * Writes what the machine is at this moment into the (existing, empty) directory, for machines of this node to start from; the guest runs on as soon as
    * its state is copied. This process holds the pages until it ends, or is told to let go of them: machines that have started keep theirs.

@@ -5,6 +5,7 @@ export {
   decodeManifest,
   encodeManifest,
   filesOf,
+  storedFilesOf,
   Layer,
   layersOf,
   MANIFEST_FILE,

@@ -34,22 +34,25 @@ it('refuses a layer that holds a number twice: which one would count?', () => {
 });
 
 describe('A machine that takes one snapshot after the other', () => {
-  const layer = (content: ReadonlyMap<number, number>): Layer & { content: ReadonlyMap<number, number> } => ({ sha256: '', sizeBytes: 0, pieces: content.size, key: '', content });
+  let count = 0;
+  const layer = (content: ReadonlyMap<number, number>): Layer & { content: ReadonlyMap<number, number> } => ({ sha256: String((count += 1)), sizeBytes: 0, pieces: content.size, key: '', content });
   type Written = ReturnType<typeof layer>;
 
-  it('finds in each of them what it was then, in at most eight layers, the first of which stays', () => {
+  it('finds in each of them what it was then, in at most eight layers, the first of which stays, and on none that is lost', () => {
     fc.assert(
-      fc.property(fc.array(fc.array(fc.tuple(fc.nat(15), fc.nat(255)), { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 40 }), (history) => {
+      fc.property(fc.array(fc.record({ writes: fc.array(fc.tuple(fc.nat(15), fc.nat(255)), { minLength: 1, maxLength: 4 }), lost: fc.array(fc.nat(7), { maxLength: 2 }) }), { minLength: 1, maxLength: 40 }), fc.boolean(), (history, isEverLost) => {
         const now = new Map<number, number>();
         let [sinceBase, sinceSnapshot] = [new Set<number>(), new Set<number>()];
         let inherited: readonly Layer[] = [];
-        for (const writes of history) {
+        for (const { writes, lost } of history) {
           for (const [page, value] of writes) {
             now.set(page, value);
             sinceBase.add(page);
             sinceSnapshot.add(page);
           }
-          const { scope, below } = layerPlan(inherited);
+          const gone = new Set(isEverLost ? lost.flatMap((at) => inherited[at]?.sha256 ?? []) : []);
+          const { scope, below } = layerPlan(inherited, gone);
+          for (const { sha256 } of below) expect(gone.has(sha256)).toBe(false);
           const changed = { Everything: new Set(now.keys()), SinceBase: sinceBase, SinceSnapshot: sinceSnapshot }[scope];
           if (scope === 'Everything') sinceBase = new Set();
           sinceSnapshot = new Set();
@@ -57,7 +60,7 @@ describe('A machine that takes one snapshot after the other', () => {
           const stack = new LayerStack(taken.map(({ content }) => Uint32Array.from(content.keys())));
           for (const [page, value] of now) expect(taken[stack.layerOf(page) ?? -1]?.content.get(page)).toBe(value);
           expect(taken.length).toBeLessThanOrEqual(MAX_LAYERS_WRITTEN);
-          if (inherited.length > 0) expect(taken[0]).toBe(inherited[0]);
+          if (inherited[0] && !gone.has(inherited[0].sha256)) expect(taken[0]).toBe(inherited[0]);
           inherited = taken;
         }
       }),

@@ -1,4 +1,5 @@
 import { integer, list, Misshapen, nullable, object, oneOf, optional, type Shape, type ShapeOf, text } from '@corral/base/shape';
+import { MAX_SNAPSHOT_SCREEN_BYTES } from '@corral/contracts/for-vm-process';
 import { SnapshotMachine } from './machine.ts';
 import { SnapshotError } from './snapshot.error.ts';
 
@@ -66,6 +67,8 @@ const ManifestV2 = object({
   disk: optional(Layers),
   /** Absent where the guest had said nothing on its serial line, and in snapshots from before it was kept. */
   serial: optional(Serial),
+  /** What it showed, for people. Absent where there was nothing to see, and in snapshots from before it was kept. */
+  screen: optional(object({ ...fileEntry, sizeBytes: integer({ min: 0, max: MAX_SNAPSHOT_SCREEN_BYTES }) })),
 });
 
 const PackV1 = object({ ...fileEntry, pieces: Size });
@@ -80,9 +83,14 @@ const Version = object({ formatVersion: optional(integer()) });
 /** `manifest.json`: every byte of a snapshot, by digest (docs/snapshot-format.md). One of version 1 reads as if each of its packs were a layer. */
 export type SnapshotManifest = Omit<ShapeOf<typeof ManifestV2>, 'formatVersion'> & { readonly formatVersion: 1 | 2 };
 
-/** The files that lie beside the manifest. */
+/** The files that lie beside the manifest and that a machine needs to go on from it. */
 export function filesOf({ devices, serial }: SnapshotManifest): SnapshotFileEntry[] {
   return [devices, ...(serial ? [serial] : [])];
+}
+
+/** All files that lie beside the manifest. */
+export function storedFilesOf(manifest: SnapshotManifest): SnapshotFileEntry[] {
+  return [...filesOf(manifest), ...(manifest.screen ? [manifest.screen] : [])];
 }
 
 /** Every pack a snapshot lies on, each place once. */

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { constants, zstdCompress } from 'node:zlib';
 import type { SnapshotMachine } from './machine.ts';
-import { adopted, encodeManifest, filesOf, type Layer, MANIFEST_FILE, packKey, SNAPSHOT_FORMAT_VERSION, type SnapshotFileEntry, type SnapshotManifest } from './manifest.ts';
+import { SNAPSHOT_SCREEN_FILE } from '@corral/contracts/for-vm-process';
+import { adopted, encodeManifest, storedFilesOf, type Layer, MANIFEST_FILE, packKey, SNAPSHOT_FORMAT_VERSION, type SnapshotFileEntry, type SnapshotManifest } from './manifest.ts';
 import { encodePack, type Piece } from './pack.ts';
 import { SnapshotError } from './snapshot.error.ts';
 
@@ -36,6 +37,8 @@ export interface SnapshotContent {
   readonly disk?: LayeredPieces;
   /** The last that the guest said on its serial line, at most MAX_SERIAL_BYTES. */
   readonly serial?: Uint8Array;
+  /** What the machine shows, as a PNG of at most MAX_SNAPSHOT_SCREEN_BYTES. */
+  readonly screen?: Uint8Array;
 }
 
 export interface WrittenSnapshot {
@@ -64,12 +67,13 @@ export async function writeSnapshot(directory: string, content: SnapshotContent)
 }
 
 async function write(writer: SnapshotWriter, content: SnapshotContent): Promise<WrittenSnapshot> {
-  const { machine, createdAt, parent, namespace, memory, devices, disk, serial } = content;
+  const { machine, createdAt, parent, namespace, memory, devices, disk, serial, screen } = content;
   const memoryLayers = await writeLayers(writer, memory, namespace);
   const diskLayers = disk && (await writeLayers(writer, disk, namespace));
   const params = { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 };
   const deviceFile = await writer.write(DEVICES_FILE, [await compress(devices, { params })]);
   const serialFile = serial && serial.length > 0 ? await writer.write(SERIAL_FILE, [serial]) : undefined;
+  const screenFile = screen && (await writer.write(SNAPSHOT_SCREEN_FILE, [screen]));
   const manifest: SnapshotManifest = {
     formatVersion: SNAPSHOT_FORMAT_VERSION,
     createdAt: createdAt.toISOString(),
@@ -79,10 +83,11 @@ async function write(writer: SnapshotWriter, content: SnapshotContent): Promise<
     devices: deviceFile,
     ...(diskLayers ? { disk: { layers: diskLayers.layers } } : {}),
     ...(serialFile ? { serial: serialFile } : {}),
+    ...(screenFile ? { screen: screenFile } : {}),
   };
   const manifestFile = await writer.write(MANIFEST_FILE, [encodeManifest(manifest)]);
   const packs = [memoryLayers.written, diskLayers?.written].filter((pack) => pack !== undefined);
-  const files = new Map([...packs, ...filesOf(manifest), manifestFile].map((file) => [file.name, file]));
+  const files = new Map([...packs, ...storedFilesOf(manifest), manifestFile].map((file) => [file.name, file]));
   return { files: [...files.values()], manifest: manifestFile, content: manifest };
 }
 

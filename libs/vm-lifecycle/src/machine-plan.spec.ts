@@ -305,13 +305,13 @@ describe('planMachine', () => {
     expect(node.world.vm?.status?.lastTermination?.reason).toBe(reason);
   });
 
-  it('that lost a page waits for the word where to go on, and goes on there at once', () => {
-    const world = aWorld({ machine: { phase: 'Ended', termination: anEnd('SwapLost') }, vm: aVm({ status: { incarnation: 1 } }), failures: 1 });
+  it.each(['SwapLost', 'SuspendedStateLost'] as const)('that ended as %s waits for the word where to go on, and goes on there at once', (reason) => {
+    const world = aWorld({ machine: { phase: 'Ended', termination: anEnd(reason) }, vm: aVm({ status: { incarnation: 1 } }), failures: 1 });
     const node = new FakeNode(world);
     node.step();
     expect(node.world.vm?.status?.nextStartTime).toBe('2026-01-01T00:00:30Z');
     const { vm } = node.world;
-    if (vm) node.set({ vm: { ...vm, status: { ...vm.status, continueFrom: { reason: 'SwapLost', snapshot: 'last', incarnation: 1 } } } });
+    if (vm) node.set({ vm: { ...vm, status: { ...vm.status, continueFrom: { reason, snapshot: 'last', incarnation: 1 } } } });
     expect(planMachine(node.world)).toEqual({ type: 'Prepare', origin: 'Source' });
   });
 

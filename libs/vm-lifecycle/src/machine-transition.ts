@@ -14,6 +14,8 @@ export type MachineEvent =
   | { readonly type: 'PrepareRequested'; readonly at: Date }
   | ({ readonly type: 'PreparationFailed' } & Omit<Extract<MachineState, { phase: 'Unprepared' }>, 'phase'>)
   | ({ readonly type: 'PreparationSucceeded' } & Omit<Extract<MachineState, { phase: 'Prepared' }>, 'phase'>)
+  /** What the machine was written out as cannot be had any more, and nobody waits for it any longer. */
+  | { readonly type: 'StateLost'; readonly incarnation: number; readonly message: string; readonly at: Date }
   | { readonly type: 'StartRequested'; readonly run: Run; readonly at: Date }
   /** The guest runs. */
   | { readonly type: 'Started'; readonly at: Date }
@@ -44,7 +46,7 @@ export interface ProcessExit {
 /** The events each phase accepts. Read top to bottom, this is the lifecycle. */
 export const ACCEPTED = {
   Absent: ['PrepareRequested'],
-  Preparing: ['PreparationFailed', 'PreparationSucceeded', 'StopRequested'],
+  Preparing: ['PreparationFailed', 'PreparationSucceeded', 'StateLost', 'StopRequested'],
   Unprepared: ['PrepareRequested', 'StopRequested'],
   Prepared: ['StartRequested', 'StopRequested'],
   Starting: ['Started', 'AgentAnswered', 'GuestPanicked', 'StopRequested', 'Exited'],
@@ -101,6 +103,8 @@ export function transition(machine: MachineState, event: MachineEvent): MachineS
       const { type: _type, ...prepared } = event;
       return { phase: 'Prepared', ...prepared };
     }
+    case 'StateLost':
+      return { phase: 'Ended', termination: { reason: 'SuspendedStateLost', message: event.message, incarnation: event.incarnation, finishedAt: toKubeTime(event.at) } };
     case 'StartRequested':
       return { phase: 'Starting', run: event.run, since: event.at };
     case 'StopRequested':
@@ -114,7 +118,7 @@ export function transition(machine: MachineState, event: MachineEvent): MachineS
 
 type LiveEvent = Exclude<
   MachineEvent,
-  { type: 'PrepareRequested' | 'PreparationFailed' | 'PreparationSucceeded' | 'StartRequested' | 'StopRequested' }
+  { type: 'PrepareRequested' | 'PreparationFailed' | 'PreparationSucceeded' | 'StateLost' | 'StartRequested' | 'StopRequested' }
 >;
 
 function transitionOfLive(machine: LiveMachine, event: LiveEvent): MachineState {
@@ -198,6 +202,7 @@ function reasonOf(
       if (ended) return ended;
       if (exitCode === SWAP_LOST_EXIT_CODE) return { reason: 'SwapLost', message: 'A page of the machine’s memory that was swapped out could not be had again as it was' };
       if (exitCode === BASE_LOST_EXIT_CODE) return { reason: 'BaseLost', message: 'A page of the memory the machine was started from could not be fetched' };
+      if (failure?.reason === 'SnapshotCorrupt' && machine.run.startedFrom.type === 'Suspended') return { reason: 'SuspendedStateLost', message: `What it was written out as is damaged: ${failure.message}` };
       if (failure) return { reason: 'StartFailed', message: `${failure.reason}: ${failure.message}` };
       return {
         reason: machine.phase === 'Starting' ? 'StartFailed' : 'ProcessExited',

@@ -3,8 +3,8 @@ import { type HibernationRefusal, isToSleep } from './hibernation.ts';
 import { isLive, panicTermination, type MachineState, type StartOrigin } from './machine-state.ts';
 
 export const RESTART_BASE_MS = 1_000;
-/** How long a machine that lost a page waits for the word where to go on: an earlier start would be one without what it held. */
-export const SWAP_LOST_WAIT_MS = 30_000;
+/** How long a machine that lost what it held waits for the word where to go on: an earlier start would be one without that. */
+export const STATE_LOST_WAIT_MS = 30_000;
 export const RESTART_MAX_MS = 5 * 60_000;
 /** A run this long was a success: the next end begins the back-off anew. */
 export const RESTART_RESET_MS = 10 * 60_000;
@@ -76,6 +76,9 @@ const ENDED_BY_WISH: ReadonlySet<VmTermination['reason']> = new Set(['Stopped', 
 const ENDED_BY_NODE: ReadonlySet<VmTermination['reason']> = new Set(['NodeStopped', 'NodeLost', 'Moved', 'Hibernated']);
 const ENDED_BY_CONTROL_PLANE: ReadonlySet<VmTermination['reason']> = new Set(['NodeLost', 'Moved', 'RolledBack']);
 
+/** The machine goes on from its last snapshot, which the control plane names. */
+const STATE_LOST: ReadonlySet<VmTermination['reason']> = new Set(['SwapLost', 'SuspendedStateLost']);
+
 export const isFailure = ({ reason }: VmTermination): boolean => !ENDED_BY_WISH.has(reason);
 
 /** Whether the policy starts a machine again that ended like this. */
@@ -120,11 +123,11 @@ export function nextStart(world: World): NextStart {
   const termination = terminationOf(world);
   if (!termination || termination.reason === 'Stopped' || wasSwitchedOff(vm)) return again;
   if (!restarts(vm.spec?.restartPolicy ?? 'Always', termination)) return { type: 'No' };
-  if (ENDED_BY_NODE.has(termination.reason) || (termination.reason === 'SwapLost' && vm.status?.continueFrom)) return again;
+  if (ENDED_BY_NODE.has(termination.reason) || (STATE_LOST.has(termination.reason) && vm.status?.continueFrom)) return again;
 
   // The end of a panicked guest is counted when its process goes, which is after the wait.
   const ends = world.machine.phase === 'Panicked' ? failures + 1 : Math.max(1, failures);
-  const delayMs = termination.reason === 'SwapLost' ? Math.max(SWAP_LOST_WAIT_MS, restartDelayMs(ends)) : restartDelayMs(ends);
+  const delayMs = STATE_LOST.has(termination.reason) ? Math.max(STATE_LOST_WAIT_MS, restartDelayMs(ends)) : restartDelayMs(ends);
   const at = plannedStart(vm, termination) ?? new Date(Date.parse(termination.finishedAt) + delayMs);
   return now.getTime() >= at.getTime() ? again : { type: 'At', at };
 }

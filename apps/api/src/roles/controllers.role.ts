@@ -3,7 +3,7 @@ import { AccessControllersModule } from '../modules/access/access.module.ts';
 import { AdmissionRulesModule } from '../modules/admission/admission-rules.module.ts';
 import { AuditRetentionModule } from '../modules/audit/audit-events.module.ts';
 import { CheckpointsModule } from '../modules/checkpoints/checkpoints.module.ts';
-import { SwapLossModule } from '../modules/swap-loss/swap-loss.module.ts';
+import { StateLossModule } from '../modules/state-loss/state-loss.module.ts';
 import { ControllersModule } from '../modules/controllers/controllers.module.ts';
 import { EventsModule } from '../modules/events/events.module.ts';
 import { HibernationControllersModule } from '../modules/hibernation/hibernation.module.ts';
@@ -35,7 +35,7 @@ import { SnapshotsModule } from '../modules/snapshots/snapshots.module.ts';
     ImagesModule,
     SnapshotsModule,
     CheckpointsModule,
-    SwapLossModule,
+    StateLossModule,
     EventsModule,
   ],
 })

@@ -113,7 +113,7 @@ async function started(machine: Machine, origin: StartOrigin = 'Source', incarna
   const vm = aVm(machine.key.name);
   machine.prepare(vm, origin);
   await phase(machine, 'Prepared');
-  const run: Run = { incarnation, startedAt: new Date(), startedFrom: { type: 'Boot', name: 'i' }, memoryMiB: 64, v86Build: 'build', imageParts };
+  const run: Run = { incarnation, startedAt: new Date(), startedFrom: machine.preparation?.startedFrom ?? { type: 'Boot', name: 'i' }, memoryMiB: 64, v86Build: 'build', imageParts };
   machine.start(vm, run);
   return machine;
 }
@@ -126,10 +126,11 @@ const requestsOf = async (machine: Machine): Promise<string[]> =>
   (await readFile(join(machine.folder.path, 'requests'), 'utf8')).trim().split('\n');
 
 describe('A start from the suspended state', () => {
-  it.each(['snapshot-corrupt', 'snapshot-incompatible'])('that is useless gives it up, and says so: %s', async (name) => {
+  it.each([['snapshot-corrupt', 'SuspendedStateLost'], ['snapshot-incompatible', 'StartFailed']])('that is useless gives it up, and says so: %s, %s', async (name, ending) => {
     const machine = await started(await aMachine(name, { suspended: true }), 'Suspended');
     await phase(machine, 'Ended');
     expect([machine.suspended, await machine.folder.hasSuspended()]).toEqual([false, false]);
+    expect(machine.state).toMatchObject({ termination: { reason: ending } });
     expect(notices.map(({ type, reason }) => [type, reason])).toContainEqual(['Warning', 'SuspendedStateDiscarded']);
   });
 

@@ -1,5 +1,6 @@
 import { type VmLineage } from '@corral/contracts';
-import { layerKeys, type SnapshotManifest } from '@corral/memory';
+import { layerKeys, layersOf, packKey, type SnapshotManifest } from '@corral/memory';
+import { type PackCache } from './pack-cache.ts';
 import { type Preparation } from './preparation.ts';
 
 /** Where a snapshot of a machine can be found by others. */
@@ -38,6 +39,16 @@ export class MachineLineage {
 
   took(manifest: SnapshotManifest): void {
     this.#manifest = manifest;
+  }
+
+  /**
+   * What the next snapshot must not lie on, as a VM process is told. A snapshot counts for the next one as soon as it is written: where it was never uploaded, and
+   * its packs are gone from here, nobody has them. Those of golden snapshots are their images'.
+   */
+  async without(packs: Pick<PackCache, 'lostOf'>, namespace: string): Promise<{ readonly lost?: readonly string[] }> {
+    const own = (this.#manifest ? layersOf(this.#manifest) : []).filter(({ key, sha256 }) => key === packKey(namespace, sha256));
+    const lost = await packs.lostOf(own);
+    return lost.length === 0 ? {} : { lost };
   }
 
   isStored(stored: Required<StoredSnapshot>): void {

@@ -4,21 +4,27 @@ import { backoffMs } from '@corral/reconcile';
 import { imagePartsOf, type MachineFolder } from './machine-folder.ts';
 import { type MachineSurroundings } from './machine.surroundings.ts';
 import { type Preparation, Unpreparable } from './preparation.ts';
+import { SuspendedLoss } from './suspended-loss.ts';
 
+const LOST_STATE_MS = 5 * 60_000;
 const RETRY = { baseMs: 1_000, maxMs: 15_000 };
 
 /** What came of one try to have everything on this node that a start needs. */
 export type Prepared =
   | { readonly preparation: Preparation; readonly event: Extract<MachineEvent, { type: 'PreparationSucceeded' }> }
-  | { readonly preparation?: undefined; readonly event: Extract<MachineEvent, { type: 'PreparationFailed' }>; readonly cause: unknown };
+  | { readonly preparation?: undefined; readonly event: Extract<MachineEvent, { type: 'PreparationFailed' | 'StateLost' }>; readonly cause: unknown };
+
+type Around = Pick<MachineSurroundings, 'preparer' | 'v86Build' | 'clock' | 'lostStateMs'>;
 
 /** One machine's tries to have what its start needs, each later than the one before. */
 export class MachinePreparing {
-  readonly #around: Pick<MachineSurroundings, 'preparer' | 'v86Build' | 'clock'>;
+  readonly #around: Around;
+  readonly #loss: SuspendedLoss;
   #failures = 0;
 
-  constructor(around: Pick<MachineSurroundings, 'preparer' | 'v86Build' | 'clock'>) {
+  constructor(around: Around) {
     this.#around = around;
+    this.#loss = new SuspendedLoss(around.lostStateMs ?? LOST_STATE_MS);
   }
 
   /** Never rejects. Only what is wanted when it comes counts as a try: the caller says so with `settle`. */
@@ -31,7 +37,9 @@ export class MachinePreparing {
       return { preparation, event: { type: 'PreparationSucceeded', origin, startedFrom, memoryMiB: record.memoryMiB, v86Build, class: vmClass, imageParts: imagePartsOf(record) } };
     } catch (error) {
       const { reason, message, permanent, cause } = error instanceof Unpreparable ? error : new Unpreparable('PreparationFailed', String(error));
-      const retryAt = new Date(this.#around.clock.now().getTime() + backoffMs(this.#failures + 1, RETRY));
+      const at = this.#around.clock.now();
+      if (this.#loss.isFinal(origin, reason, at)) return { event: { type: 'StateLost', incarnation: vm.status?.incarnation ?? 0, message: `What it was written out as is nowhere any more: ${message}`.slice(0, 1024), at }, cause };
+      const retryAt = new Date(at.getTime() + backoffMs(this.#failures + 1, RETRY));
       return { event: { type: 'PreparationFailed', reason, message, permanent, retryAt }, cause };
     }
   }

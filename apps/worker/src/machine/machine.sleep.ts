@@ -3,6 +3,7 @@ import { type SnapshotManifest } from '@corral/memory';
 import { type HibernationRefusal } from '@corral/vm-lifecycle';
 import { keepTaken } from '../snapshots/taken-snapshot.ts';
 import { type MachineFolder } from './machine-folder.ts';
+import { type MachineLineage } from './machine.lineage.ts';
 import { type PackCache } from './pack-cache.ts';
 import { type VmProcessHandle, VmProcessRefusal } from './vm-process.handle.ts';
 
@@ -16,6 +17,7 @@ export interface StateWriting {
   readonly folder: MachineFolder;
   readonly key: ObjectKey;
   readonly packs: PackCache;
+  readonly lineage: MachineLineage;
   /** A process that has ended meanwhile has written nothing. */
   readonly process: VmProcessHandle | undefined;
 }
@@ -31,14 +33,16 @@ export async function writeSuspended({ process, ...rest }: StateWriting): Promis
   // First of all: what the guest did after its state was copied would be undone.
   await process?.request({ type: 'Pause' }, SUSPEND_PAUSE_DEADLINE_MS);
   const directory = await rest.folder.beginSuspended();
-  return keep(directory, await process?.request({ type: 'Snapshot', directory }, SUSPEND_DEADLINE_MS), rest);
+  return keep(directory, await process?.request({ type: 'Snapshot', directory, ...(await without(rest)) }, SUSPEND_DEADLINE_MS), rest);
 }
 
 /** Has the machine stand still for good, and writes what it is and what it shows. Throws likewise; with `ifIdle`, also Busy. */
 export async function writeHibernated({ process, ...rest }: StateWriting, ifIdle: boolean): Promise<WrittenState> {
   const [directory, screenDirectory] = await Promise.all([rest.folder.beginSuspended(), rest.folder.beginScreen()]);
-  return keep(directory, await process?.request({ type: 'Hibernate', directory, screenDirectory, ifIdle }, HIBERNATE_DEADLINE_MS), rest);
+  return keep(directory, await process?.request({ type: 'Hibernate', directory, screenDirectory, ifIdle, ...(await without(rest)) }, HIBERNATE_DEADLINE_MS), rest);
 }
+
+const without = ({ key, packs, lineage }: Omit<StateWriting, 'process'>): Promise<{ readonly lost?: readonly string[] }> => lineage.without(packs, key.namespace ?? '');
 
 async function keep(directory: string, taken: SnapshotTaken | undefined, { key, packs }: Omit<StateWriting, 'process'>): Promise<WrittenState> {
   return { taken, manifest: taken && (await keepTaken(directory, taken, key.namespace ?? '', packs)) };

@@ -20,6 +20,8 @@ export interface MachineSurroundings {
   readonly v86Build: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** How long what a machine was written out as may be nowhere before it is given up; five minutes by default. */
+  readonly lostStateMs?: number;
   /** The Redis that cold pages go to; undefined: they go to the node's disk alone. */
   readonly swapRedisUrl?: string;
   /** A path for the next socket, short enough for sockaddr_un. */

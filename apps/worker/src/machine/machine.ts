@@ -167,8 +167,16 @@ export class Machine {
       this.#preparation = prepared.preparation;
       const { event } = prepared;
       if (event.type === 'PreparationFailed') this.#log.warn({ reason: event.reason, err: 'cause' in prepared ? prepared.cause : undefined }, event.message);
+      if (event.type === 'StateLost') return void this.#giveUpSuspended(event, since);
       this.#apply(event);
     });
+  }
+
+  /** Nobody has what it was written out as: it goes on from its last snapshot, which the control plane names. */
+  async #giveUpSuspended(event: Extract<MachineEvent, { type: 'StateLost' }>, since: MachineState): Promise<void> {
+    await this.discardSuspended();
+    this.#notice(warning('SuspendedStateLost', event.message));
+    if (this.#state === since) this.#apply(event);
   }
 
   /** Starts a process for an incarnation that the API has already been told of. */
@@ -263,7 +271,7 @@ export class Machine {
   }
 
   #writing(): StateWriting {
-    return { folder: this.folder, key: this.key, packs: this.#around.packs, process: this.#process };
+    return { folder: this.folder, key: this.key, packs: this.#around.packs, lineage: this.#lineage, process: this.#process };
   }
 
   async #commit({ taken, manifest }: WrittenState): Promise<void> {
@@ -304,7 +312,8 @@ export class Machine {
       if (kept) return kept;
     }
     const isMeant = isLive(this.#state) && this.#state.run.incarnation === incarnation;
-    const taken = isMeant && (await this.#process?.request({ type: 'Snapshot', directory }, SNAPSHOT_DEADLINE_MS));
+    const without = await this.#lineage.without(this.#around.packs, this.key.namespace ?? '');
+    const taken = isMeant && (await this.#process?.request({ type: 'Snapshot', directory, ...without }, SNAPSHOT_DEADLINE_MS));
     if (!taken) throw new VmProcessRefusal('NotStarted', `Incarnation ${incarnation} of the machine has no process`);
     const manifest = await keepTaken(directory, taken, this.key.namespace ?? '', this.#around.packs);
     this.#lineage.took(manifest);

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { chmod, copyFile, link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Layer } from '@corral/memory';
-import { type ObjectStore } from '@corral/object-store';
+import { type ObjectStore, ObjectStoreFailure } from '@corral/object-store';
 import pLimit from 'p-limit';
 import { prune, touch } from './cache-pruning.ts';
 import { SingleFlight } from './single-flight.ts';
@@ -15,6 +15,8 @@ export interface PackCacheOptions {
 }
 
 const DOWNLOAD_DEADLINE_MS = 30 * 60_000;
+/** A machine may have to stand still meanwhile. */
+const LOOK_DEADLINE_MS = 2_000;
 /** On the whole node: more would only share the same line. */
 const DOWNLOADS_AT_ONCE = 4;
 
@@ -66,6 +68,21 @@ export class PackCache {
   /** Whether a pack is here, and whole. */
   async has({ sha256, sizeBytes }: Pick<Layer, 'sha256' | 'sizeBytes'>): Promise<boolean> {
     return this.#isIntact(sha256, sizeBytes);
+  }
+
+  /** Digests of those packs that nobody has: they are neither here, whole, nor in the object store. Where the store does not answer, nothing counts as lost. */
+  async lostOf(layers: readonly Layer[]): Promise<string[]> {
+    const looked = layers.map(async (layer) => {
+      if (await this.#isIntact(layer.sha256, layer.sizeBytes)) return [];
+      try {
+        const found = await this.#options.store.head(layer.key, AbortSignal.timeout(LOOK_DEADLINE_MS));
+        return found?.sizeBytes === layer.sizeBytes ? [] : [layer.sha256];
+      } catch (error) {
+        if (error instanceof ObjectStoreFailure) return [];
+        throw error;
+      }
+    });
+    return (await Promise.all(looked)).flat();
   }
 
   /** Takes in a pack that a VM process says it wrote: nothing else than what its name says. Throws PackForged. */

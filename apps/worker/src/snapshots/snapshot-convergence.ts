@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { type Clock } from '@corral/base';
 import {
   type ObjectClient,
@@ -32,7 +33,7 @@ import {
   type SnapshotReason,
   verified,
 } from './snapshot-status.ts';
-import { totalBytesOf, uploadSnapshot } from './snapshot-upload.ts';
+import { PartLost, totalBytesOf, uploadSnapshot } from './snapshot-upload.ts';
 import { type ForkMoments } from './fork-moments.ts';
 import { type Spool } from './spool.ts';
 
@@ -62,6 +63,8 @@ interface Moment {
   readonly record?: MachineRecord;
   /** What kept packs of it from being deleted before it named them. */
   readonly namedBefore: ReadonlySet<string>;
+  /** How many moments of this snapshot were lost before this one. */
+  readonly retake: number;
   /** When the API knew what it needs, as `performance.now()` counts. */
   namedAtMs?: number;
 }
@@ -99,6 +102,7 @@ export class SnapshotConvergence {
   /** Snapshots begun by this agent: what another began is lost with its spool. */
   readonly #begun = new Set<string>();
   readonly #tries = new Map<string, number>();
+  readonly #lost = new Map<string, number>();
 
   constructor(options: SnapshotConvergenceOptions) {
     this.#options = options;
@@ -158,7 +162,8 @@ export class SnapshotConvergence {
       store,
       directory: spool.pathOf(uid),
       packPath: (sha256) => packs.pathOf(sha256),
-      keyPrefix: `snapshots/${namespace}/${uid}`,
+      // What was stored of an earlier moment is other bytes, and nothing is ever replaced.
+      keyPrefix: posix.join('snapshots', namespace, uid, moment.retake === 0 ? '' : `again-${moment.retake}`),
       namespace,
       taken: moment.taken,
       manifest: moment.manifest,
@@ -215,6 +220,7 @@ export class SnapshotConvergence {
     const { memoryMiB, v86Build, imageDigest } = manifest.machine;
     const vm = this.#options.machines.getByUid(machine.uid);
     const moment: Moment = {
+      retake: this.#lost.get(uid) ?? 0,
       taken,
       manifest,
       ...(record ? { record } : {}),
@@ -290,6 +296,8 @@ export class SnapshotConvergence {
       await this.#forget(uid);
       return { type: 'Done' };
     }
+    // The next try takes it anew, without what is lost; others may have begun with the moment of a fork.
+    if (reason === 'PartLost' && !snapshot.spec?.fork && this.#moments.delete(uid)) this.#lost.set(uid, (this.#lost.get(uid) ?? 0) + 1);
     const tries = (this.#tries.get(uid) ?? 0) + 1;
     this.#tries.set(uid, tries);
     const untilDeadlineMs = Date.parse(snapshot.metadata.creationTimestamp) + SNAPSHOT_DEADLINE_MS - now.getTime();
@@ -337,6 +345,7 @@ export class SnapshotConvergence {
     this.#options.forks.drop(uid);
     this.#begun.delete(uid);
     this.#tries.delete(uid);
+    this.#lost.delete(uid);
     await this.#options.spool.remove(uid);
   }
 }
@@ -375,6 +384,7 @@ function asFailure(error: unknown): SnapshotFailure {
     // An upload that meets nothing has met no bucket.
     return new SnapshotFailure(reason === 'ObjectMissing' ? 'UploadFailed' : reason, error.message, { cause: error });
   }
+  if (error instanceof PartLost) return new SnapshotFailure('PartLost', error.message, { cause: error });
   if (error instanceof VmProcessRefusal) {
     if (error.reason === 'DiskFull') return new SnapshotFailure('NodeDiskFull', error.message, { cause: error });
     if (error.reason === 'NotStarted')

@@ -19,6 +19,8 @@ export type SnapshotReason =
   | 'DigestMismatch'
   | 'ObjectExists'
   | 'NodeFenced'
+  /** What was taken is not there any more, and what it lies on neither: it is taken anew. */
+  | 'PartLost'
   | 'NodeDiskFull'
   | 'SnapshotFailed'
   | 'VirtualMachineNotRunning'

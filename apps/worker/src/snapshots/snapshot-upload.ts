@@ -3,7 +3,7 @@ import { join, posix } from 'node:path';
 import { Transform } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isPackReusable, PACK_DELETION_WINDOW_MS, type SnapshotFile, type SnapshotTaken } from '@corral/contracts';
-import { filesOf, type Layer, layersOf, packKey, type SnapshotManifest } from '@corral/memory';
+import { type Layer, layersOf, packKey, type SnapshotManifest, storedFilesOf } from '@corral/memory';
 import { type ObjectStore, ObjectStoreFailure } from '@corral/object-store';
 import pLimit from 'p-limit';
 
@@ -36,13 +36,21 @@ const UPLOADS_AT_ONCE = 4;
  * Stores a snapshot, the manifest last: a snapshot whose manifest is there is whole. Packs are named by their content and
  * shared inside a namespace: one that is there already is not sent again, unless it has been there so long that whoever removes
  * what nobody needs may be about to. Everything that is sent counts as stored only when the store itself has named its size and digest, and
- * never replaces other bytes. The result is the manifest's key. Throws ObjectStoreFailure; trying again is safe.
+ * never replaces other bytes. The result is the manifest's key. Throws ObjectStoreFailure or PartLost; trying again is safe.
  */
 export async function uploadSnapshot(options: SnapshotUploadOptions): Promise<string> {
   const upload = new SnapshotUpload(options);
   await upload.parts();
   await upload.confirmRewritten();
   return upload.manifest();
+}
+
+/** Part of a snapshot is neither on this node nor in the object store. */
+export class PartLost extends Error {
+  override readonly name = 'PartLost';
+  constructor(key: string) {
+    super(`${key} is neither on this node nor in the object store`);
+  }
 }
 
 class SnapshotUpload {
@@ -63,7 +71,7 @@ class SnapshotUpload {
   /** Everything but the manifest. */
   async parts(): Promise<void> {
     const { manifest } = this.#options;
-    await this.#all([...layersOf(manifest).map((layer) => () => this.#bring(layer)), ...filesOf(manifest).map((file) => () => this.#sendFile(file))]);
+    await this.#all([...layersOf(manifest).map((layer) => () => this.#bring(layer)), ...storedFilesOf(manifest).map((file) => () => this.#sendFile(file))]);
   }
 
   /** Looks once more at what was there before, when every deletion decided before this snapshot named it is over. */
@@ -127,7 +135,10 @@ class SnapshotUpload {
       },
     });
     const file = createReadStream(path, { highWaterMark: READ_BYTES });
-    file.on('error', (error) => meter.destroy(error));
+    file.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') denied = new PartLost(key);
+      meter.destroy(error);
+    });
     // The store hears of it too, unless it has given up: then nobody else listens.
     meter.on('error', () => undefined);
     try {

@@ -1,4 +1,4 @@
-import { GuestRam, layerPlan, PageSet, type FollowedWrites, type Layer, type LayerPlan, type PageCopy, type ProbedMemory } from '@corral/memory';
+import { GuestRam, layerPlan, PageSet, SnapshotError, type FollowedWrites, type Layer, type LayerPlan, type PageCopy, type ProbedMemory } from '@corral/memory';
 import type { GuestMemory } from '@corral/v86-host';
 
 /** What the pages of a snapshot lie on, and which they may be. */
@@ -72,10 +72,12 @@ export class MachineMemory {
     this.#unsaved = this.#followFrom(unsaved);
   }
 
-  /** What a snapshot taken now lies on, and what its pack has to hold. */
-  scope(layers: readonly Layer[]): MemoryScope {
-    if (this.isTracked) return layerPlan(layers);
+  /** What a snapshot taken now lies on, and what its pack has to hold. Throws SnapshotError where it would have to lie on what is lost. */
+  scope(layers: readonly Layer[], lost: ReadonlySet<string> = new Set()): MemoryScope {
     const [base] = layers;
+    // What differs from zero is not known of pages that are mapped.
+    if (base && lost.has(base.sha256) && this.ram.hasBase) throw new SnapshotError('SnapshotUnreadable', `pack ${base.sha256}, which the machine’s memory lies on, is lost`);
+    if (this.isTracked) return layerPlan(layers, lost);
     // Without tracking, only the difference to what is mapped is known.
     return base && this.ram.hasBase ? { scope: 'SinceBase', below: [base] } : { scope: 'Everything', below: [] };
   }

@@ -61,11 +61,11 @@ async function handle(input: VmProcessInput): Promise<void> {
       await vm.resume();
       break;
     case 'Snapshot': {
-      const snapshot = await vm.snapshot(input.directory);
+      const snapshot = await vm.snapshot(input.directory, input.lost);
       return tell({ type: 'Reply', requestId: input.requestId, ok: true, snapshot });
     }
     case 'Hibernate': {
-      const snapshot = await vm.hibernate(input.directory, input.screenDirectory, input.ifIdle);
+      const snapshot = await vm.hibernate(input.directory, input.screenDirectory, input.ifIdle, input.lost);
       return tell({ type: 'Reply', requestId: input.requestId, ok: true, snapshot });
     }
     case 'Freeze': {

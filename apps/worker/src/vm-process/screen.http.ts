@@ -34,7 +34,7 @@ export async function keepScreen(screen: Screen, directory: string): Promise<voi
   if (rows) await writeFile(join(directory, SCREEN_TEXT), `${rows.join('\n')}\n`);
 }
 
-async function encodePng({ width, height, rgba }: Picture): Promise<Buffer> {
+export async function encodePng({ width, height, rgba }: Picture): Promise<Buffer> {
   if (width === 0 || height === 0) throw new Problem('vm.no-screen', 'the guest has not set up its screen yet');
   // Few machines are looked at.
   const { PNG } = await import('pngjs');

@@ -1,6 +1,7 @@
 import type { SnapshotTaken } from '@corral/contracts';
 import { layerPlan, type Lineage, lineageOf, writeSnapshot, type SnapshotContent } from '@corral/memory';
 import { capture, type CapturedMachine } from './capture.ts';
+import { previewOf } from './screen.preview.ts';
 
 /** Of what it is a snapshot, and whose packs it shares. */
 export type SnapshotIdentity = Pick<SnapshotContent, 'machine' | 'namespace'>;
@@ -17,16 +18,16 @@ export interface WrittenState {
   readonly lineage: Lineage;
 }
 
-/** Copies what changed of a machine since the snapshot it builds on. The guest stands still only for the end of it. */
-export async function takeSnapshot(machine: CapturedMachine, lineage: Lineage): Promise<CopiedState> {
+/** Copies what changed of a machine since the snapshot it builds on, or since before the layers that are `lost`. The guest stands still only for the end of it. */
+export async function takeSnapshot(machine: CapturedMachine, lineage: Lineage, lost: ReadonlySet<string> = new Set()): Promise<CopiedState> {
   const { memory } = machine;
-  const [scope, disk] = [memory.scope(lineage.memory), layerPlan(lineage.disk)];
+  const [scope, disk] = [memory.scope(lineage.memory, lost), layerPlan(lineage.disk, lost)];
   const captured = await capture(machine, { pages: () => memory.changed(scope), disk: disk.scope, moment: () => memory.moment(scope) });
   const { createdAt, pauseMs, pages, moment, devices, said, clusters } = captured;
   return {
     async write(directory, identity) {
       try {
-        const changed = moment.pagesOf(pages);
+        const [changed, screen] = [moment.pagesOf(pages), await previewOf(machine.emulator.screen)];
         const { files, manifest, content } = await writeSnapshot(directory, {
           ...identity,
           createdAt,
@@ -34,6 +35,7 @@ export async function takeSnapshot(machine: CapturedMachine, lineage: Lineage): 
           memory: { below: moment.below, pieces: pages.pieces(changed) },
           devices,
           serial: said,
+          ...(screen ? { screen } : {}),
           ...(clusters ? { disk: { below: disk.below, pieces: clusters.clusters() } } : {}),
         });
         moment.adopt(changed);

@@ -110,12 +110,12 @@ export class Vm {
     });
   }
 
-  /** Writes a snapshot of what changed since the last one; the guest stands still only while the last of it is copied. */
-  async snapshot(directory: string): Promise<SnapshotTaken> {
+  /** Writes a snapshot of what changed since the last one, on none of the `lost` packs; the guest stands still only while the last of it is copied. */
+  async snapshot(directory: string, lost: readonly string[] = []): Promise<SnapshotTaken> {
     const machine = await this.#machine();
     const written = this.#written.then(async () => {
       const { writing } = await this.#inTurn(async () => {
-        const copied = await takeSnapshot(this.#captured(), this.#lineage);
+        const copied = await takeSnapshot(this.#captured(), this.#lineage, new Set(lost));
         // Wrapped: the turn ends with the copying.
         return { writing: this.#write(copied, directory, { machine, namespace: this.#config.namespace }) };
       });
@@ -147,7 +147,7 @@ export class Vm {
   }
 
   /** Stands still for good and writes a complete snapshot, and what the screen shows. With `ifIdle`, throws Busy when somebody uses the guest. */
-  async hibernate(directory: string, screenDirectory: string, ifIdle: boolean): Promise<SnapshotTaken> {
+  async hibernate(directory: string, screenDirectory: string, ifIdle: boolean, lost: readonly string[] = []): Promise<SnapshotTaken> {
     await this.#inTurn(async () => {
       if (ifIdle && !this.activity.isIdle) throw new VmFailure('Busy', 'the machine is used');
       this.#paused = true;
@@ -155,7 +155,7 @@ export class Vm {
       await this.emulator().pause();
       await keepScreen(this.emulator().screen, screenDirectory);
     });
-    return this.snapshot(directory);
+    return this.snapshot(directory, lost);
   }
 
   /** Asks the guest to switch itself off and waits that long; then, or with 0 at once, stops it. */

@@ -61,7 +61,7 @@ export type VmPhase = (typeof VM_PHASES)[number];
 
 /** Why the last incarnation ended. Reasons are stable; messages are for people. */
 export const VmTermination = z.object({
-  reason: z.enum(['Stopped', 'GuestPoweredOff', 'GuestPanicked', 'ProcessExited', 'EmulatorFailed', 'StartFailed', 'NodeStopped', 'NodeLost', 'Moved', 'RolledBack', 'Hibernated', 'SwapLost', 'BaseLost']),
+  reason: z.enum(['Stopped', 'GuestPoweredOff', 'GuestPanicked', 'ProcessExited', 'EmulatorFailed', 'StartFailed', 'NodeStopped', 'NodeLost', 'Moved', 'RolledBack', 'Hibernated', 'SwapLost', 'SuspendedStateLost', 'BaseLost']),
   message: z.string().default(''),
   exitCode: z.number().int().optional(),
   signal: z.string().optional(),
@@ -90,7 +90,7 @@ export type VmMove = z.output<typeof VmMove>;
 
 /** Where the next start goes on, instead of at the machine's source: written when it left a node or was sent back, gone once it runs again. */
 export const VmContinuation = z.object({
-  reason: z.enum(['Moved', 'SwapLost', 'NodeLost', 'RolledBack']),
+  reason: z.enum(['Moved', 'SwapLost', 'SuspendedStateLost', 'NodeLost', 'RolledBack']),
   snapshot: z.string(),
   /** The incarnation it left behind. */
   incarnation: z.number().int(),

@@ -86,7 +86,7 @@ export const BOOTSTRAP_OBJECTS: readonly BootstrapObject[] = [
     on('coordination.k8s.io', ['leases'], [...READ, ...WRITE]),
   ], aggregateTo('edit')),
   role('system:aggregate-to-view', [
-    on(CORRAL, [...MACHINES, ...STATUSES, 'virtualmachines/screenshot'], READ),
+    on(CORRAL, [...MACHINES, ...STATUSES, 'virtualmachines/screenshot', 'virtualmachinesnapshots/screenshot'], READ),
     on('', ['events', 'limitranges', 'namespaces', 'namespaces/status', 'pods', 'pods/log', 'pods/status', 'resourcequotas', 'resourcequotas/status', 'serviceaccounts'], READ),
     on('policy', ['poddisruptionbudgets', 'poddisruptionbudgets/status'], READ),
     on('metrics.k8s.io', ['pods'], READ),

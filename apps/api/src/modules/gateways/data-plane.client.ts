@@ -12,6 +12,7 @@ import {
   type DataPlaneOperation,
   type ObjectClient,
   type VirtualMachine,
+  type Node,
   type VmPhase,
 } from '@corral/contracts';
 import { WebSocket } from 'ws';
@@ -19,6 +20,7 @@ import { problemOf } from '@corral/client';
 import { isDormant } from '@corral/vm-lifecycle';
 import { DataPlaneTokens } from '../../platform/auth/data-plane-tokens.ts';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
+import { StoredScreens, type StoredScreen } from '../screens/stored-screens.ts';
 import { Hibernations } from '../hibernation/hibernations.ts';
 
 /** While these last there is a screen and a serial line to look at: a panicked guest keeps both until it is started again. */
@@ -63,6 +65,7 @@ export class DataPlaneClient {
     @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
     @Inject(DataPlaneTokens) private readonly tokens: DataPlaneTokens,
     @Inject(Hibernations) private readonly hibernations: Hibernations,
+    @Inject(StoredScreens) private readonly screens: StoredScreens,
   ) {}
 
   /**
@@ -80,6 +83,15 @@ export class DataPlaneClient {
   async findAsItIs(namespace: string, name: string, phases: readonly VmPhase[]): Promise<DataPlaneTarget> {
     const vm = await this.objects.get(virtualMachines, namespace, name);
     return this.#targetOf(vm, name, namespace, vm && isDormant(vm) ? [...phases, ...DORMANT] : phases);
+  }
+
+  /** What a machine showed last that is on no node, or whose node is lost; undefined where its node can be asked, or nothing was kept. */
+  async lastScreenOf(namespace: string, name: string): Promise<StoredScreen | undefined> {
+    const vm = await this.objects.get(virtualMachines, namespace, name);
+    if (!vm || vm.metadata.deletionTimestamp !== undefined) return undefined;
+    const nodeName = vm.spec?.nodeName;
+    const node = nodeName === undefined || nodeName !== vm.status?.nodeName ? undefined : await this.objects.get(nodes, undefined, nodeName);
+    return node && !isLost(node) ? undefined : this.screens.ofMachine(vm);
   }
 
   /** Whether what the target stood for has fallen asleep since: then the node refused only because nobody had asked to wake it. */
@@ -118,8 +130,7 @@ export class DataPlaneClient {
     const node = await this.objects.get(nodes, undefined, nodeName);
     const baseUrl = node?.status?.corral?.dataPlaneUrl;
     // A node that hangs still takes connections; its callers should not hang with it.
-    const isLost = findCondition(node?.status?.conditions, 'Ready')?.status === 'Unknown';
-    if (!baseUrl || isLost) throw unreachable(nodeName, undefined);
+    if (!baseUrl || isLost(node)) throw unreachable(nodeName, undefined);
     return { namespace, name, nodeName, baseUrl, uid: vm.metadata.uid, incarnation, resourceVersion: vm.metadata.resourceVersion };
   }
 
@@ -186,6 +197,8 @@ export function answerHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders
   const carried = Object.entries(headers).filter(([name]) => CARRIED_HEADERS.has(name));
   return { ...Object.fromEntries(carried), 'content-security-policy': "sandbox; default-src 'none'", 'cache-control': 'no-store' };
 }
+
+const isLost = (node: Node | undefined): boolean => findCondition(node?.status?.conditions, 'Ready')?.status === 'Unknown';
 
 function sendBody(outgoing: ClientRequest, body: Readable | string | undefined): void {
   if (body === undefined || typeof body === 'string') {

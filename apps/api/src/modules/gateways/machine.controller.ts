@@ -6,6 +6,7 @@ import { type z } from 'zod';
 import { Describe } from '../../platform/http/describe.ts';
 import { type RouteOptions } from '../../platform/http/http-server.ts';
 import { streamedBody } from '../../platform/http/streamed-body.ts';
+import { sendStoredScreen } from '../screens/stored-screen.http.ts';
 import { DataPlaneClient, answerHeaders, SHOWN, type DataPlaneRequest } from './data-plane.client.ts';
 import { readJson } from './json-body.ts';
 import { OpenTargets } from './open-targets.ts';
@@ -44,9 +45,11 @@ export class MachineController {
   }
 
   @Get('screenshot')
-  @Describe({ summary: 'What the screen shows.', query: { format: 'png, or text while the screen is in text mode.' }, answer: 'image/png' })
-  screenshot(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
-    return this.#carry(request, reply, 'screenshot', {}, SHOWN);
+  @Describe({ summary: 'What the screen shows; of a machine that no node has, what it showed last (Last-Modified says when).', query: { format: 'png, or text while the screen is in text mode.' }, answer: 'image/png' })
+  async screenshot(@Req() request: MachineRequest, @Res() reply: FastifyReply): Promise<void> {
+    const { namespace, name } = request.params;
+    const kept = (queryOf(request).get('format') ?? 'png') === 'png' ? await this.dataPlane.lastScreenOf(namespace, name) : undefined;
+    await (kept ? sendStoredScreen(reply, kept) : this.#carry(request, reply, 'screenshot', {}, SHOWN));
   }
 
   @Get('serial')

@@ -1,5 +1,5 @@
 import type { VirtualMachine, VirtualMachineSnapshot, VirtualMachineStatus } from '@corral/contracts';
-import { planSwapLoss } from './swap-loss.plan.ts';
+import { planStateLoss } from './state-loss.plan.ts';
 
 const NOW = new Date('2026-11-20T12:00:00Z');
 const meta = { name: 'demo', namespace: 'default', uid: 'u1', resourceVersion: '1', generation: 1, creationTimestamp: '2026-11-20T11:00:00Z' };
@@ -14,15 +14,21 @@ const aSnapshot = (name: string, incarnation: number, ready: 'True' | 'False' = 
 
 describe('a machine that lost a page', () => {
   it('continues from the newest of its snapshots that is ready', () => {
-    const step = planSwapLoss(aVm(lost), [aSnapshot('old', 1), aSnapshot('new', 3), aSnapshot('broken', 3, 'False')], NOW);
+    const step = planStateLoss(aVm(lost), [aSnapshot('old', 1), aSnapshot('new', 3), aSnapshot('broken', 3, 'False')], NOW);
     expect(step?.status.continueFrom).toEqual({ reason: 'SwapLost', snapshot: 'new', incarnation: 3 });
   });
 
+  it('that it was written out as likewise', () => {
+    const written: VirtualMachineStatus = { ...lost, lastTermination: { reason: 'SuspendedStateLost', message: '', incarnation: 3, finishedAt: '2026-11-20T11:59:59Z' } };
+    expect(planStateLoss(aVm(written), [aSnapshot('new', 3)], NOW)).toMatchObject({ reason: 'SuspendedStateLost', status: { continueFrom: { reason: 'SuspendedStateLost', snapshot: 'new', incarnation: 3 } } });
+    expect(planStateLoss(aVm(written), [], NOW)?.status).toMatchObject({ conditions: [{ type: 'RestartedWithoutState', status: 'True', reason: 'SuspendedStateLost' }] });
+  });
+
   it('starts anew where there is none, and says so once', () => {
-    const step = planSwapLoss(aVm(lost), [], NOW);
+    const step = planStateLoss(aVm(lost), [], NOW);
     expect(step?.status).toMatchObject({ conditions: [{ type: 'RestartedWithoutState', status: 'True', reason: 'SwapLost' }] });
     expect(step?.status.continueFrom).toBeUndefined();
-    expect(planSwapLoss(aVm(step?.status ?? {}), [], NOW)).toBeUndefined();
+    expect(planStateLoss(aVm(step?.status ?? {}), [], NOW)).toBeUndefined();
   });
 
   it.each<[string, VirtualMachine]>([
@@ -30,5 +36,5 @@ describe('a machine that lost a page', () => {
     ['that ended otherwise', aVm({ ...lost, lastTermination: { reason: 'ProcessExited', message: '', incarnation: 3, finishedAt: '' } })],
     ['that is told already where to go on', aVm({ ...lost, continueFrom: { reason: 'SwapLost', snapshot: 'new', incarnation: 3 } })],
     ['that is being deleted', aVm(lost, { deletionTimestamp: '2026-11-20T11:59:59Z' })],
-  ])('%s is left alone', (_, vm) => expect(planSwapLoss(vm, [aSnapshot('new', 3)], NOW)).toBeUndefined());
+  ])('%s is left alone', (_, vm) => expect(planStateLoss(vm, [aSnapshot('new', 3)], NOW)).toBeUndefined());
 });
