@@ -39,6 +39,8 @@ const Environment = z.object({
   CORRAL_MOVE_SECONDS: z.coerce.number().int().min(1).max(3_600).default(60),
   /** Node agents that divide this host's memory among them. */
   CORRAL_WORKERS_ON_HOST: z.coerce.number().int().min(1).max(64).default(1),
+  /** How long what a machine was written out as may be nowhere before it goes on from its last snapshot instead. */
+  CORRAL_LOST_STATE_SECONDS: z.coerce.number().int().min(1).max(86_400).default(300),
   CORRAL_ARTIFACT_CACHE_MIB: z.coerce.number().int().min(1).default(20_480),
   /** Memory for bases that nobody uses just now, together with those in use. */
   CORRAL_BASE_MEMORY_MIB: z.coerce.number().int().min(0).default(2_048),
@@ -70,6 +72,7 @@ const AgentConfig = Environment.transform((env) => ({
   onStop: env.CORRAL_ON_STOP,
   moveSeconds: env.CORRAL_MOVE_SECONDS,
   workersOnHost: env.CORRAL_WORKERS_ON_HOST,
+  lostStateMs: env.CORRAL_LOST_STATE_SECONDS * 1000,
   artifactCacheMiB: env.CORRAL_ARTIFACT_CACHE_MIB,
   baseMemoryMiB: env.CORRAL_BASE_MEMORY_MIB,
   snapshotCacheMiB: env.CORRAL_SNAPSHOT_CACHE_MIB,

@@ -140,7 +140,7 @@ describe('When a worker stands still for longer than its Lease, and then goes on
     expect(lost.vmProcesses()).toContain(lost.processOf(uid, incarnation));
 
     lost.resume();
-    expect(await command).toBe(409);
+    expect(await command).toBe(503);
     await until(async () => !lost.vmProcesses().includes(lost.processOf(uid, incarnation) ?? -1), { timeoutMs: 30_000, what: 'the process of the lost life is killed' });
     await lost.ready();
     const after = await corral.get('paused');
@@ -160,7 +160,7 @@ describe('When a worker is cut off', () => {
     lost.cutOff();
     await goesOnFromItsSnapshot(vm, lost);
     expect(lost.vmProcesses()).toContain(lost.processOf(vm.metadata.uid, incarnation));
-    expect(await execDirectly({ name: lost.name, dataPlaneUrl: lost.localDataPlaneUrl }, vm)).toBe(409);
+    expect(await execDirectly({ name: lost.name, dataPlaneUrl: lost.localDataPlaneUrl }, vm)).toBe(503);
 
     lost.reconnect();
     await until(async () => !lost.vmProcesses().includes(lost.processOf(vm.metadata.uid, incarnation) ?? -1), { timeoutMs: 60_000, what: 'the process of the lost life is killed' });

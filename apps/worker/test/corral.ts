@@ -14,6 +14,7 @@ import {
   findCondition,
   nodes,
   Problem,
+  PROBLEMS,
   SIGNING_KEYS_PATH,
   type VirtualMachine,
   virtualMachineImages,
@@ -147,8 +148,10 @@ export class Corral {
     return this.#worker ? endOf(this.#worker, signal) : Promise.resolve();
   }
 
-  startWorker(): void {
-    this.#worker = this.#spawnWorker();
+  /** `through` is a program that carries it out in another surrounding: see unshare(1). */
+  startWorker({ env = {}, through = [] }: { readonly env?: Readonly<Record<string, string>>; readonly through?: readonly string[] } = {}): number {
+    this.#worker = launch('worker', this.home, { ...this.env, ...env }, 'worker', through);
+    return this.#worker.pid ?? 0;
   }
 
   get workerHome(): string {
@@ -287,8 +290,8 @@ export class Corral {
   }
 
   /**
-   * Runs a command through the API, on whatever node the machine is. A node whose Lease lapsed on a busy host is Ready from
-   * its renewal on, and serves a moment later.
+   * Runs a command through the API, on whatever node the machine is. On a busy host a node's Lease may lapse for a moment: then it
+   * answers that it is fenced, and callers come again. Anything else is an answer.
    */
   async execAnywhere(name: string, command: string): Promise<ExecResult> {
     const answer = await until(
@@ -298,7 +301,7 @@ export class Corral {
           headers: { ...ADMIN, 'content-type': 'application/json' },
           body: JSON.stringify({ command: ['sh', '-c', command] }),
         });
-        return tried.status === 409 ? undefined : tried;
+        return tried.status === 503 && (await isFenced(tried.clone())) ? undefined : tried;
       },
       { timeoutMs: 20_000, what: `${name} takes commands` },
     );
@@ -332,10 +335,6 @@ export class Corral {
     }
   }
 
-  #spawnWorker(): ChildProcess {
-    return launch('worker', this.home, this.env);
-  }
-
   /** What the launcher does on a first start. */
   async register(): Promise<void> {
     const image = await (await guestImages()).image(IMAGE);
@@ -362,6 +361,8 @@ export class Corral {
   }
 }
 
+const isFenced = async (answer: Response): Promise<boolean> => ((await answer.json()) as { reason?: string }).reason === PROBLEMS['node.fenced'].reason;
+
 export const ADMIN = { authorization: `Bearer ${ADMIN_TOKEN}` };
 
 export const readyOf = (object: {
@@ -369,9 +370,10 @@ export const readyOf = (object: {
 }): Condition | undefined => findCondition(object.status?.conditions, 'Ready');
 
 /** Logs to `<name>.log` in the home. */
-export function launch(app: 'api' | 'worker', home: string, env: NodeJS.ProcessEnv, name: string = app): ChildProcess {
+export function launch(app: 'api' | 'worker', home: string, env: NodeJS.ProcessEnv, name: string = app, through: readonly string[] = []): ChildProcess {
   const log = openSync(join(home, `${name}.log`), 'a');
-  return spawn(process.execPath, [join(ROOT, `apps/${app}/dist/main.js`)], { env, stdio: ['pipe', log, log] });
+  const [program = process.execPath, ...args] = [...through, process.execPath, join(ROOT, `apps/${app}/dist/main.js`)];
+  return spawn(program, args, { env, stdio: ['pipe', log, log] });
 }
 
 export async function endOf(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {

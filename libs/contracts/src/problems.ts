@@ -38,6 +38,8 @@ export const PROBLEMS = {
   'request.too-many': { status: 429, reason: 'TooManyRequests' },
   internal: { status: 500, reason: 'InternalError' },
   'node.unreachable': { status: 503, reason: 'NodeUnreachable' },
+  /** It has lost touch with the API, or is just back, and serves nothing until it knows again what is its own: come again in a moment. */
+  'node.fenced': { status: 503, reason: 'NodeFenced' },
   'dependency.unavailable': { status: 503, reason: 'ServiceUnavailable' },
   'version.not-reached': { status: 504, reason: 'Timeout' },
 } as const satisfies Record<string, { readonly status: number; readonly reason: string }>;

@@ -151,6 +151,7 @@ export class NodeAgent {
       snapshots: snapshotCache,
       packs,
       bases,
+      lostStateMs: this.#config.lostStateMs,
       ...(this.#config.swapRedisUrl === undefined ? {} : { swapRedisUrl: this.#config.swapRedisUrl }),
       preparer: new Preparer({
         nodeName,
@@ -386,8 +387,9 @@ export class NodeAgent {
       tokens: new AccessTokens(keys, nodeName),
       usage: () => usage.read(),
       // Asked for every request: a process that was stopped may hear of requests before it hears of its timers.
-      endpoint: (uid) => (lease.isHeld ? supervisor.endpoint(uid) : undefined),
-      lastScreen: (uid) => (lease.isHeld ? supervisor.lastScreen(uid) : undefined),
+      isServing: () => lease.isHeld,
+      endpoint: (uid) => supervisor.endpoint(uid),
+      lastScreen: (uid) => supervisor.lastScreen(uid),
     });
     const boundPort = await server.listen();
     this.#disposer.add(() => server.close());

@@ -36,6 +36,7 @@ const sockets = new WebSocketServer({ noServer: true });
 let folder: string;
 let dataPlane: DataPlaneServer;
 let port: number;
+let isServing = true;
 let endpoint: { incarnation: number; socketPath: string } | undefined;
 
 beforeAll(async () => {
@@ -47,6 +48,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => machine.listen(join(folder, 'vm.sock'), resolve));
   dataPlane = new DataPlaneServer({
     lastScreen: () => undefined,
+    isServing: () => isServing,
     host: '127.0.0.1',
     port: 0,
     tokens: new AccessTokens(KEYS, 'worker-1'),
@@ -219,6 +221,21 @@ describe('The data plane over HTTP', () => {
     endpoint = found && { incarnation: found.incarnation, socketPath: join(folder, found.socket) };
     const answer = await call('exec', { method: 'POST', body: '{}' });
     expect([answer.status, await answer.json()]).toMatchObject([status, { kind: 'Status', reason }]);
+  });
+
+  it('of a node without the right to serve says so, and when to come again, on every way in', async () => {
+    isServing = false;
+    try {
+      const answer = await call('exec', { method: 'POST', body: '{}' });
+      expect([answer.status, answer.headers.get('retry-after'), await answer.json()]).toMatchObject([503, '2', { reason: 'NodeFenced', details: { retryAfterSeconds: 2 } }]);
+      const socket = new WebSocket(urlOf('serial').replace('http', 'ws'), { headers: { authorization: `Bearer ${await token('serial')}` } });
+      const refused = await new Promise<IncomingMessage>((resolve) => socket.once('unexpected-response', (_request, response) => resolve(response)));
+      expect([refused.statusCode, refused.headers['retry-after']]).toEqual([503, '2']);
+      // Not even that is told to whoever has no token.
+      expect((await fetch(urlOf('exec'), { method: 'POST' })).status).toBe(401);
+    } finally {
+      isServing = true;
+    }
   });
 
   it('has nothing but the operations', async () => {

@@ -2,7 +2,7 @@ import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { type Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { DataPlaneClaims, NODE_USAGE_PATH, NodeUsageClaims, Problem, PROBLEMS, toStatus, type NodeUsage } from '@corral/contracts';
+import { DataPlaneClaims, NODE_USAGE_PATH, NodeUsageClaims, Problem, PROBLEMS, type Status, toStatus, type NodeUsage } from '@corral/contracts';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Logger } from 'pino';
 import { type MachineEndpoint } from '../machine/machine.surroundings.ts';
@@ -19,6 +19,8 @@ export interface DataPlaneServerOptions {
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   /** What `GET /v1/usage` answers. */
   usage(): Promise<NodeUsage>;
+  /** Whether this node may serve anything now: it holds its Lease. Asked at every request. */
+  isServing(): boolean;
   /** Where a machine's running incarnation is served. */
   endpoint(uid: string): MachineEndpoint | undefined;
   /** Where lies what a machine showed when it fell asleep; undefined unless it sleeps here. */
@@ -26,6 +28,8 @@ export interface DataPlaneServerOptions {
 }
 
 const CONNECT_DEADLINE_MS = 5_000;
+/** A node renews its Lease several times a term: the next try is worth no longer a wait. */
+const FENCED_RETRY_AFTER_S = 2;
 /** Headers that belong to one hop, or that the VM process has no business to see. Source: RFC 9110, 7.6.1. */
 const NOT_CARRIED = new Set([
   'authorization',
@@ -87,6 +91,7 @@ export class DataPlaneServer {
     const route = parseRoute(url);
     if (!route) throw new Problem('route.not-found', 'The data plane has no such path');
     checkClaims(route, await this.#options.tokens.verify(authorization, DataPlaneClaims));
+    this.#requireRight();
     const endpoint = this.#options.endpoint(route.uid);
     if (endpoint?.incarnation !== route.incarnation)
       throw new Problem('vm.not-running', 'The machine does not run on this node, or has been started anew');
@@ -99,7 +104,14 @@ export class DataPlaneServer {
     const directory = route?.operation === 'screenshot' && method === 'GET' ? this.#options.lastScreen(route.uid) : undefined;
     if (!route || directory === undefined) return undefined;
     checkClaims(route, await this.#options.tokens.verify(authorization, DataPlaneClaims));
+    this.#requireRight();
     return { directory, format: new URL(route.target, 'http://machine').searchParams.get('format') ?? 'png' };
+  }
+
+  /** Whatever runs here may be somebody else's by now: that is not to be told from one that has ended. */
+  #requireRight(): void {
+    if (this.#options.isServing()) return;
+    throw new Problem('node.fenced', 'The node has lost touch with the API and serves nothing for the moment: try again', { details: { retryAfterSeconds: FENCED_RETRY_AFTER_S } });
   }
 
   async #carry(request: FastifyRequest, reply: FastifyReply): Promise<void> {
@@ -114,7 +126,7 @@ export class DataPlaneServer {
       if (reply.raw.headersSent) return void reply.raw.destroy();
       const status = toStatus(error);
       if (!(error instanceof Problem)) this.#options.log.error({ err: error }, 'The data plane failed');
-      await reply.code(status.code).send(status);
+      await reply.code(status.code).headers(retryAfterOf(status)).send(status);
     }
   }
 
@@ -177,6 +189,8 @@ export class DataPlaneServer {
   }
 }
 
+const retryAfterOf = ({ details }: Status): Readonly<Record<string, string>> => (details?.retryAfterSeconds === undefined ? {} : { 'retry-after': String(details.retryAfterSeconds) });
+
 function carriedHeaders({ headers }: IncomingMessage): Record<string, string | string[]> {
   const carried: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(headers))
@@ -224,8 +238,9 @@ function connectTo(socketPath: string): Promise<Socket> {
 function refuseUpgrade(socket: Duplex, error: unknown): void {
   const status = toStatus(error);
   const body = JSON.stringify(status);
+  const retryAfter = Object.entries(retryAfterOf(status)).map(([name, value]) => `${name}: ${value}\r\n`).join('');
   const text = error instanceof Problem ? PROBLEMS[error.code].reason : 'InternalError';
   socket.end(
-    `HTTP/1.1 ${status.code} ${text}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${status.code} ${text}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${retryAfter}Connection: close\r\n\r\n${body}`,
   );
 }
