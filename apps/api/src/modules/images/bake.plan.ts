@@ -26,7 +26,7 @@ export interface BakeObservation {
   /** The machines and snapshots that earlier steps of baking made. */
   readonly machines: readonly VirtualMachine[];
   readonly snapshots: readonly VirtualMachineSnapshot[];
-  /** How long after Ready the guest is left alone before it is kept. */
+  /** How long after Ready the guest is waited for to come to rest, at most: what its start-up has not done by then, every machine would do again. */
   readonly settleMs: number;
   readonly now: Date;
 }
@@ -121,8 +121,8 @@ function planOne(bake: WantedBake, machine: VirtualMachine | undefined, snapshot
   if (end) return [{ type: 'Fail', bake, attempt: machine.metadata.uid, message: `The machine ended: ${end.reason}: ${end.message}` }];
   const ready = findCondition(machine.status?.conditions, 'Ready');
   if (ready?.status === 'True') {
-    const restlessMs = Date.parse(ready.lastTransitionTime) + settleMs - now.getTime();
-    return restlessMs > 0 ? [{ type: 'Wait', delayMs: restlessMs }] : [{ type: 'TakeSnapshot', bake, machine: machine.metadata.name }];
+    const leftMs = machine.status?.idleSince === undefined ? Date.parse(ready.lastTransitionTime) + settleMs - now.getTime() : 0;
+    return leftMs > 0 ? [{ type: 'Wait', delayMs: leftMs }] : [{ type: 'TakeSnapshot', bake, machine: machine.metadata.name }];
   }
   const leftMs = Date.parse(machine.metadata.creationTimestamp) + BAKE_DEADLINE_MS - now.getTime();
   if (leftMs > 0) return [{ type: 'Wait', delayMs: leftMs }];

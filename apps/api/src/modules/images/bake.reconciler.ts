@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { assertNever, systemClock } from '@corral/base';
 import {
   formatBytes,
+  MAX_HIBERNATE_AFTER_SECONDS,
   MIB,
   nodes,
   Problem,
@@ -125,6 +126,8 @@ export class BakeReconciler implements Reconciler {
           restartPolicy: 'Never',
           bootPolicy: 'Cold',
           nodeSelector: { [V86_BUILD_LABEL]: v86Build },
+          // Its node tells when it has come to rest only of a machine that something depends on.
+          idlePolicy: { hibernateAfterSeconds: MAX_HIBERNATE_AFTER_SECONDS },
         },
       }),
     );

@@ -52,8 +52,8 @@ export const ApiConfig = z
       .default('')
       .transform((list) => list.split(',').map((item) => item.trim()).filter((item) => item !== ''))
       .refine((list) => list.every(isNetwork), 'must be addresses or networks such as 10.1.0.0/16, separated by commas'),
-    /** How long a freshly booted guest may finish its start-up before its golden snapshot is taken: what is not done then, every machine does again. */
-    CORRAL_BAKE_SETTLE_SECONDS: z.coerce.number('must be a number of seconds').min(0).max(300).default(12),
+    /** How long a freshly booted guest may take to come to rest before its golden snapshot is taken all the same: what is not done then, every machine does again. */
+    CORRAL_BAKE_SETTLE_SECONDS: z.coerce.number('must be a number of seconds').min(0).max(300).default(60),
     /** How long the moment of a live fork waits for the machines of its request to be created: a request is over long before. */
     CORRAL_FORK_GATHERING_SECONDS: z.preprocess(unset, z.coerce.number('must be a number of seconds').min(1).max(300).default(30)),
     /** How long a machine stays on a node that cannot be reached, from when that was noticed, unless its tolerations say otherwise. */
