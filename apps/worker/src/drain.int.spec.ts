@@ -66,6 +66,28 @@ describe('kubectl', () => {
     await until(async () => (await corral.client.get(virtualMachineSnapshots, 'default', moved[0]?.metadata.name ?? '')) === undefined, { timeoutMs: 30_000, what: 'its snapshot goes with it' });
   });
 
+  it('drains one node after the other under the same machine: what it holds, what counts and its clock are right after each move', async () => {
+    for (const worker of herd.workers) await kubectl.ok(['uncordon', worker.name]);
+    await corral.run('commuter', on(first()));
+    const said = async (command: string): Promise<string> => (await corral.execAnywhere('commuter', command)).stdout;
+    await said('head -c 3000000 /dev/urandom > /tmp/noise; head -c 3000000 /dev/urandom > /root/noise; sync');
+    const sums = await said('sha256sum /tmp/noise /root/noise');
+    await counting('commuter');
+    let counted = await countOf('commuter');
+    for (const [leaving, going] of [[first, second], [second, first], [first, second], [second, first]] as const) {
+      await kubectl.ok(['drain', leaving().name, '--timeout=50s']);
+      await corral.when('commuter', 'Ready elsewhere', (seen) => seen.status?.nodeName === going().name && isReady(seen));
+      await kubectl.ok(['uncordon', leaving().name]);
+      expect(await said('sha256sum /tmp/noise /root/noise')).toBe(sums);
+      const went = await countOf('commuter');
+      expect(went).toBeGreaterThanOrEqual(counted);
+      await until(async () => (counted = await countOf('commuter')) > went, { timeoutMs: 20_000, what: 'it goes on counting' });
+      await until(async () => Math.abs(Number(await said('date +%s')) - Date.now() / 1000) < 2, { timeoutMs: 10_000, what: 'its clock is right' });
+    }
+    expect((await corral.get('commuter')).status).toMatchObject({ incarnation: 5, restartCount: 0, lastTermination: { reason: 'Moved' } });
+    await corral.client.delete(virtualMachines, 'default', 'commuter');
+  });
+
   it('is refused by a disruption budget that is used up, and by a herd without another place; nothing stops meanwhile', async () => {
     await kubectl.ok(['uncordon', first().name]);
     await corral.client.create(podDisruptionBudgets, { metadata: { name: 'one', namespace: 'default' }, spec: { minAvailable: 1, selector: { matchLabels: { app: 'kept' } } } });

@@ -1,33 +1,23 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Clock, Disposer, systemClock } from '@corral/base';
-import { Connection, HttpObjectClient } from '@corral/client';
-import { type MachineConfig, MIB, type ObjectKey, SIGNING_KEYS_PATH, virtualMachines, virtualMachineSnapshots } from '@corral/contracts';
+import { HttpObjectClient } from '@corral/client';
+import { MIB, type ObjectKey, virtualMachines, virtualMachineSnapshots } from '@corral/contracts';
 import { HostMemory } from '@corral/memory';
 import { type ObjectStore } from '@corral/object-store';
 import { Controller, EventRecorder, LocalQueue } from '@corral/reconcile';
 import { v86Build } from '@corral/v86-host';
 import { type Logger } from 'pino';
 import { type WorkerConfig } from '../config.ts';
-import { AccessTokens } from '../data-plane/access-token.ts';
-import { PublicKeys } from '../data-plane/public-keys.ts';
-import { DataPlaneServer } from '../data-plane/server.ts';
 import { BaseImages } from '../bases/base-images.ts';
 import { remoteBaseSourceOf } from '../bases/base-source.ts';
 import { WorkingSet } from '../bases/working-set.ts';
-import { ArtifactCache } from '../machine/artifact-cache.ts';
-import { PackCache } from '../machine/pack-cache.ts';
 import { Preparer } from '../machine/preparation.ts';
-import { ProcessPool } from '../machine/process-pool.ts';
-import { SnapshotCache } from '../machine/snapshot-cache.ts';
 import { Supervisor } from '../machine/supervisor.ts';
 import { NodeMemory } from '../memory/node-memory.ts';
 import { SwapKeys } from '../memory/swap-keys.ts';
-import { UsageReader } from '../machine/usage.reader.ts';
 import { SnapshotConvergence } from '../snapshots/snapshot-convergence.ts';
 import { ForkMoments } from '../snapshots/fork-moments.ts';
-import { Spool } from '../snapshots/spool.ts';
 import { Convergence } from './convergence.ts';
 import { within } from './deadline.ts';
 import { depart } from './departure.ts';
@@ -37,9 +27,11 @@ import { Hints } from './hints.ts';
 import { ImagePrefetch } from './image-prefetch.ts';
 import { NodeLease } from './lease.ts';
 import { NodeCredential } from './node-credential.ts';
+import { openDataPlane } from './node-data-plane.ts';
+import { openNodeHome } from './node-home.ts';
 import { Metrics } from './metrics.ts';
 import { NodeWatches } from './node-watches.ts';
-import { advertisedHost, allocatableMemoryBytes, Registration } from './registration.ts';
+import { allocatableMemoryBytes, Registration } from './registration.ts';
 import { Repetition } from './repetition.ts';
 import { StartGate } from './start-gate.ts';
 import { systemSteadyClock } from './steady-clock.ts';
@@ -53,11 +45,8 @@ const SNAPSHOT_CONCURRENCY = 8;
 const MEMORY_LOOK_MS = 5_000;
 /** Whose the fields are that it writes, in managedFields. */
 const USER_AGENT = 'corral-worker/1';
-/** Somebody waits for the answer to a request that needs a key. */
-const KEYS_DEADLINE_MS = 3_000;
 /** How long closing may take once every machine is suspended. */
 const CLOSE_MS = 2_000;
-const VM_PROCESS_ENTRY = fileURLToPath(new URL('../vm-process/main.js', import.meta.url));
 
 /** The process that represents a Node: registers it, converges what is bound to it, and gives it back in good order. */
 export class NodeAgent {
@@ -134,7 +123,7 @@ export class NodeAgent {
       const message = `CORRAL_FIRMWARE_DIR: ${firmwareDirectory} does not hold a readable bios.bin and vgabios.bin`;
       throw new Error(message, { cause });
     });
-    const { artifacts, packs, snapshotCache, spool, pool } = await this.#openHome(firmware);
+    const { artifacts, packs, snapshotCache, spool, pool } = await openNodeHome({ config: this.#config, firmware, store: this.#store, bases: this.#bases, disposer: this.#disposer, log: this.#log });
     const { machines, snapshots, images } = this.#watches;
     const [client, store, recorder, clock, log, bases] = [this.#client, this.#store, this.#recorder, this.#clock, this.#log, this.#bases];
 
@@ -219,7 +208,9 @@ export class NodeAgent {
       steadyClock: systemSteadyClock,
       reclaim: () => killWhatIsLost({ client: this.#urgentClient, nodeName, supervisor, log }),
     });
-    const { server: dataPlane, url: dataPlaneUrl } = await this.#openDataPlane(supervisor, lease);
+    const { server: dataPlane, url: dataPlaneUrl } = await openDataPlane({
+      config: this.#config, credential: this.#credential, userAgent: USER_AGENT, metrics: this.#metrics, supervisor, lease, disposer: this.#disposer, log: this.#log,
+    });
     const expiry = new Expiry(
       () => lease.remainingMs,
       () => {
@@ -306,44 +297,6 @@ export class NodeAgent {
     this.#log.info('The node agent has stopped');
   }
 
-  async #openHome(firmware: MachineConfig['firmware']): Promise<{
-    readonly artifacts: ArtifactCache;
-    readonly packs: PackCache;
-    readonly snapshotCache: SnapshotCache;
-    readonly spool: Spool;
-    readonly pool: ProcessPool;
-  }> {
-    const { home, artifactCacheMiB, snapshotCacheMiB, poolSize, poolMaximum, memoryMode } = this.#config;
-    const store = this.#store;
-    const artifacts = new ArtifactCache({
-      directory: join(home, 'artifacts'),
-      store,
-      maxBytes: artifactCacheMiB * MIB,
-    });
-    const packs = new PackCache({ directory: join(home, 'packs'), store, maxBytes: snapshotCacheMiB * MIB });
-    const snapshotCache = new SnapshotCache({
-      directory: join(home, 'snapshots'),
-      store,
-      packs,
-      maxBytes: snapshotCacheMiB * MIB,
-    });
-    const spool = new Spool(join(home, 'spool'));
-    const pool = new ProcessPool({
-      entryPath: VM_PROCESS_ENTRY,
-      firmware,
-      directory: join(home, 'processes'),
-      size: poolSize,
-      memoryMode,
-      maximum: poolMaximum,
-      concurrency: availableParallelism(),
-      log: this.#log,
-    });
-    await Promise.all([artifacts.open(), packs.open(), snapshotCache.open(), this.#bases.open(), spool.open(), pool.open()]);
-    this.#disposer.add(() => this.#bases.close());
-    this.#disposer.add(() => pool.close());
-    return { artifacts, packs, snapshotCache, spool, pool };
-  }
-
   /** Divides memory among machines from now on. */
   #openMemory(supervisor: Supervisor): NodeMemory {
     const { swapRedisUrl, nodeName, memoryBudgetMiB, reservedMemoryMiB, workersOnHost } = this.#config;
@@ -363,37 +316,6 @@ export class NodeAgent {
     this.#disposer.add(() => keys?.close());
     this.#disposer.add(() => looking.stop());
     return memory;
-  }
-
-  /** Resolves to the server, and the URL at which gateways reach it. */
-  async #openDataPlane(
-    supervisor: Supervisor,
-    lease: Pick<NodeLease, 'isHeld'>,
-  ): Promise<{ readonly server: DataPlaneServer; readonly url: string }> {
-    const { dataPlane: { host, port, url }, apiUrl, nodeName } = this.#config;
-    const api = new Connection({ baseUrl: apiUrl, token: () => this.#credential.token(), userAgent: USER_AGENT, deadlineMs: KEYS_DEADLINE_MS });
-    const keys = new PublicKeys({
-      fetch: () => api.json({ method: 'GET', path: SIGNING_KEYS_PATH }),
-      now: () => performance.now(),
-      onFailure: (error) => this.#log.debug({ err: error }, 'The keys of the API could not be read again; those known go on'),
-    });
-    const usage = new UsageReader(supervisor, systemClock);
-    this.#disposer.add(() => usage.close());
-    const server = new DataPlaneServer({
-      host,
-      port,
-      log: this.#log,
-      metrics: this.#metrics,
-      tokens: new AccessTokens(keys, nodeName),
-      usage: () => usage.read(),
-      // Asked for every request: a process that was stopped may hear of requests before it hears of its timers.
-      isServing: () => lease.isHeld,
-      endpoint: (uid) => supervisor.endpoint(uid),
-      lastScreen: (uid) => supervisor.lastScreen(uid),
-    });
-    const boundPort = await server.listen();
-    this.#disposer.add(() => server.close());
-    return { server, url: url ?? `http://${advertisedHost(host)}:${boundPort}` };
   }
 
   #startGate(onTurn: (key: ObjectKey) => void): StartGate {

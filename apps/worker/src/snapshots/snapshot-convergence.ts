@@ -69,6 +69,12 @@ interface Moment {
   namedAtMs?: number;
 }
 
+/** How often it failed, and when it may be tried again. */
+interface Tries {
+  readonly failures: number;
+  readonly againAt: number;
+}
+
 /** Why this try failed, and whether another may succeed. */
 class SnapshotFailure extends Error {
   override readonly name = 'SnapshotFailure';
@@ -101,7 +107,7 @@ export class SnapshotConvergence {
   readonly #moments = new Map<string, Moment>();
   /** Snapshots begun by this agent: what another began is lost with its spool. */
   readonly #begun = new Set<string>();
-  readonly #tries = new Map<string, number>();
+  readonly #tries = new Map<string, Tries>();
   readonly #lost = new Map<string, number>();
 
   constructor(options: SnapshotConvergenceOptions) {
@@ -121,6 +127,9 @@ export class SnapshotConvergence {
   }
 
   async #try(snapshot: VirtualMachineSnapshot, signal: AbortSignal): Promise<ReconcileResult> {
+    // That the last try failed was told, and so is a reason to look at it: but none to try again at once.
+    const restMs = (this.#tries.get(snapshot.metadata.uid)?.againAt ?? 0) - this.#options.clock.now().getTime();
+    if (restMs > 0) return { type: 'RequeueAfter', delayMs: restMs };
     try {
       await this.#advance(snapshot, signal);
       // What is held for forks is forgotten when it is deleted, and not before.
@@ -298,10 +307,11 @@ export class SnapshotConvergence {
     }
     // The next try takes it anew, without what is lost; others may have begun with the moment of a fork.
     if (reason === 'PartLost' && !snapshot.spec?.fork && this.#moments.delete(uid)) this.#lost.set(uid, (this.#lost.get(uid) ?? 0) + 1);
-    const tries = (this.#tries.get(uid) ?? 0) + 1;
-    this.#tries.set(uid, tries);
     const untilDeadlineMs = Date.parse(snapshot.metadata.creationTimestamp) + SNAPSHOT_DEADLINE_MS - now.getTime();
-    return { type: 'RequeueAfter', delayMs: Math.max(1, Math.min(backoffMs(tries, RETRY), untilDeadlineMs)) };
+    const failures = (this.#tries.get(uid)?.failures ?? 0) + 1;
+    const delayMs = Math.max(1, Math.min(backoffMs(failures, RETRY), untilDeadlineMs));
+    this.#tries.set(uid, { failures, againAt: now.getTime() + delayMs });
+    return { type: 'RequeueAfter', delayMs };
   }
 
   async #tellProgress(

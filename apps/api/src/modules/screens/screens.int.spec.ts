@@ -9,6 +9,8 @@ import { anImage, aVm, upload } from '../../../test/wishes.ts';
 const PNG = Buffer.from('89504e470d0a1a0a', 'hex');
 const BASE = '/apis/corral.dev/v1/namespaces/default';
 
+const ready = withCondition(undefined, { type: 'Ready', status: 'True', reason: 'AgentAnswered' }, new Date());
+
 let stack: ApiStack;
 let store: ObjectStore;
 let vm: VirtualMachine;
@@ -19,6 +21,7 @@ beforeAll(async () => {
   await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url } }));
   await registerNode(stack.agent, 'worker-1', { dataPlaneUrl: 'http://127.0.0.1:9', memory: '400Mi' });
   vm = await stack.admin.create(virtualMachines, aVm('demo', { memory: '64Mi' }));
+  await told({ phase: 'Running', nodeName: 'worker-1', incarnation: 1, conditions: ready });
   await snapshot('seen', PNG);
   await snapshot('unseen');
 }, 60_000);
@@ -31,7 +34,7 @@ async function snapshot(name: string, picture?: Buffer): Promise<void> {
   if (picture) await store.putStream(`${folder}/${SNAPSHOT_SCREEN_FILE}`, Readable.from([picture]));
   await eventually(async () => {
     const current = await stack.agent.get(virtualMachineSnapshots, 'default', name);
-    return current && (await stack.agent.replaceStatus(virtualMachineSnapshots, { ...current, status: { ...current.status, manifestKey: `${folder}/manifest.json` } }).catch(() => undefined));
+    return current && (await stack.agent.replaceStatus(virtualMachineSnapshots, { ...current, status: { ...current.status, manifestKey: `${folder}/manifest.json`, conditions: ready, completedAt: new Date().toISOString() } }).catch(() => undefined));
   }, `${name} is told of`);
 }
 
@@ -63,19 +66,15 @@ it('is missing where nothing was kept, and where there is no snapshot', async ()
 describe('of a machine that no node can be asked about', () => {
   const show = async (): Promise<readonly [number, boolean]> => {
     const answer = await look('virtualmachines/demo');
-    return [answer.status, Buffer.from(await answer.arrayBuffer()).equals(PNG)];
+    const body = Buffer.from(await answer.arrayBuffer());
+    return [answer.status, body.equals(PNG)];
   };
-  const ready = withCondition(undefined, { type: 'Ready', status: 'True', reason: 'AgentAnswered' }, new Date());
-
-  it('is what it showed when it was last kept, once its node is lost', async () => {
-    await told({ phase: 'Running', nodeName: 'worker-1', incarnation: 1, conditions: ready, lineage: { snapshot: 'seen', layers: [] } });
+  it('is what it showed when it was last kept, once its node is gone', async () => {
+    await told({ lineage: { snapshot: 'seen', layers: [] } });
     // Its node is there, and only cannot be reached: it may show something else by now.
     expect((await look('virtualmachines/demo')).status).toBe(503);
-    const node = await stack.agent.get(nodes, undefined, 'worker-1');
-    if (!node) throw new Error('there is no node');
-    await stack.agent.replaceStatus(nodes, { ...node, status: { ...node.status, conditions: withCondition(node.status?.conditions, { type: 'Ready', status: 'Unknown', reason: 'NodeStatusUnknown' }, new Date()) } });
-    // The scheduler may still have had something to say of the machine.
-    await eventually(async () => (await show())[1], 'what was kept is shown');
+    await stack.admin.delete(nodes, undefined, 'worker-1');
+    expect(await show()).toEqual([200, true]);
     expect((await stack.fetch(`${BASE}/virtualmachines/demo/screenshot?format=text`)).status).toBe(503);
   });
 
