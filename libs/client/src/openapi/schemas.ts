@@ -1156,7 +1156,7 @@ export type components = {
                 readonly nextStartTime?: string;
                 readonly lastTermination?: {
                     /** @enum {string} */
-                    readonly reason: "Stopped" | "GuestPoweredOff" | "GuestPanicked" | "ProcessExited" | "EmulatorFailed" | "StartFailed" | "NodeStopped" | "NodeLost" | "Moved" | "RolledBack" | "Hibernated" | "SwapLost" | "BaseLost";
+                    readonly reason: "Stopped" | "GuestPoweredOff" | "GuestPanicked" | "ProcessExited" | "EmulatorFailed" | "StartFailed" | "NodeStopped" | "NodeLost" | "Moved" | "RolledBack" | "Hibernated" | "SwapLost" | "SuspendedStateLost" | "BaseLost";
                     /** @default  */
                     readonly message?: string;
                     readonly exitCode?: number;
@@ -1184,7 +1184,7 @@ export type components = {
                 };
                 readonly continueFrom?: {
                     /** @enum {string} */
-                    readonly reason: "Moved" | "SwapLost" | "NodeLost" | "RolledBack";
+                    readonly reason: "Moved" | "SwapLost" | "SuspendedStateLost" | "NodeLost" | "RolledBack";
                     readonly snapshot: string;
                     readonly incarnation: number;
                 };
