@@ -13,6 +13,7 @@ import { measureFarBase } from './memory/far-base.ts';
 import { Figures } from './memory/figures.ts';
 import { measureStack, STACK_ROWS, type StackRows } from './memory/stack.ts';
 import { measureStock } from './memory/stock.ts';
+import { measureSwap } from './memory/swap.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -36,7 +37,7 @@ if (options.help) {
   --snapshots N     snapshots of a 512 MiB machine, and wake-ups from hibernation (7)
   --idleSeconds N   how long idle machines are watched (20)
   --class CLASS     small or compute; else as machines are by default
-  --only PART       stack; stock: the comparison with stock v86 alone; or far: starts on a node that has to fetch the base
+  --only PART       stack; stock: the comparison with stock v86 alone; far: starts on a node that has to fetch the base; or swap: what a memory budget costs a guest
   --rows A,B        only these of the stack's: ${STACK_ROWS.join(', ')}; of a short run they are not written to a file
   --output FILE     where the JSON goes (benchmarks/results/<date>-memory.json)`);
   process.exit(0);
@@ -76,6 +77,7 @@ async function measureOwnStack(): Promise<void> {
 const isAsked = (part: string): boolean => options.only === undefined || options.only === part;
 if (isAsked('stack')) await measureOwnStack();
 if (isAsked('far') && rows === undefined) await measureFarBase(figures, 5).catch((error: unknown) => figures.skip('far', error));
+if (isAsked('swap') && rows === undefined) await measureSwap(figures, 7).catch((error: unknown) => figures.skip('swap', error));
 if (isAsked('stock') && rows === undefined) await measureStock(figures, 512, 7).catch((error: unknown) => figures.skip('stock', error));
 
 figures.table();

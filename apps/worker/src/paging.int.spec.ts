@@ -1,11 +1,10 @@
-import { closeSync, openSync, readdirSync, readlinkSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
 import { findCondition, nodes, virtualMachines, type VirtualMachine } from '@corral/contracts';
-import { HostMemory, PAGE_BYTES } from '@corral/memory';
+import { HostMemory } from '@corral/memory';
 import { until } from '@corral/testing';
 import { jest } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { Corral, IMAGE, NODE_NAME } from '../test/corral.ts';
+import { damageDurable } from '../test/durable-damage.ts';
 import { MemoryPattern } from '../test/memory-pattern.ts';
 
 jest.setTimeout(300_000);
@@ -26,15 +25,6 @@ afterAll(async () => {
 
 const patternOf = (name: string): MemoryPattern => new MemoryPattern((command) => corral.exec(name, command));
 const keysOf = (vm: VirtualMachine): Promise<string[]> => redis.keys(`corral:swap:${vm.metadata.uid}:*`);
-
-/** The copy of last resort of a machine, which has no name: reached as its process reaches it. */
-function damageDurable(pid: number, pages: number): void {
-  const folder = `/proc/${pid}/fd`;
-  const fd = readdirSync(folder).find((name) => /\/swap \(deleted\)$/.test(readlinkSync(join(folder, name))));
-  const file = openSync(join(folder, fd ?? 'none'), 'r+');
-  for (let page = 0; page < pages; page += 1) writeSync(file, Buffer.from('damaged'), 0, 7, page * PAGE_BYTES);
-  closeSync(file);
-}
 
 (HostMemory.probe().capability.mode === 'Full' ? describe : describe.skip)('a machine with a resident budget', () => {
   it('runs from its image’s base in an eighth of its memory, says so, and leaves nothing in Redis when it goes', async () => {
@@ -65,7 +55,7 @@ function damageDurable(pid: number, pages: number): void {
     // Neither Redis nor the node's disk has the pages as they were.
     await redis.flushall();
     const vm = await corral.get('lossy');
-    damageDurable(corral.vmProcessOf(vm), (128 * MIB) / PAGE_BYTES);
+    damageDurable(corral.vmProcessOf(vm));
     await pattern.wrong(content).catch(() => undefined);
 
     const again = await corral.ready('lossy', 2);

@@ -66,9 +66,9 @@ export class Corral {
     this.client = new HttpObjectClient({ baseUrl: parts.url, token: ADMIN_TOKEN });
   }
 
-  /** Up, with the default image baked. */
-  static async start(): Promise<Corral> {
-    const corral = await Corral.startWithoutWorker();
+  /** Up, with the default image baked; `more` is added to what its processes are started with. */
+  static async start(more: Readonly<Record<string, string>> = {}): Promise<Corral> {
+    const corral = await Corral.startWithoutWorker(more);
     corral.startWorker();
     await corral.register();
     return corral;

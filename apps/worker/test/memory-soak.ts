@@ -1,11 +1,14 @@
 import { findCondition, virtualMachines, virtualMachineSnapshots, type VirtualMachine } from '@corral/contracts';
 import { until } from '@corral/testing';
-import { Redis } from 'ioredis';
 import { IMAGE, type Corral } from './corral.ts';
+import { damageDurable } from './durable-damage.ts';
 import { MemoryPattern, type MemoryContent } from './memory-pattern.ts';
+import { type SwapServer } from './swap-server.ts';
 
 export interface MemorySoakOptions {
   readonly corral: Corral;
+  /** Where the worker’s machines swap to. */
+  readonly swap: SwapServer;
   readonly seconds: number;
   /** The same choices for the same seed. */
   readonly seed: number;
@@ -39,7 +42,7 @@ const DEADLINE_MS = 120_000;
 export class MemorySoak {
   readonly #options: MemorySoakOptions;
   readonly #corral: Corral;
-  readonly #redis: Redis;
+  readonly #swap: SwapServer;
   readonly #pattern: MemoryPattern;
   readonly #snapshots: { readonly name: string; readonly content: MemoryContent }[] = [];
   readonly #counts: Record<string, number> = {};
@@ -55,7 +58,7 @@ export class MemorySoak {
     this.#options = options;
     this.#corral = options.corral;
     this.#seed = options.seed;
-    this.#redis = new Redis(options.corral.redis.url);
+    this.#swap = options.swap;
     this.#pattern = new MemoryPattern((command) => this.#corral.execAnywhere(NAME, command));
   }
 
@@ -71,17 +74,13 @@ export class MemorySoak {
       const number = Object.values(this.#counts).reduce((sum, count) => sum + count, 0);
       this.#options.onStep({ number, name, tookMs: performance.now() - before, elapsedMs: elapsedMs() });
     };
-    try {
-      await step('start', () => this.#start());
-      while (elapsedMs() < this.#options.seconds * 1_000 && this.#wrong.length === 0) {
-        const [name, work] = this.#choose();
-        await step(name, work);
-        await step('compare', () => this.#compare(NAME, this.#content));
-      }
-      await this.#note();
-    } finally {
-      this.#redis.disconnect();
+    await step('start', () => this.#start());
+    while (elapsedMs() < this.#options.seconds * 1_000 && this.#wrong.length === 0) {
+      const [name, work] = this.#choose();
+      await step(name, work);
+      await step('compare', () => this.#compare(NAME, this.#content));
     }
+    await this.#note();
     return { steps: this.#counts, comparisons: this.#comparisons, wrong: this.#wrong, swapIns: this.#swapIns, swapOuts: this.#swapOuts };
   }
 
@@ -90,9 +89,13 @@ export class MemorySoak {
       [5, 'write', () => this.#write()],
       [3, 'snapshot', () => this.#snapshot()],
       [3, 'budget', () => this.#budget()],
-      [1, 'forget Redis', async () => void (await this.#redis.flushall())],
+      [1, 'Redis forgets', () => this.#swap.forget()],
+      [1, 'Redis is gone', () => this.#swap.gone(() => this.#use())],
+      [1, 'Redis hangs', () => this.#swap.hanging(() => this.#use())],
+      [1, 'a page is lost', () => this.#lose()],
+      [2, 'live fork', () => this.#forkLive()],
       [1, 'pause', () => this.#pause()],
-      ...(this.#snapshots.length === 0 ? [] : ([[2, 'fork', () => this.#fork()], [1, 'roll back', () => this.#rollBack()]] as const)),
+      ...(this.#snapshots.length === 0 ? [] : ([[1, 'fork of a snapshot', () => this.#fork()], [1, 'roll back', () => this.#rollBack()]] as const)),
       [2, 'hibernate', () => this.#hibernate()],
     ];
     let at = this.#random(steps.reduce((sum, [weight]) => sum + weight, 0));
@@ -131,13 +134,61 @@ export class MemorySoak {
     await this.#corral.ready(NAME);
   }
 
+  /** With a swap server that is not as it should be: slower, and otherwise as ever. */
+  async #use(): Promise<void> {
+    await this.#write();
+    await this.#compare(NAME, this.#content);
+  }
+
+  /**
+   * Neither the swap server nor the node’s disk has pages as they were: the guest must not go on with others, and is again what its last snapshot
+   * is.
+   */
+  async #lose(): Promise<void> {
+    await this.#snapshot();
+    const kept = this.#content;
+    await this.#corral.want(NAME, { residentMemory: `${BUDGETS_MIB[0]}Mi` });
+    await this.#write();
+    await this.#note();
+    const vm = await this.#corral.get(NAME);
+    const { incarnation = 0 } = vm.status ?? {};
+    await this.#swap.forget();
+    damageDurable(this.#corral.vmProcessOf(vm));
+    // What of it is found, and when, is the guest’s affair; that it ends is certain, for it is read until then.
+    await until(
+      async () => {
+        await this.#corral.execAnywhere(NAME, 'cat /tmp/pattern/* > /dev/null').catch(() => undefined);
+        const { status } = await this.#corral.get(NAME);
+        return status?.lastTermination?.reason === 'SwapLost' && status.lastTermination.incarnation >= incarnation;
+      },
+      { timeoutMs: DEADLINE_MS, what: 'the loss is noticed' },
+    );
+    await this.#readyAfter(incarnation);
+    this.#content = kept;
+  }
+
+  /** A fork of the running machine has what it had at that moment, and what either does next is its own. */
+  async #forkLive(): Promise<void> {
+    const content = this.#content;
+    const forked = (await this.#post('fork', { names: [FORK], spec: { residentMemory: '16Mi' } })) as { readonly created: number };
+    if (forked.created !== 1) throw new Error(`no fork: ${JSON.stringify(forked)}`);
+    await this.#corral.ready(FORK);
+    await this.#write();
+    await this.#compare(FORK, content);
+    await this.#end(FORK);
+  }
+
   /** Another machine from a snapshot has what was there then, under a budget of its own. */
   async #fork(): Promise<void> {
     const { name, content } = this.#someSnapshot();
     await this.#corral.run(FORK, { source: { snapshot: name }, residentMemory: '16Mi' });
     await this.#compare(FORK, content);
-    await this.#corral.client.delete(virtualMachines, 'default', FORK);
-    await until(async () => (await this.#corral.client.get(virtualMachines, 'default', FORK)) === undefined, { timeoutMs: DEADLINE_MS, what: `${FORK} is gone` });
+    await this.#end(FORK);
+  }
+
+  async #end(machine: string): Promise<void> {
+    await this.#corral.client.delete(virtualMachines, 'default', machine);
+    await until(async () => (await this.#corral.client.get(virtualMachines, 'default', machine)) === undefined, { timeoutMs: DEADLINE_MS, what: `${machine} is gone` });
   }
 
   async #rollBack(): Promise<void> {
@@ -169,9 +220,15 @@ export class MemorySoak {
     return this.#corral.when(NAME, 'Ready again', (vm) => (vm.status?.incarnation ?? 0) > incarnation && findCondition(vm.status?.conditions, 'Ready')?.status === 'True', DEADLINE_MS);
   }
 
-  async #post(verb: 'hibernate' | 'wake'): Promise<void> {
-    const answer = await fetch(`${this.#corral.url}/apis/corral.dev/v1/namespaces/default/virtualmachines/${NAME}/${verb}`, { method: 'POST', headers: { authorization: `Bearer ${this.#corral.adminToken}` } });
+  async #post(verb: 'hibernate' | 'wake' | 'fork', body?: object): Promise<unknown> {
+    const answer = await fetch(`${this.#corral.url}/apis/corral.dev/v1/namespaces/default/virtualmachines/${NAME}/${verb}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${this.#corral.adminToken}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
     if (!answer.ok) throw new Error(`${verb}: ${answer.status} ${await answer.text()}`);
+    const text = await answer.text();
+    return text === '' ? undefined : (JSON.parse(text) as unknown);
   }
 
   async #compare(machine: string, content: MemoryContent): Promise<void> {

@@ -1,6 +1,10 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Corral } from './corral.ts';
 import { MemorySoak } from './memory-soak.ts';
+import { SwapServer } from './swap-server.ts';
 
 /** `npm run soak`: the memory engine, for as long as one likes, with a real guest on a whole Corral of its own. */
 const { values } = parseArgs({
@@ -14,8 +18,8 @@ const { values } = parseArgs({
 if (values.help) {
   console.log(`Usage: npm run soak -- [options]
 
-Fills a guest's memory with bytes that are known, and compares them again and again while its memory is swapped, snapshotted, forked,
-rolled back, hibernated and squeezed at random. Ends with exit code 1 at the first wrong byte.
+Fills a guest's memory with bytes that are known, and compares them again and again while its memory is swapped, snapshotted, forked (from
+snapshots, and as it runs), rolled back, paused, hibernated and squeezed at random, and while what it swaps to forgets, hangs, dies or loses pages. Ends with exit code 1 at the first wrong byte.
 
 Options:
   --minutes N   how long (20)
@@ -31,12 +35,14 @@ if (minutes === undefined || files === undefined || seed === undefined || !(minu
 }
 
 console.log(`Starting; seed ${seed}`);
-const corral = await Corral.start();
+const home = await mkdtemp(join(tmpdir(), 'corral-soak-'));
+const swap = await SwapServer.start(home);
+const corral = await Corral.start({ CORRAL_SWAP_REDIS_URL: swap.url });
 let isRight = false;
 try {
   const seconds = minutes * 60;
   const result = await new MemorySoak({
-    corral, seconds, seed, files,
+    corral, swap, seconds, seed, files,
     onStep: ({ number, name, tookMs, elapsedMs }) => {
       const percent = Math.min(100, Math.floor((elapsedMs / 1_000 / seconds) * 100));
       console.log(`${String(percent).padStart(3)}%  ${String(Math.round(elapsedMs / 1_000)).padStart(5)} s  step ${number}: ${name} (${(tookMs / 1_000).toFixed(1)} s)`);
@@ -46,6 +52,8 @@ try {
   isRight = result.wrong.length === 0;
 } finally {
   await corral.stop();
+  await swap.stop();
+  await rm(home, { recursive: true, force: true });
 }
 console.log(isRight ? 'No wrong byte' : 'WRONG BYTES');
 process.exit(isRight ? 0 : 1);

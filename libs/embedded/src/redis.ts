@@ -20,6 +20,7 @@ export interface RedisOptions {
 export interface EmbeddedRedis {
   readonly url: string;
   readonly engine: 'Native' | 'Bundled';
+  readonly pid: number;
   stop(): Promise<void>;
   /** Ends it at once. */
   kill(): void;
@@ -54,7 +55,7 @@ export async function startRedis(options: RedisOptions): Promise<EmbeddedRedis> 
     await stop();
     throw error;
   }
-  return { url, engine: native ? 'Native' : 'Bundled', stop, kill: () => void child.kill('SIGKILL'), ended };
+  return { url, engine: native ? 'Native' : 'Bundled', pid: child.pid ?? 0, stop, kill: () => void child.kill('SIGKILL'), ended };
 }
 
 /** In a file, so that the password is not in `ps`. */

@@ -13,7 +13,7 @@ export interface FaultResolverOptions {
   readonly table: PageTable;
   readonly tiers: SwapTiers;
   readonly control: PagerControl;
-  /** Room for a cluster of pages. */
+  /** Room for as many pages as are ever fetched together. */
   readonly scratch: number;
   readonly now: () => number;
 }

@@ -171,21 +171,18 @@ export class Pager {
 
   /** Takes out these pages, which are the machine's own and resident; under the same rule as `look`. As many as there is room for. */
   evict(pages: Uint32Array): number {
-    let taken = 0;
-    for (const page of pages) {
-      if (!this.#takeOut(page)) break;
-      taken += 1;
-    }
-    for (let first = 0; first < taken; ) {
+    // Where there is no room for more pages on their way out, those whose copies are good still can.
+    const taken = pages.filter((page) => this.#takeOut(page));
+    for (let first = 0; first < taken.length; ) {
       let end = first + 1;
-      while (end < taken && pages[end] === (pages[end - 1] ?? 0) + 1) end += 1;
-      this.#drop(pages[first] ?? 0, end - first);
+      while (end < taken.length && taken[end] === (taken[end - 1] ?? 0) + 1) end += 1;
+      this.#drop(taken[first] ?? 0, end - first);
       first = end;
     }
-    this.#privatePages -= taken;
-    this.#evictedPages += taken;
-    if (taken > 0) this.#wake();
-    return taken;
+    this.#privatePages -= taken.length;
+    this.#evictedPages += taken.length;
+    if (taken.length > 0) this.#wake();
+    return taken.length;
   }
 
   /**

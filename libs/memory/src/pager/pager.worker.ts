@@ -10,7 +10,7 @@ import { PageTable } from './page-table.ts';
 import { loadPagerCalls, POLLIN } from './pager-calls.ts';
 import { PagerControl } from './pager-control.ts';
 import { PollSet, type Pollable } from './poll-set.ts';
-import { CLUSTER_PAGES } from './readahead.ts';
+import { READAHEAD_PAGES } from './readahead.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { StagingQueue } from './staging-queue.ts';
 import { SwapLost, SwapTiers } from './swap-tiers.ts';
@@ -41,7 +41,7 @@ function run(): void {
   const now = (): number => performance.now();
   const table = new PageTable(data.pages, data.table);
   const control = new PagerControl(data.control);
-  const scratch = MemoryBlock.anonymous(libc, CLUSTER_PAGES * PAGE_BYTES);
+  const scratch = MemoryBlock.anonymous(libc, READAHEAD_PAGES * PAGE_BYTES);
   const tiers = new SwapTiers({
     libc, calls, table, control, now,
     staging: new StagingQueue(data.stagingCapacity, data.staging),

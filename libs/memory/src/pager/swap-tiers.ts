@@ -22,6 +22,8 @@ export const REDIS_DEADLINE_MS = 100;
 /** Pages in one go, between which faults are looked for. */
 const PACK_AT_ONCE = 8;
 const DRAIN_AT_ONCE = 32;
+/** So many harvests older than they are, pages count that came in the course of a long way through memory. */
+const SCANNED_AGE = 64;
 /** Commands under way at most: what is not acknowledged is held twice. */
 const UNANSWERED_MAX = 256;
 /** A key that nobody removed, because its node died for good, removes itself; a machine that still needs it has its durable copy. */
@@ -99,17 +101,23 @@ export class SwapTiers {
 
   /**
    * Puts up to `count` pages from `page` on at `destination`, as they were, and makes them resident in the table: the caller puts them in place
-   * right away, while the machine still waits. Stops at the first that is not out, at the end of a cluster, and at one
-   * that cannot be had. Answers how many; throws SwapLost where the first cannot be had.
+   * right away, while the machine still waits. Stops at the first that is not out, and at one that cannot be had. Answers how many; throws SwapLost where
+   * the first cannot be had.
    */
   bringBack(page: number, count: number, destination: number): number {
-    const { table } = this.#options;
-    const end = Math.min(page + count, table.pages, page - (page % CLUSTER_PAGES) + CLUSTER_PAGES);
+    const { table, control } = this.#options;
+    const end = Math.min(page + count, table.pages);
+    // A guest that goes through its memory in order is unlikely to be back soon: what it uses otherwise is kept instead.
+    const age = Math.max(0, control.get('epoch') - (count > CLUSTER_PAGES ? SCANNED_AGE : 0));
     let last = page + 1;
     while (last < end && isOut(table.stateOf(last))) last += 1;
     const loaded = this.#load(page, last, destination);
     for (let at = page; at < last; at += 1) {
-      if (this.#restore(at, destination + (at - page) * PAGE_BYTES, loaded)) continue;
+      if (this.#restore(at, destination + (at - page) * PAGE_BYTES, loaded)) {
+        table.age[at] = age;
+        table.move(at, PageState.Resident);
+        continue;
+      }
       if (at === page) throw new SwapLost(`page ${page} is nowhere any more as it was`);
       return at - page;
     }
@@ -293,25 +301,32 @@ export class SwapTiers {
     return this.#arenaView.subarray(place, place + (table.length[page] ?? 0));
   }
 
-  /** Asks Redis for those pages of one cluster that it has, and puts them at their places from `destination` on. Answers which came as they should be. */
+  /** Asks Redis for those pages that it has, and puts them at their places from `destination` on. Answers which came as they should be. */
   #load(first: number, end: number, destination: number): ReadonlySet<number> {
     const { table, control, keyPrefix, now } = this.#options;
     const loaded = new Set<number>();
-    const wanted: number[] = [];
+    const wanted = new Map<string, number[]>();
     for (let page = first; page < end; page += 1) {
-      if (table.stateOf(page) === PageState.Swapped && ((table.backing[page] ?? 0) & Backing.Redis) !== 0) wanted.push(page);
+      if (table.stateOf(page) !== PageState.Swapped || ((table.backing[page] ?? 0) & Backing.Redis) === 0) continue;
+      const key = clusterKey(keyPrefix, page);
+      const others = wanted.get(key);
+      if (others) others.push(page);
+      else wanted.set(key, [page]);
     }
     const loads = this.loads;
-    if (wanted.length === 0 || !loads?.ensure(now())) return loaded;
+    if (wanted.size === 0 || !loads?.ensure(now())) return loaded;
     const startMs = now();
-    let isAnswered = false;
-    const isSent = loads.send(['HMGET', clusterKey(keyPrefix, first), ...wanted.map(fieldOf)], (reply) => {
-      isAnswered = true;
-      if (reply) this.#take(reply, wanted, (page) => destination + (page - first) * PAGE_BYTES, loaded);
-    });
-    if (!isSent) return loaded;
+    let unanswered = 0;
+    for (const [key, pages] of wanted) {
+      const isSent = loads.send(['HMGET', key, ...pages.map(fieldOf)], (reply) => {
+        unanswered -= 1;
+        if (reply) this.#take(reply, pages, (page) => destination + (page - first) * PAGE_BYTES, loaded);
+      });
+      if (!isSent) break;
+      unanswered += 1;
+    }
     loads.flush(startMs);
-    while (!isAnswered) {
+    while (unanswered > 0) {
       const leftMs = startMs + REDIS_DEADLINE_MS - now();
       if (leftMs <= 0) {
         control.count('redisTimeouts');
@@ -382,8 +397,6 @@ export class SwapTiers {
         }
         break;
     }
-    table.age[page] = control.get('epoch');
-    table.move(page, PageState.Resident);
     return true;
   }
 
