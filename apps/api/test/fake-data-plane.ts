@@ -17,6 +17,8 @@ export class FakeDataPlane {
   readonly nodeName = 'worker-1';
   uid = '';
   incarnation = 1;
+  /** Whether the node has no right to serve just now, and says so. */
+  isFenced = false;
   #keys: JWTVerifyGetKey = () => Promise.reject(new Error('not started'));
   readonly #wss = new WebSocketServer({ noServer: true, handleProtocols: (offered) => [...offered][0] ?? false });
   readonly #server = createServer((request, response) => {
@@ -69,6 +71,7 @@ export class FakeDataPlane {
     });
     const claims = DataPlaneClaims.parse(payload);
     if (url.pathname !== dataPlanePath(claims.uid, claims.incarnation, claims.operation)) throw new Problem('request.forbidden', 'another path');
+    if (this.isFenced) throw new Problem('node.fenced', 'try again', { details: { retryAfterSeconds: 2 } });
     if (claims.uid !== this.uid || claims.incarnation !== this.incarnation) throw new Problem('vm.not-running', 'not this incarnation');
     return { operation: claims.operation, url };
   }
@@ -76,5 +79,6 @@ export class FakeDataPlane {
 
 function refuse(response: ServerResponse, error: unknown): void {
   const status = toStatus(error);
-  response.writeHead(status.code, { 'content-type': 'application/json' }).end(JSON.stringify(status));
+  const retryAfter = status.details?.retryAfterSeconds;
+  response.writeHead(status.code, { 'content-type': 'application/json', ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }) }).end(JSON.stringify(status));
 }

@@ -41,6 +41,10 @@ describe('A machine that sleeps', () => {
     await worker.kill();
     const unbound = await corral.when('orphan', 'without a node', ({ spec }) => spec?.nodeName === undefined);
     expect(unbound.status).toMatchObject({ phase: 'Hibernated', incarnation: vm.status?.incarnation });
+    // What it showed is kept with what it held.
+    const shown = await fetch(`${corral.url}/apis/corral.dev/v1/namespaces/default/virtualmachines/orphan/screenshot`, { headers: ADMIN });
+    expect([shown.status, shown.headers.get('content-type')]).toEqual([200, 'image/png']);
+    expect((await shown.arrayBuffer()).byteLength).toBeGreaterThan(500);
     expect(await output('orphan', 'cat /tmp/mark')).toBe('orphan');
     const awake = await corral.ready('orphan');
     expect(awake.status?.nodeName).not.toBe(worker.name);

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '@corral/base';
 import { findCondition, Problem, type SnapshotTaken, type VirtualMachineSnapshot } from '@corral/contracts';
 import { pino } from 'pino';
 import { ForkMoments } from './fork-moments.ts';
@@ -23,6 +22,7 @@ const NEW: VirtualMachineSnapshot = {
 class OneSnapshot {
   held: VirtualMachineSnapshot = NEW;
   incarnation = 1;
+  elapsedMs = 0;
   taken: number[] = [];
   uploads = 0;
   stored: object[] = [];
@@ -51,7 +51,7 @@ class OneSnapshot {
     };
     this.convergence = new SnapshotConvergence({
       nodeName: 'worker-1',
-      clock: systemClock,
+      clock: { now: () => new Date(Date.now() + this.elapsedMs) },
       log: pino({ level: 'silent' }),
       isServing: () => true,
       recorder: { record: () => undefined },
@@ -137,6 +137,21 @@ describe('Taking a snapshot', () => {
   it('says which packs it needs before it looks whether they are there', async () => {
     await reconcile();
     expect(one.namedAtFirstLook).toEqual([LAYER.key]);
+  });
+
+  it('tries again no sooner than it said, whatever else there is to look at it for', async () => {
+    one.meanwhile = () => {
+      throw new Error('no luck');
+    };
+    expect(await reconcile()).toMatchObject({ type: 'RequeueAfter' });
+    const before = [one.taken.length, one.uploads, one.held];
+    one.elapsedMs = 900;
+    expect(await reconcile()).toMatchObject({ type: 'RequeueAfter' });
+    expect([one.taken.length, one.uploads, one.held]).toEqual(before);
+    one.meanwhile = () => undefined;
+    one.elapsedMs = 1_100;
+    expect(await reconcile()).toEqual({ type: 'Done' });
+    expect([one.taken.length, one.ready]).toEqual([1, 'Verified']);
   });
 
   it('takes nothing of an incarnation that began while the API was told of the one before', async () => {

@@ -93,6 +93,13 @@ describe('gateways', () => {
       expect([response.status, (await statusOf(response)).reason]).toEqual([409, 'GuestAgentUnavailable']);
     });
 
+    it('says of a node that may not serve for the moment when to come again, not that the machine does not run', async () => {
+      plane.isFenced = true;
+      const answers = await Promise.all([post(`${MACHINE}/exec`, { command: ['x'] }), stack.fetch(`${MACHINE}/screenshot`)]);
+      plane.isFenced = false;
+      for (const answer of answers) expect([answer.status, answer.headers.get('retry-after'), (await statusOf(answer)).reason]).toEqual([503, '2', 'NodeFenced']);
+    });
+
     it('ends the command when the caller goes away', async () => {
       let arrived = false;
       let ended = false;
@@ -387,6 +394,9 @@ describe('gateways', () => {
       plane.incarnation = 9;
       expect(await refusal(connect(`${MACHINE}/serial`))).toMatchObject({ code: 409, status: { reason: 'VirtualMachineNotRunning', message: 'not this incarnation' } });
       plane.incarnation = 1;
+      plane.isFenced = true;
+      expect(await refusal(connect(`${MACHINE}/serial`))).toMatchObject({ code: 503, status: { reason: 'NodeFenced', details: { retryAfterSeconds: 2 } } });
+      plane.isFenced = false;
     });
 
     it('open the serial console of a paused machine, but run no commands there', async () => {
