@@ -125,7 +125,13 @@ describe('the console in a real browser', () => {
       await moments.focus();
       await page.keyboard.press('Home');
       expect(await moments.getAttribute('aria-valuetext')).toMatch(new RegExp(`^Snapshot ${name}-`));
+      // What it showed then stands in the stage, and says so.
+      await page.getByRole('img', { name: `Screen at ${name}-` }).waitFor();
+      await page.getByText(/^Preview \d\d:\d\d:\d\d$/).waitFor();
       expect(await accessibilityFaults(page)).toEqual([]);
+      await page.keyboard.press('Escape');
+      await page.getByText(/^Preview/).waitFor({ state: 'detached' });
+      await page.keyboard.press('Home');
       await page.getByRole('button', { name: 'Roll back…' }).press('Enter');
       const dialog = page.getByRole('dialog');
       await dialog.getByText('is given up').waitFor();

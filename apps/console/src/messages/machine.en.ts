@@ -1,3 +1,5 @@
+import { time } from './words.ts';
+
 /** What the page of one machine says. */
 export const machine = {
   machine: {
@@ -80,6 +82,11 @@ export const machine = {
     keyboard: 'Keys of the guest',
     stopped: (says: string) => `${says}: there is no screen.`,
     asItWas: 'As it was',
+    stored: (snapshot: string) => `Screen at ${snapshot}`,
+    nothingStored: 'Nothing was kept of its screen at that moment.',
+    preview: (taken: Date) => `Preview ${time.format(taken)}`,
+    runsOn: 'The machine goes on meanwhile.',
+    backToNow: 'Back to now',
     asleep: 'It sleeps. Typing or a click wakes it.',
     waking: 'It wakes up.',
     startsNow: 'It shows here as soon as it runs.',

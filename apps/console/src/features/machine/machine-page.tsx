@@ -134,6 +134,7 @@ function MachineView({
   const online = useOnline();
   const [deleting, setDeleting] = useState(false);
   const [forking, setForking] = useState(false);
+  const [momentUid, setMomentUid] = useState<string>();
   const [snapshotRefusal, setSnapshotRefusal] = useState<Refusal>();
   const { namespace = '', name, uid } = vm.metadata;
 
@@ -167,7 +168,9 @@ function MachineView({
     Escape: () => void navigate({ to: '/machines', search: (previous) => ({ ns: previous.ns }) }),
   });
 
-  const timeline = <Timeline key={uid} vm={vm} snapshots={snapshots} snapshottable={canSnapshot(status)} />;
+  // A phone has no timeline beside the screen, and so no moment to look at there.
+  const moment = phone ? undefined : snapshots.find(({ metadata }) => metadata.uid === momentUid);
+  const timeline = <Timeline key={uid} vm={vm} snapshots={snapshots} snapshottable={canSnapshot(status)} chosenUid={momentUid} onChoose={setMomentUid} />;
   const reason = reasonText(status, now);
   const where =
     vm.status?.nodeName && vm.status.startedAt
@@ -268,7 +271,7 @@ function MachineView({
         <div className="flex min-h-0 min-w-0 flex-1 flex-col">
           {!phone && <MachineTabs tabs={tabs} tab={tab} snapshots={snapshots.length} onOpen={open} />}
           <section aria-label={en.machine.tabs[tab]} className="flex min-h-0 flex-1 flex-col">
-            {tab === 'screen' && <ScreenTab key={uid} vm={vm} status={status} />}
+            {tab === 'screen' && <ScreenTab key={uid} vm={vm} status={status} moment={moment} onNow={() => setMomentUid(undefined)} />}
             {tab === 'terminal' && <TerminalTab key={uid} vm={vm} status={status} />}
             {tab === 'files' && <FilesTab key={uid} vm={vm} status={status} />}
             {tab === 'screen' && !phone && timeline}

@@ -1,4 +1,4 @@
-import type { VirtualMachine } from '@corral/contracts';
+import type { VirtualMachine, VirtualMachineSnapshot } from '@corral/contracts';
 import { Button, classNames, IconButton, StatusGlyph, type DisplayStatus, type MachineSays } from '@corral/ui';
 import { ClipboardPaste, Expand, Play, Sunrise, TextSelect } from 'lucide-react';
 import {
@@ -23,6 +23,7 @@ import { isWaking, powerVerbs, showsScreen, takesInput } from '../machines/machi
 import { InputSender } from './input-sender.ts';
 import { ReleaseChord } from './release-chord.ts';
 import { inputOfKey, splitText, toScreen, type ScreenInput } from './screen-input.ts';
+import { StoredScreen } from './stored-screen.tsx';
 import { useStill } from './use-still.ts';
 
 const BUTTONS = ['left', 'middle', 'right'] as const;
@@ -40,13 +41,20 @@ const PHONE_KEYS = [
   'Enter',
 ] as const;
 
+const PICTURE = 'max-h-[calc(100dvh-300px)] max-w-full object-contain [image-rendering:auto]';
+
 /** The machine's screen: look, type and point. Nothing floats over guest pixels. */
 export function ScreenTab({
   vm,
   status,
+  moment,
+  onNow,
 }: {
   readonly vm: VirtualMachine;
   readonly status: DisplayStatus<MachineSays>;
+  /** What it showed then is looked at instead; nothing is typed into the past. */
+  readonly moment: VirtualMachineSnapshot | undefined;
+  readonly onNow: () => void;
 }): ReactElement {
   const phone = usePhone();
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -59,7 +67,7 @@ export function ScreenTab({
   const asleep = status.says === 'Hibernated';
   const waking = isWaking(vm, status);
   // What is typed wakes it up, and waits for it: all of it.
-  const typable = takesInput(vm, status);
+  const typable = !moment && takesInput(vm, status);
   const { still, refusal, hurry } = useStill(canvas, machinePath(namespace, name, 'screenshot'), live, asleep);
   const sender = useMemo(
     () =>
@@ -148,7 +156,7 @@ export function ScreenTab({
           onPaste={(event: ClipboardEvent) => paste(event.clipboardData.getData('text/plain'))}
           className={classNames(
             'relative flex max-h-full max-w-full items-center justify-center overflow-hidden rounded-control border-2 bg-glass outline-none max-phone:w-full max-phone:rounded-none max-phone:border-x-0',
-            focused && typable ? 'border-accent' : 'border-line',
+            moment ? 'border-attention' : focused && typable ? 'border-accent' : 'border-line',
             // One grid for picture and words: the stage keeps its place when one replaces the other.
             still ? '' : 'aspect-[8/5] h-full max-phone:h-auto max-phone:w-full',
           )}
@@ -163,15 +171,17 @@ export function ScreenTab({
             onPointerMove={pointer('move')}
             onContextMenu={(event) => event.preventDefault()}
             className={classNames(
-              'block max-h-[calc(100dvh-300px)] max-w-full object-contain [image-rendering:auto]',
-              !still && 'hidden',
+              'block',
+              PICTURE,
+              (!still || moment) && 'hidden',
               (!typable || asleep || waking) && 'opacity-45',
               asleep && 'grayscale',
               typable && 'cursor-crosshair',
             )}
             style={still ? { width: Math.max(still.width, 1) * scaleOf(still.width) } : undefined}
           />
-          {!still && (
+          {moment && <StoredScreen key={moment.metadata.uid} snapshot={moment} scale={scaleOf} className={PICTURE} />}
+          {!still && !moment && (
             <p className="flex flex-col items-center gap-3 p-8 text-center text-on-glass">
               <StatusGlyph shape={status.shape} tone={status.tone} size={20} />
               <span>
@@ -190,7 +200,15 @@ export function ScreenTab({
 
       <div className="flex min-h-11 flex-wrap items-center justify-center gap-x-3 gap-y-1 border-t border-line bg-panel px-4 py-1.5 text-ink2">
         <span role="status" className="flex min-w-0 items-center gap-2">
-          {asleep ? (
+          {moment ? (
+            <>
+              <span className="text-attention">{en.screen.preview(new Date(moment.metadata.creationTimestamp))}</span>
+              {status.says === 'Running' && <span className="text-ink3">{en.screen.runsOn}</span>}
+              <Button size="Small" onClick={onNow}>
+                {en.screen.backToNow}
+              </Button>
+            </>
+          ) : asleep ? (
             <>
               <StatusGlyph shape={status.shape} tone={status.tone} />
               {en.machineSays[status.says]}
@@ -230,7 +248,7 @@ export function ScreenTab({
           )}
         </span>
         <span className="ml-auto flex items-center gap-1 max-phone:ml-0">
-          {still && (
+          {still && !moment && (
             <span className="px-2 text-12 text-ink3 tabular-nums">
               {en.screen.size(still.width, still.height, still.milliseconds)}
             </span>

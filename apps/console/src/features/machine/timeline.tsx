@@ -18,16 +18,20 @@ export function Timeline({
   vm,
   snapshots,
   snapshottable,
+  chosenUid,
+  onChoose,
 }: {
   readonly vm: VirtualMachine;
   readonly snapshots: readonly VirtualMachineSnapshot[];
   readonly snapshottable: boolean;
+  /** Of the moment that is looked at; undefined is now. */
+  readonly chosenUid: string | undefined;
+  readonly onChoose: (uid: string | undefined) => void;
 }): ReactElement {
   const now = useNow();
   const online = useOnline();
   const fork = useRestore();
   const track = useRef<HTMLDivElement>(null);
-  const [chosenUid, setChosenUid] = useState<string>();
   const [goingBack, setGoingBack] = useState<VirtualMachineSnapshot>();
   const moments = useMemo(() => momentsOf(vm, snapshots), [vm, snapshots]);
   const positions = positionsOf(
@@ -37,7 +41,7 @@ export function Timeline({
   );
   const index = moments.findIndex(({ snapshot }) => snapshot.metadata.uid === chosenUid);
   const chosen = moments[index];
-  const choose = (next: number): void => setChosenUid(moments[next]?.snapshot.metadata.uid);
+  const choose = (next: number): void => onChoose(moments[next]?.snapshot.metadata.uid);
 
   const keyDown = (event: KeyboardEvent<HTMLDivElement>): void => {
     // Beyond the last moment lies now, where nothing is chosen.

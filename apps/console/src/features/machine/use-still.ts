@@ -14,6 +14,7 @@ const CALM_MS = 1000;
 const BUSY_MS = 250;
 const BUSY_FOR_MS = 4000;
 const REFUSED_MS = 5000;
+const NOTHING_KEPT = 'ScreenUnavailable';
 
 /**
  * Draws the screen into a canvas again and again: once a second, four times a second just after `hurry`, not at all
@@ -36,6 +37,7 @@ export function useStill(
     let timer: ReturnType<typeof setTimeout> | undefined;
     let running = false;
 
+    /** False when it may be there later. */
     const draw = async (): Promise<boolean> => {
       const askedAt = performance.now();
       try {
@@ -55,8 +57,10 @@ export function useStill(
         picture.close();
         return true;
       } catch (error) {
-        if (!abort.signal.aborted) setRefusal(asRefusal(error));
-        return false;
+        const refused = asRefusal(error);
+        if (!abort.signal.aborted) setRefusal(refused);
+        // What was not kept then is not kept later.
+        return once && refused.reason === NOTHING_KEPT;
       }
     };
     const loop = async (): Promise<void> => {

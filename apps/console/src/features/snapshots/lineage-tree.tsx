@@ -5,6 +5,7 @@ import { Diamond, GitFork, History, Trash2 } from 'lucide-react';
 import { lazy, Suspense, useMemo, useRef, useState, type KeyboardEvent, type ReactElement, type ReactNode } from 'react';
 import { useNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
+import { StoredScreen } from '../machine/stored-screen.tsx';
 import { kindOf } from './lineage.ts';
 import { layOutTree, neighbourOf, type TreeItem, type TreeNode } from './snapshot-tree.ts';
 import { SnapshotWords, useRestore } from './snapshot-table.tsx';
@@ -280,6 +281,11 @@ function SnapshotStory({
     <div className="flex flex-col gap-3">
       <h2 className="text-13 break-all">{metadata.name}</h2>
       {!isWhole && <p className={toneClass(says.tone)}>{[en.snapshotSays[says.says], says.reason].filter(Boolean).join(', ')}</p>}
+      {isWhole && (
+        <div className="overflow-hidden rounded-control border border-line2 bg-glass">
+          <StoredScreen snapshot={snapshot} className="h-auto w-full" />
+        </div>
+      )}
       <dl className="grid grid-cols-[80px_minmax(0,1fr)] gap-x-3 gap-y-1.5">
         {rows.map(([name, value]) => (
           <div key={name} className="contents">
