@@ -32,7 +32,8 @@ export class Kubectl {
     const kubeconfig = join(home, 'kubeconfig');
     mkdirSync(home, { recursive: true });
     writeFileSync(kubeconfig, JSON.stringify(kubeconfigOf(target)), { mode: 0o600 });
-    this.#env = { PATH: process.env['PATH'] ?? '', HOME: home, TMPDIR: home, KUBECONFIG: kubeconfig };
+    // It is over before a garbage collection pays, and tests call it hundreds of times.
+    this.#env = { PATH: process.env['PATH'] ?? '', HOME: home, TMPDIR: home, KUBECONFIG: kubeconfig, GOGC: 'off' };
   }
 
   /** Runs to the end, whatever its exit code. */
