@@ -14,7 +14,6 @@ describe('WorkerConfig', () => {
   it('needs nothing but addresses, credentials and folders', () => {
     expect(WorkerConfig.parse(ENVIRONMENT)).toMatchObject({
       nodeName: 'worker-1',
-      poolSize: 2,
       poolMaximum: 24,
       dataPlane: { host: '127.0.0.1', port: 0 },
       redisUrl: undefined,

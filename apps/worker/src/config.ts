@@ -25,8 +25,9 @@ const Environment = z.object({
   /** Where gateways reach this node, when it is not simply host and port. */
   CORRAL_DATA_PLANE_URL: Url.optional(),
   CORRAL_FIRMWARE_DIR: z.string().min(1),
-  CORRAL_POOL_SIZE: z.coerce.number().int().min(0).max(64).default(2),
-  /** After a burst of starts as many wait as it took, up to this. One that waits takes about 30 MiB. */
+  /** VM processes that wait for machines; by default what a 40th of the memory for machines holds, 2 to 20. One takes about 25 MiB. */
+  CORRAL_POOL_SIZE: z.coerce.number().int().min(0).max(64).optional(),
+  /** After a burst of starts as many wait as it took, up to this. */
   CORRAL_POOL_MAXIMUM: z.coerce.number().int().min(0).max(256).default(24),
   CORRAL_MACHINES_MAX: z.coerce.number().int().min(1).max(10_000).default(250),
   /** Kept from guests for the agent and the rest of the host. */
@@ -64,7 +65,7 @@ const AgentConfig = Environment.transform((env) => ({
   nodeName: env.CORRAL_NODE_NAME,
   home: env.CORRAL_WORKER_HOME,
   firmwareDirectory: env.CORRAL_FIRMWARE_DIR,
-  poolSize: env.CORRAL_POOL_SIZE,
+  ...(env.CORRAL_POOL_SIZE === undefined ? {} : { poolSize: env.CORRAL_POOL_SIZE }),
   poolMaximum: env.CORRAL_POOL_MAXIMUM,
   machinesMax: env.CORRAL_MACHINES_MAX,
   reservedMemoryMiB: env.CORRAL_RESERVED_MEMORY_MIB,

@@ -15,7 +15,21 @@ export interface FirmwarePaths {
  * Names the emulator's code and firmware: device state saved by one build is read by that build only. The version, and
  * the first 8 hex digits of the SHA-256 over JavaScript, WebAssembly, BIOS and VGA BIOS in this order.
  */
-export async function v86Build({ biosPath, vgaBiosPath }: FirmwarePaths): Promise<string> {
+export function v86Build(firmware: FirmwarePaths): Promise<string> {
+  const key = JSON.stringify([firmware.biosPath, firmware.vgaBiosPath]);
+  const known = builds.get(key);
+  if (known) return known;
+  const build = digestOf(firmware);
+  builds.set(key, build);
+  // Firmware that could not be read may be there the next time.
+  build.catch(() => builds.delete(key));
+  return build;
+}
+
+/** What a process has loaded does not change: the digest is computed once, not at every start. */
+const builds = new Map<string, Promise<string>>();
+
+async function digestOf({ biosPath, vgaBiosPath }: FirmwarePaths): Promise<string> {
   const hash = createHash('sha256');
   for (const path of [codePath, wasmPath, biosPath, vgaBiosPath]) hash.update(await readFile(path));
   return `${VERSION}-${hash.digest('hex').slice(0, 8)}`;

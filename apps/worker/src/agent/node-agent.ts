@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, Disposer, systemClock } from '@corral/base';
 import { HttpObjectClient } from '@corral/client';
-import { MIB, type ObjectKey, virtualMachines, virtualMachineSnapshots } from '@corral/contracts';
+import { DEFAULT_VM_CLASS, MIB, type ObjectKey, virtualMachines, virtualMachineSnapshots } from '@corral/contracts';
 import { HostMemory } from '@corral/memory';
 import { type ObjectStore } from '@corral/object-store';
 import { Controller, EventRecorder, LocalQueue } from '@corral/reconcile';
@@ -13,6 +13,7 @@ import { BaseImages } from '../bases/base-images.ts';
 import { remoteBaseSourceOf } from '../bases/base-source.ts';
 import { WorkingSet } from '../bases/working-set.ts';
 import { Preparer } from '../machine/preparation.ts';
+import { expectedRehearsal } from '../machine/rehearsal.ts';
 import { Supervisor } from '../machine/supervisor.ts';
 import { NodeMemory } from '../memory/node-memory.ts';
 import { SwapKeys } from '../memory/swap-keys.ts';
@@ -130,6 +131,7 @@ export class NodeAgent {
     // Who cannot be told of pages that are not there needs all of them first.
     const canPage = HostMemory.probe().capability.mode === 'Full';
     const forks = new ForkMoments();
+    const swap = this.#config.swapRedisUrl === undefined ? {} : { swapRedisUrl: this.#config.swapRedisUrl };
     const supervisor = new Supervisor({
       home,
       pool,
@@ -141,7 +143,7 @@ export class NodeAgent {
       packs,
       bases,
       lostStateMs: this.#config.lostStateMs,
-      ...(this.#config.swapRedisUrl === undefined ? {} : { swapRedisUrl: this.#config.swapRedisUrl }),
+      ...swap,
       preparer: new Preparer({
         nodeName,
         forks,
@@ -193,7 +195,15 @@ export class NodeAgent {
     const snapshotController = this.#controller('snapshots', SNAPSHOT_CONCURRENCY, (key, signal) =>
       snapshotConvergence.reconcile(key, signal),
     );
-    const prefetch = new ImagePrefetch({ images, artifacts, snapshots: snapshotCache, bases, v86Build: build });
+    const prefetch = new ImagePrefetch({
+      images,
+      artifacts,
+      snapshots: snapshotCache,
+      bases,
+      packs,
+      v86Build: build,
+      onReady: ({ spec }, start) => pool.expect(spec?.class ?? DEFAULT_VM_CLASS, expectedRehearsal({ ...start, firmware, ...swap })),
+    });
     const imageController = this.#controller('images', 1, (key) => prefetch.reconcile(key));
     machines.onChange((key) => machineController.enqueue(key));
     snapshots.onChange((key) => snapshotController.enqueue(key));

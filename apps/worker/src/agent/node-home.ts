@@ -9,9 +9,11 @@ import { type BaseImages } from '../bases/base-images.ts';
 import { type WorkerConfig } from '../config.ts';
 import { ArtifactCache } from '../machine/artifact-cache.ts';
 import { PackCache } from '../machine/pack-cache.ts';
+import { poolSizeFor } from '../machine/pool-size.ts';
 import { ProcessPool } from '../machine/process-pool.ts';
 import { SnapshotCache } from '../machine/snapshot-cache.ts';
 import { Spool } from '../snapshots/spool.ts';
+import { allocatableMemoryBytes } from './registration.ts';
 
 const VM_PROCESS_ENTRY = fileURLToPath(new URL('../vm-process/main.js', import.meta.url));
 
@@ -45,7 +47,7 @@ export async function openNodeHome({ config, firmware, store, bases, disposer, l
     entryPath: VM_PROCESS_ENTRY,
     firmware,
     directory: join(home, 'processes'),
-    size: poolSize,
+    size: poolSize ?? poolSizeFor(allocatableMemoryBytes(config)),
     memoryMode,
     maximum: poolMaximum,
     concurrency: availableParallelism(),

@@ -337,7 +337,8 @@ function requireReady({ metadata, status }: VirtualMachineImage): void {
   );
 }
 
-function recordOf({ metadata, spec, status }: VirtualMachineImage, memoryMiB: number): MachineRecord {
+/** What machines of an image are made of. */
+export function recordOf({ metadata, spec, status }: VirtualMachineImage, memoryMiB: number): MachineRecord {
   return {
     image: metadata.name,
     imageDigest: status?.digest ?? '',

@@ -20,6 +20,7 @@ process.on('message', ({ type, requestId, directory }) => {
   const say = (message) => process.send(message);
   if (type === 'Pause') return say({ type: 'Reply', requestId, ok: true });
   if (type === 'Resume') return say({ type: 'Reply', requestId, ok: false, reason: 'NotStarted', message: 'no' });
+  if (type === 'Rehearse') { writeFileSync('rehearsed', ''); return say({ type: 'Reply', requestId, ok: true }); }
   if (type === 'Stop') { say({ type: 'Ended', reason: 'GuestPoweredOff', message: 'bye' }); return process.send({ type: 'Reply', requestId, ok: true }, () => process.exit(7)); }
   if (directory === 'nonsense') return say({ type: 'Reply', requestId, ok: 'maybe' });
   if (directory === 'shout') { process.stdout.write('x'.repeat(3 * 1024 * 1024) + 'THE END'); return say({ type: 'Reply', requestId, ok: true }); }
@@ -137,6 +138,15 @@ describe('The pool', () => {
     const second = await take();
     expect(second.pid).not.toBe(first.pid);
     expect([first.hasExited, second.hasExited]).toEqual([false, false]);
+  });
+
+  it('has what waits rehearse an expected start, before any machine was started', async () => {
+    const start = { config: {} as NonNullable<Rehearsal['start']>['config'], from: { type: 'Boot' } } as const;
+    pool.expect('small', { likeness: 'image 128', start });
+    const folders = (): Promise<string[]> => readdir(join(folder, 'processes'));
+    await until(async () => (await folders()).join() === '2', { timeoutMs: 20_000, what: 'the one that did not rehearse to be gone' });
+    const process = await take({ likeness: 'image 128', start: undefined });
+    expect(await readdir(process.directory)).toContain('rehearsed');
   });
 
   it('does not hand out a process that has died while it waited', async () => {

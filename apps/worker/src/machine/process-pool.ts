@@ -86,6 +86,12 @@ export class ProcessPool {
     return waiting ?? this.#starts.run(() => this.#start(vmClass, { warm: false }));
   }
 
+  /** Processes that wait rehearse this start until machines of other kinds come. */
+  expect(vmClass: VmClass, rehearsal: Rehearsal): void {
+    this.#shelves.get(vmClass)?.expect(rehearsal);
+    this.#refill();
+  }
+
   /** Ends every process, waiting or taken. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -34,6 +34,18 @@ describe('The shelf of waiting processes', () => {
     expect(shelf.take(rehearsal('debian'), 0)).toBeDefined();
   });
 
+  it('rehearses what is expected before any machine was started, and what machines need as soon as they come', () => {
+    const shelf = new ProcessShelf({ minimum: 2, maximum: 2 });
+    shelf.expect(MINIMAL);
+    expect(fill(shelf).made).toEqual(['minimal', 'minimal']);
+    shelf.take(DEBIAN, 0);
+    expect(fill(shelf).made).toEqual(['debian']);
+    shelf.take(DEBIAN, 10_000);
+    expect(fill(shelf, 10_000).made).toEqual(['debian', 'debian']);
+    shelf.expect(OTHER);
+    expect(fill(shelf, 10_000).made).toEqual([]);
+  });
+
   it('settles on one for each of two images that are used in turn', () => {
     const shelf = new ProcessShelf({ minimum: 2, maximum: 2 });
     shelf.take(DEBIAN, 0);

@@ -40,6 +40,14 @@ export class ProcessShelf {
     return found?.process;
   }
 
+  /** Machines of this kind will come, though none has yet; those that did come count for more. */
+  expect(rehearsal: Rehearsal): void {
+    if (!rehearsal.start || this.#recent.includes(rehearsal.likeness)) return;
+    if (this.#recent.length >= this.#maximum) return;
+    this.#rehearsals.set(rehearsal.likeness, rehearsal);
+    this.#recent = [...this.#recent, rehearsal.likeness];
+  }
+
   /** Which process to make ready next; undefined when enough wait. */
   missing(nowMs: number): { readonly rehearsal: Rehearsal | undefined } | undefined {
     const [likeness] = this.#unmet(nowMs);
