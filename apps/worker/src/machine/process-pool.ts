@@ -32,6 +32,10 @@ const QUIET_BEFORE_REFILL_MS = 300;
 /** Where machines are started without end, it is made ready all the same. */
 const LONGEST_WAIT_FOR_QUIET_MS = 5_000;
 const LOOK_FOR_QUIET_EVERY_MS = 100;
+/** Before the first machine nobody is in a hurry: others on this host are still coming up. */
+const PAUSE_BEFORE_FIRST_TAKE_MS = 1_000;
+/** So many are made ready without a pause all the same. */
+const AT_ONCE = 2;
 /** A program that cannot start must not be started in a tight loop. */
 const REFILL_AFTER_FAILURE_MS = 2_000;
 /** A burst is forgotten by and by. */
@@ -109,6 +113,7 @@ export class ProcessPool {
 
   async #refillAll(): Promise<void> {
     for (;;) {
+      if (this.waiting >= AT_ONCE && this.#lastTakeMs === -Infinity) await delay(PAUSE_BEFORE_FIRST_TAKE_MS, undefined, { ref: false });
       await this.#untilQuiet();
       const next = this.#next();
       if (!next || this.#closed) return;
