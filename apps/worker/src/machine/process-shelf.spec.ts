@@ -46,6 +46,18 @@ describe('The shelf of waiting processes', () => {
     expect(fill(shelf, 10_000).made).toEqual([]);
   });
 
+  it('divides itself among images of which no machine has come yet, and goes over to the one whose machines come', () => {
+    const shelf = new ProcessShelf({ minimum: 4, maximum: 4 });
+    shelf.expect(DEBIAN);
+    shelf.expect(MINIMAL);
+    expect(fill(shelf).made.sort()).toEqual(['debian', 'debian', 'minimal', 'minimal']);
+    for (let start = 1; start <= 4; start += 1) {
+      shelf.take(MINIMAL, start * 10_000);
+      fill(shelf, start * 10_000);
+    }
+    for (let start = 0; start < 4; start += 1) expect(shelf.take(MINIMAL, 50_000)).toBeDefined();
+  });
+
   it('settles on one for each of two images that are used in turn', () => {
     const shelf = new ProcessShelf({ minimum: 2, maximum: 2 });
     shelf.take(DEBIAN, 0);

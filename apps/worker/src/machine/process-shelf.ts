@@ -98,9 +98,9 @@ export class ProcessShelf {
     });
   }
 
-  /** Those like the last machines; more of the latest kind where fewer were started than should wait. */
+  /** Those like the last machines; in turn, where fewer were started than should wait. */
   #wanted(nowMs: number): (string | undefined)[] {
     const rehearsable = this.#recent.map((likeness) => (likeness !== undefined && this.#rehearsals.has(likeness) ? likeness : undefined));
-    return Array.from({ length: this.#demand.target(nowMs) }, (_, index) => rehearsable[index] ?? rehearsable[0]);
+    return Array.from({ length: this.#demand.target(nowMs) }, (_, index) => rehearsable[index % rehearsable.length] ?? rehearsable[0]);
   }
 }
