@@ -7,20 +7,20 @@ interface Sample {
   readonly ms: number;
   readonly askedFrames: number;
 }
-type Samples = Record<'whole' | 'demand', readonly Sample[]>;
+type Samples = Record<'near' | 'whole' | 'demand', readonly Sample[]>;
 
 /** A machine's start on a node that has nothing of its snapshot's base, 30 ms and 100 Mbit/s from the object store: all of it waited for, or fetched on demand. */
 export async function measureFarBase(figures: Figures, count: number): Promise<void> {
   console.log('\nStart on a node that has to fetch the base');
-  const { whole, demand } = await measured(count);
-  const [wholeMs, demandMs] = [whole, demand].map((samples) => quantile(samples.map(({ ms }) => ms), 0.5));
-  if (wholeMs === undefined || demandMs === undefined) throw new Error('nothing was measured');
+  const { near, whole, demand } = await measured(count);
+  const [nearMs, wholeMs, demandMs] = [near, whole, demand].map((samples) => quantile(samples.map(({ ms }) => ms), 0.5));
+  if (nearMs === undefined || wholeMs === undefined || demandMs === undefined) throw new Error('nothing was measured');
   const asked = quantile(demand.map(({ askedFrames }) => askedFrames), 0.5);
   figures.add(
-    { name: 'start on a node without the base: waited for whole, against on demand', unit: '×', bar: 1.5, moonshot: 5, isGain: true },
-    wholeMs / demandMs,
-    demand.map(({ ms }) => wholeMs / ms),
-    `first answer after ${demandMs.toFixed(0)} ms, of which ${asked} frames were waited for, against ${wholeMs.toFixed(0)} ms`,
+    { name: 'start on a node without the base, added by fetching it: all of it waited for, against on demand', unit: '×', bar: 2, moonshot: 5, isGain: true },
+    (wholeMs - nearMs) / (demandMs - nearMs),
+    demand.map(({ ms }) => (wholeMs - nearMs) / (ms - nearMs)),
+    `first answer after ${demandMs.toFixed(0)} ms, with ${asked} frames waited for; ${wholeMs.toFixed(0)} ms where all is waited for, ${nearMs.toFixed(0)} ms where it is there`,
   );
 }
 

@@ -12,7 +12,7 @@ import { baseSourceOf } from '../bases/base-source.ts';
 import { ForkedVm } from './forked-vm.testing.ts';
 import { booted, type GuestConfig, linuxMachine } from './guest-config.testing.ts';
 
-jest.setTimeout(240_000);
+jest.setTimeout(400_000);
 afterAll(() => ForkedVm.disposeAll());
 
 /** What a guest can read of itself that does not change: what it came with, and many bytes that nobody can guess. */

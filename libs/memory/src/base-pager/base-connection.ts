@@ -125,9 +125,9 @@ export class BaseConnection implements Pollable {
     this.#poll.set([this]);
     // Counted by looks, not by the clock: a process that was stopped meanwhile has not waited.
     for (let silentMs = 0; ; silentMs += LOOK_EVERY_MS) {
+      alive();
       this.#poll.poll(LOOK_EVERY_MS);
       if (this.#poll.happened(this) !== 0) break;
-      alive();
       if (silentMs >= deadlineMs) throw new BaseLost(`the node agent has said nothing for ${deadlineMs} ms`);
     }
     const received = libc.read(this.fd, this.#block.address + this.#rest, RECEIVED_BYTES - this.#rest);
