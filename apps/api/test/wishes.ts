@@ -1,5 +1,6 @@
-import type { KindDefinition, NewObject, VirtualMachineImageSpec, VirtualMachineSpec } from '@corral/contracts';
+import { virtualMachineImages, type KindDefinition, type NewObject, type VirtualMachineImageSpec, type VirtualMachineSpec } from '@corral/contracts';
 import type { ApiStack } from './api-stack.ts';
+import { bzImage } from './boot-bytes.ts';
 
 /** Wishes as a user writes them: what the schema fills in may be left out. */
 export const aVm = (name: string, spec: Partial<VirtualMachineSpec> = {}, namespace = 'default'): NewObject<VirtualMachineSpec> => ({
@@ -17,6 +18,12 @@ export async function upload(stack: ApiStack, bytes: Buffer): Promise<{ readonly
   const response = await stack.fetch('/apis/corral.dev/v1/artifacts', { method: 'POST', body: new Uint8Array(bytes) });
   if (response.status !== 201) throw new Error(`upload answered ${response.status}: ${await response.text()}`);
   return (await response.json()) as { url: string; sha256: string };
+}
+
+/** The image that `aVm` is of. */
+export async function addTinyImage(stack: ApiStack, spec: Partial<VirtualMachineImageSpec> = {}): Promise<void> {
+  const kernel = await upload(stack, bzImage());
+  await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url }, ...spec }));
 }
 
 /** Changes an object as `kubectl edit` does, trying again when someone else was faster. */

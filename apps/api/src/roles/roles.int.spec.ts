@@ -2,9 +2,8 @@ import { leases, namespaces, nodes, virtualMachineImages, virtualMachines, type 
 import { startRedis, type EmbeddedRedis } from '@corral/embedded';
 import { Redis } from 'ioredis';
 import { eventually, startApi, type ApiPeer, type ApiStack } from '../../test/api-stack.ts';
-import { bzImage } from '../../test/boot-bytes.ts';
 import { registerNode } from '../../test/fake-node.ts';
-import { anImage, aVm, upload } from '../../test/wishes.ts';
+import { addTinyImage, aVm } from '../../test/wishes.ts';
 
 let count = 0;
 const unique = (prefix: string): string => `${prefix}-${(count += 1)}`;
@@ -125,8 +124,7 @@ describe('roles in processes of their own', () => {
   it('bind, fetch and clean up together, and each only does its own', async () => {
     const controllers = await api.another({ CORRAL_ROLES: 'controllers' });
     for (const name of ['default', 'kube-node-lease']) await eventually(() => api.admin.get(namespaces, undefined, name), `the namespace ${name}`);
-    const kernel = await upload(api, bzImage());
-    await api.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url } }));
+    await addTinyImage(api);
     await eventually(async () => (await api.admin.get(virtualMachineImages, undefined, 'tiny'))?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True'), 'controllers fetch the image');
     await registerNode(api.agent, 'worker-1');
     await api.admin.create(virtualMachines, aVm('one'));

@@ -1,8 +1,7 @@
-import { CHECKPOINT_LABEL, events, resourceQuotas, toKubeTime, virtualMachineImages, virtualMachines, virtualMachineSnapshots, type CheckpointPolicy, type Event, type VirtualMachineSnapshot, type VirtualMachineStatus } from '@corral/contracts';
+import { CHECKPOINT_LABEL, events, resourceQuotas, toKubeTime, virtualMachines, virtualMachineSnapshots, type CheckpointPolicy, type Event, type VirtualMachineSnapshot, type VirtualMachineStatus } from '@corral/contracts';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
-import { bzImage } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
-import { anImage, aVm, upload } from '../../../test/wishes.ts';
+import { addTinyImage, aVm } from '../../../test/wishes.ts';
 
 const HOUR_MS = 3_600_000;
 const ago = (ms: number): string => toKubeTime(new Date(Date.now() - ms));
@@ -11,8 +10,7 @@ describe('Checkpoints', () => {
   let stack: ApiStack;
   beforeAll(async () => {
     stack = await startApi();
-    const kernel = await upload(stack, bzImage());
-    await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url } }));
+    await addTinyImage(stack);
     await registerNode(stack.agent, 'worker-1');
   }, 60_000);
   afterAll(() => stack.stop(), 30_000);

@@ -3,9 +3,8 @@ import {
   type ForkResult, type VirtualMachine, type VirtualMachineSnapshot, type VirtualMachineStatus,
 } from '@corral/contracts';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
-import { bzImage } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
-import { anImage, aVm, upload } from '../../../test/wishes.ts';
+import { addTinyImage, aVm } from '../../../test/wishes.ts';
 
 const NAMESPACE = 'default';
 
@@ -13,8 +12,7 @@ describe('Live forks', () => {
   let stack: ApiStack;
   beforeAll(async () => {
     stack = await startApi();
-    const kernel = await upload(stack, bzImage());
-    await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url } }));
+    await addTinyImage(stack);
     await eventually(async () => findCondition((await stack.admin.get(virtualMachineImages, undefined, 'tiny'))?.status?.conditions, 'Ready')?.status === 'True', 'the image is Ready');
     await registerNode(stack.agent, 'n1', { memory: '64Gi', machines: 300 });
     await registerNode(stack.agent, 'n2', { memory: '64Gi', machines: 300 });

@@ -3,13 +3,12 @@ import { once } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { nodes, Problem, toStatus, virtualMachineImages, virtualMachines, withCondition, type Status, type VmPhase } from '@corral/contracts';
+import { nodes, Problem, toStatus, virtualMachines, withCondition, type Status, type VmPhase } from '@corral/contracts';
 import { WebSocket, type ClientOptions } from 'ws';
 import { authorization, eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
-import { bzImage } from '../../../test/boot-bytes.ts';
 import { FakeDataPlane } from '../../../test/fake-data-plane.ts';
 import { registerNode } from '../../../test/fake-node.ts';
-import { anImage, aVm, upload } from '../../../test/wishes.ts';
+import { addTinyImage, aVm } from '../../../test/wishes.ts';
 
 const MACHINE = '/apis/corral.dev/v1/namespaces/default/virtualmachines/demo';
 
@@ -18,8 +17,7 @@ describe('gateways', () => {
   const plane = new FakeDataPlane();
   beforeAll(async () => {
     stack = await startApi();
-    const kernel = await upload(stack, bzImage());
-    await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url } }));
+    await addTinyImage(stack);
     await registerNode(stack.agent, plane.nodeName, { dataPlaneUrl: await plane.start(stack.url) });
     plane.uid = (await stack.admin.create(virtualMachines, aVm('demo'))).metadata.uid;
     await phase('Running');

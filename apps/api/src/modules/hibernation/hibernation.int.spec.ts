@@ -1,11 +1,10 @@
 import { once } from 'node:events';
-import { findCondition, namespaces, nodes, resourceQuotas, virtualMachineImages, virtualMachines, virtualMachineSnapshots, withCondition, type Status, type VirtualMachine, type VirtualMachineStatus } from '@corral/contracts';
+import { findCondition, namespaces, nodes, resourceQuotas, virtualMachines, virtualMachineSnapshots, withCondition, type Status, type VirtualMachine, type VirtualMachineStatus } from '@corral/contracts';
 import { WebSocket } from 'ws';
 import { authorization, eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
-import { bzImage } from '../../../test/boot-bytes.ts';
 import { FakeDataPlane } from '../../../test/fake-data-plane.ts';
 import { registerNode } from '../../../test/fake-node.ts';
-import { anImage, aVm, upload } from '../../../test/wishes.ts';
+import { addTinyImage, aVm } from '../../../test/wishes.ts';
 
 const MACHINE = '/apis/corral.dev/v1/namespaces/default/virtualmachines/demo';
 
@@ -18,8 +17,7 @@ describe('hibernation', () => {
 
   beforeAll(async () => {
     stack = await startApi({ CORRAL_EVICTION_SECONDS: '1' });
-    const kernel = await upload(stack, bzImage());
-    await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url } }));
+    await addTinyImage(stack);
     await registerNode(stack.agent, plane.nodeName, { dataPlaneUrl: await plane.start(stack.url), memory: '400Mi' });
     plane.uid = (await stack.admin.create(virtualMachines, aVm('demo', { memory: '64Mi' }))).metadata.uid;
     await told('demo', () => ({ phase: 'Running', incarnation: 1, conditions: ready('True', 'AgentAnswered') }));

@@ -1,16 +1,14 @@
-import { events, namespaces, SYSTEM_NAMESPACES, toKubeTime, virtualMachineImages, virtualMachines, virtualMachineSnapshots, type KindDefinition, type NewObject } from '@corral/contracts';
+import { events, namespaces, SYSTEM_NAMESPACES, toKubeTime, virtualMachines, virtualMachineSnapshots, type KindDefinition, type NewObject } from '@corral/contracts';
 import { MACHINE_FINALIZER } from '@corral/vm-lifecycle';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
-import { bzImage } from '../../../test/boot-bytes.ts';
-import { anImage, aVm, upload } from '../../../test/wishes.ts';
+import { addTinyImage, aVm } from '../../../test/wishes.ts';
 import { EVENT_TTL_MS, EventSweep } from '../events/event.sweep.ts';
 
 describe('namespaces', () => {
   let stack: ApiStack;
   beforeAll(async () => {
     stack = await startApi();
-    const kernel = await upload(stack, bzImage());
-    await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url } }));
+    await addTinyImage(stack);
   }, 60_000);
   afterAll(() => stack.stop(), 30_000);
 

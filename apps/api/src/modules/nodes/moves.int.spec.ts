@@ -1,15 +1,13 @@
-import { findCondition, podDisruptionBudgets, virtualMachineImages, virtualMachines } from '@corral/contracts';
+import { findCondition, podDisruptionBudgets, virtualMachines } from '@corral/contracts';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
-import { bzImage } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
-import { anImage, aVm, upload } from '../../../test/wishes.ts';
+import { addTinyImage, aVm } from '../../../test/wishes.ts';
 
 describe('an eviction', () => {
   let stack: ApiStack;
   beforeAll(async () => {
     stack = await startApi({ CORRAL_ROLES: 'api,controllers' });
-    const kernel = await upload(stack, bzImage());
-    await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url }, memory: '64Mi' }));
+    await addTinyImage(stack, { memory: '64Mi' });
     await registerNode(stack.agent, 'only');
   }, 60_000);
   afterAll(() => stack.stop(), 30_000);

@@ -2,9 +2,8 @@ import { HttpObjectClient } from '@corral/client';
 import { events, leases, NODE_LEASE_NAMESPACE, nodes, virtualMachineImages, virtualMachines, virtualMachineSnapshots, type VirtualMachine, type VirtualMachineSnapshot } from '@corral/contracts';
 import { MACHINE_FINALIZER } from '@corral/vm-lifecycle';
 import { eventually, NODE_TOKEN, startApi, type ApiStack } from '../../../test/api-stack.ts';
-import { bzImage } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
-import { anImage, aVm, upload } from '../../../test/wishes.ts';
+import { addTinyImage, aVm } from '../../../test/wishes.ts';
 import { Unbinding } from './unbinding.ts';
 
 const FORBIDDEN = { code: 'request.forbidden' };
@@ -16,8 +15,7 @@ describe('a node with a credential of its own', () => {
   const as = (token: string): HttpObjectClient => new HttpObjectClient({ baseUrl: stack.url, token });
   beforeAll(async () => {
     stack = await startApi();
-    const kernel = await upload(stack, bzImage());
-    await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url } }));
+    await addTinyImage(stack);
     [one, two] = [as(await stack.nodeToken('worker-1')), as(await stack.nodeToken('worker-2'))];
     // Everything a worker does at its start, with its own credential.
     for (const [client, name] of [[one, 'worker-1'], [two, 'worker-2']] as const) await registerNode(client, name);

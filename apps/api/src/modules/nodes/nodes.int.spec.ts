@@ -1,13 +1,12 @@
-import { findCondition, leases, NODE_LEASE_NAMESPACE, nodes, nodeQueueName, toKubeMicroTime, virtualMachineImages, virtualMachines, type ObjectHint, type VirtualMachine } from '@corral/contracts';
+import { findCondition, leases, NODE_LEASE_NAMESPACE, nodes, nodeQueueName, toKubeMicroTime, virtualMachines, type ObjectHint, type VirtualMachine } from '@corral/contracts';
 import { EventRecorder } from '@corral/reconcile';
 import { MACHINE_FINALIZER } from '@corral/vm-lifecycle';
 import { Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
-import { bzImage } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
-import { anImage, aVm, edit, upload } from '../../../test/wishes.ts';
+import { addTinyImage, aVm, edit } from '../../../test/wishes.ts';
 import { Informers } from '../controllers/informers.ts';
 import { Reconcilers } from '../controllers/reconcilers.ts';
 import { NODE_GRACE_MS } from '../../platform/auth/node-lease.ts';
@@ -18,8 +17,7 @@ describe('nodes', () => {
   let stack: ApiStack;
   beforeAll(async () => {
     stack = await startApi();
-    const kernel = await upload(stack, bzImage());
-    await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url } }));
+    await addTinyImage(stack);
     await registerNode(stack.agent, 'worker-1');
   }, 60_000);
   afterAll(() => stack.stop(), 30_000);

@@ -3,9 +3,8 @@ import {
   type NewObject, type ObjectClient, type VirtualMachine, type VirtualMachinePool, type VirtualMachinePoolSpec,
 } from '@corral/contracts';
 import { eventually, startApi, type ApiPeer, type ApiStack } from '../../../test/api-stack.ts';
-import { bzImage } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
-import { anImage, aVm, edit, upload } from '../../../test/wishes.ts';
+import { addTinyImage, aVm, edit } from '../../../test/wishes.ts';
 
 const aPool = (name: string, spec: Partial<VirtualMachinePoolSpec> = {}): NewObject<VirtualMachinePoolSpec> => ({
   metadata: { name, namespace: 'default' },
@@ -21,8 +20,7 @@ describe('VirtualMachinePools', () => {
   beforeAll(async () => {
     stack = await startApi();
     peer = await stack.another({ CORRAL_ROLES: 'api' });
-    const kernel = await upload(stack, bzImage());
-    await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url } }));
+    await addTinyImage(stack);
     await eventually(async () => findCondition((await stack.admin.get(virtualMachineImages, undefined, 'tiny'))?.status?.conditions, 'Ready')?.status === 'True', 'the image is Ready');
     await registerNode(stack.agent, 'n1', { memory: '64Gi', machines: 200 });
     node = playNode();

@@ -3,9 +3,8 @@ import { chargeOf, machineRequest, placedMachine, PROCESS_OVERHEAD_BYTES } from 
 import fc from 'fast-check';
 import pg from 'pg';
 import { eventually, startApi, type ApiPeer, type ApiStack } from '../../../test/api-stack.ts';
-import { bzImage } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
-import { anImage, aVm, upload } from '../../../test/wishes.ts';
+import { addTinyImage, aVm } from '../../../test/wishes.ts';
 import { Informers } from '../controllers/informers.ts';
 import { ChargedStore } from '../quota/charged-store.ts';
 import { Binding } from './binding.ts';
@@ -19,8 +18,7 @@ describe('binding', () => {
   beforeAll(async () => {
     stack = await startApi();
     peer = await stack.another({ CORRAL_ROLES: 'api,controllers' });
-    const kernel = await upload(stack, bzImage());
-    await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url }, memory: '64Mi' }));
+    await addTinyImage(stack, { memory: '64Mi' });
     await eventually(async () => findCondition((await stack.admin.get(virtualMachineImages, undefined, 'tiny'))?.status?.conditions, 'Ready')?.status === 'True', 'the image is Ready');
   }, 60_000);
   afterAll(async () => {

@@ -1,9 +1,8 @@
-import { events, findCondition, priorityClasses, virtualMachineImages, virtualMachines, type Event, type KindDefinition, type NewObject, type VirtualMachine, type VirtualMachineStatus } from '@corral/contracts';
+import { events, findCondition, priorityClasses, virtualMachines, type Event, type KindDefinition, type NewObject, type VirtualMachine, type VirtualMachineStatus } from '@corral/contracts';
 import { PROCESS_OVERHEAD_BYTES } from '@corral/scheduling';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
-import { bzImage } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
-import { anImage, aVm, edit, upload } from '../../../test/wishes.ts';
+import { addTinyImage, aVm, edit } from '../../../test/wishes.ts';
 import { Unbinding } from '../nodes/unbinding.ts';
 
 const ROOM = 64 * 2 ** 20 + PROCESS_OVERHEAD_BYTES;
@@ -12,8 +11,7 @@ describe('a machine of higher priority', () => {
   let stack: ApiStack;
   beforeAll(async () => {
     stack = await startApi();
-    const kernel = await upload(stack, bzImage());
-    await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url }, memory: '64Mi' }));
+    await addTinyImage(stack, { memory: '64Mi' });
     await stack.admin.create(priorityClasses as unknown as KindDefinition, { metadata: { name: 'urgent' }, value: 1000 } as NewObject);
     await stack.admin.create(priorityClasses as unknown as KindDefinition, { metadata: { name: 'patient' }, value: 1000, preemptionPolicy: 'Never' } as NewObject);
   }, 60_000);

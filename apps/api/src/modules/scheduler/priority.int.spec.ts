@@ -1,7 +1,6 @@
 import { findCondition, priorityClasses, virtualMachineImages, virtualMachines, type KindDefinition, type NewObject, type PriorityClass, type VirtualMachineSpec } from '@corral/contracts';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
-import { bzImage } from '../../../test/boot-bytes.ts';
-import { anImage, aVm, upload } from '../../../test/wishes.ts';
+import { addTinyImage, aVm } from '../../../test/wishes.ts';
 
 const kind = priorityClasses as unknown as KindDefinition;
 const aClass = (name: string, body: Partial<PriorityClass>): NewObject => ({ metadata: { name }, ...body }) as NewObject;
@@ -10,8 +9,7 @@ describe('priority', () => {
   let stack: ApiStack;
   beforeAll(async () => {
     stack = await startApi();
-    const kernel = await upload(stack, bzImage());
-    await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url } }));
+    await addTinyImage(stack);
     await eventually(async () => findCondition((await stack.admin.get(virtualMachineImages, undefined, 'tiny'))?.status?.conditions, 'Ready')?.status === 'True', 'the image is Ready');
     await eventually(() => stack.admin.get(kind, undefined, 'system-node-critical'), 'the system classes are there');
     await stack.admin.create(kind, aClass('high', { value: 1000 }));

@@ -1,10 +1,9 @@
 import { Readable } from 'node:stream';
-import { nodes, SNAPSHOT_SCREEN_FILE, virtualMachineImages, virtualMachines, virtualMachineSnapshots, withCondition, type VirtualMachine, type VirtualMachineStatus } from '@corral/contracts';
+import { nodes, SNAPSHOT_SCREEN_FILE, virtualMachines, virtualMachineSnapshots, withCondition, type VirtualMachine, type VirtualMachineStatus } from '@corral/contracts';
 import { ObjectStore } from '@corral/object-store';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
-import { bzImage } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
-import { anImage, aVm, upload } from '../../../test/wishes.ts';
+import { addTinyImage, aVm } from '../../../test/wishes.ts';
 
 const PNG = Buffer.from('89504e470d0a1a0a', 'hex');
 const BASE = '/apis/corral.dev/v1/namespaces/default';
@@ -17,8 +16,7 @@ let vm: VirtualMachine;
 beforeAll(async () => {
   stack = await startApi();
   store = stack.app.get(ObjectStore);
-  const kernel = await upload(stack, bzImage());
-  await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url } }));
+  await addTinyImage(stack);
   await registerNode(stack.agent, 'worker-1', { dataPlaneUrl: 'http://127.0.0.1:9', memory: '400Mi' });
   vm = await stack.admin.create(virtualMachines, aVm('demo', { memory: '64Mi' }));
   await told({ phase: 'Running', nodeName: 'worker-1', incarnation: 1, conditions: ready });

@@ -1,12 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { PACK_GRACE_MS, virtualMachineImages, virtualMachines, virtualMachineSnapshots, type ObjectClient } from '@corral/contracts';
+import { PACK_GRACE_MS, virtualMachines, virtualMachineSnapshots, type ObjectClient } from '@corral/contracts';
 import { ObjectStore } from '@corral/object-store';
 import { systemTimers } from '@corral/reconcile';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
-import { bzImage } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
-import { anImage, aVm, upload } from '../../../test/wishes.ts';
+import { addTinyImage, aVm } from '../../../test/wishes.ts';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { Informers } from '../controllers/informers.ts';
 import { StorageMetrics } from './storage-metrics.ts';
@@ -20,8 +19,7 @@ describe('The sweep of packs', () => {
   beforeAll(async () => {
     stack = await startApi();
     store = stack.app.get(ObjectStore);
-    const kernel = await upload(stack, bzImage());
-    await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url } }));
+    await addTinyImage(stack);
     await registerNode(stack.agent, 'worker-1');
   }, 60_000);
   afterAll(() => stack.stop(), 30_000);

@@ -1,10 +1,9 @@
 import { Readable } from 'node:stream';
-import { events, findCondition, nodes, virtualMachineImages, virtualMachines, virtualMachineSnapshots, type Condition, type Event, type VirtualMachineSnapshot } from '@corral/contracts';
+import { events, findCondition, nodes, virtualMachines, virtualMachineSnapshots, type Condition, type Event, type VirtualMachineSnapshot } from '@corral/contracts';
 import { ObjectStore } from '@corral/object-store';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
-import { bzImage } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
-import { anImage, aVm, upload } from '../../../test/wishes.ts';
+import { addTinyImage, aVm } from '../../../test/wishes.ts';
 import { ORPHAN_AGE_MS, StorageSweep } from './storage.sweep.ts';
 
 describe('snapshots', () => {
@@ -13,8 +12,7 @@ describe('snapshots', () => {
   beforeAll(async () => {
     stack = await startApi();
     store = stack.app.get(ObjectStore);
-    const kernel = await upload(stack, bzImage());
-    await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url } }));
+    await addTinyImage(stack);
     await registerNode(stack.agent, 'worker-1');
   }, 60_000);
   afterAll(() => stack.stop(), 30_000);

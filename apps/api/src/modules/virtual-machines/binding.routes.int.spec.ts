@@ -1,15 +1,13 @@
-import { virtualMachineImages, virtualMachines, type VirtualMachine } from '@corral/contracts';
+import { virtualMachines, type VirtualMachine } from '@corral/contracts';
 import { startApi, type ApiStack } from '../../../test/api-stack.ts';
-import { bzImage } from '../../../test/boot-bytes.ts';
 import { registerNode } from '../../../test/fake-node.ts';
-import { anImage, aVm, upload } from '../../../test/wishes.ts';
+import { addTinyImage, aVm } from '../../../test/wishes.ts';
 
 describe('the binding of a machine', () => {
   let stack: ApiStack;
   beforeAll(async () => {
     stack = await startApi({ CORRAL_ROLES: 'api,controllers' });
-    const kernel = await upload(stack, bzImage());
-    await stack.admin.create(virtualMachineImages, anImage('tiny', { kernel: { url: kernel.url }, memory: '64Mi' }));
+    await addTinyImage(stack, { memory: '64Mi' });
     await registerNode(stack.agent, 'here', { machines: 1 });
     await registerNode(stack.agent, 'there');
   }, 60_000);
