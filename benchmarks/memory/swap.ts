@@ -3,13 +3,15 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { MachineConfig, VmMemoryStatus } from '@corral/contracts';
 import { startRedis } from '@corral/embedded';
-import { guestImages } from '@corral/testing';
 import { ForkedVm } from '../../apps/worker/src/vm-process/forked-vm.testing.ts';
+import { booted, linuxMachine } from '../../apps/worker/src/vm-process/guest-config.testing.ts';
 import { type Figures, quantile } from './figures.ts';
-import { cpuMsOf } from './vm-processes.ts';
+import { cpuMsOf, memoryOf } from './vm-processes.ts';
 import { walkerProgram, type Walk } from './walker.ts';
 
 const MIB = 2 ** 20;
+/** v86 has no more than this, and a node may have a quarter of it to give. */
+const LARGE = { memoryMiB: 2047, budgetMiB: 512, filledMiB: 1024 };
 const MEMORY_MIB = 128;
 const RESIDENT_SHARE = 0.25;
 /** Together, and with what a booted guest has touched, most of its RAM. */
@@ -59,9 +61,27 @@ export async function measureSwap(figures: Figures, runs: number): Promise<void>
   }
 }
 
+/** A guest with the most RAM there can be, on a node that has a quarter of it to give, finds in twice that much what it wrote there. */
+export async function measureLargeGuest(figures: Figures): Promise<void> {
+  const { memoryMiB, budgetMiB, filledMiB } = LARGE;
+  console.log(`\nA guest of ${memoryMiB} MiB in ${budgetMiB} MiB`);
+  const home = await mkdtemp(path.join(tmpdir(), 'corral-bench-swap-'));
+  const redis = await startRedis({ home });
+  try {
+    const walker = await Walker.boot({ filled: { mib: filledMiB, writes: false } }, { memoryMiB, memoryBudgetBytes: budgetMiB * MIB, swapRedisUrl: redis.url });
+    const { heldBytes, swappedBytes } = await walker.memory();
+    const row = { name: `node memory of a ${memoryMiB} MiB guest that has filled ${filledMiB} MiB, of ${budgetMiB} MiB it may take`, unit: 'MiB', bar: budgetMiB * 1.1, moonshot: budgetMiB } as const;
+    figures.add(row, heldBytes / MIB, [heldBytes / MIB], `${(swappedBytes / MIB).toFixed(0)} MiB swapped, ${(walker.privateMiB - heldBytes / MIB).toFixed(0)} MiB more for the process`);
+  } finally {
+    await ForkedVm.disposeAll();
+    await redis.stop();
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
 /** A guest with its programs running, as a snapshot; answers how much RAM it has touched. */
 async function bootedInto(directory: string): Promise<number> {
-  const walker = await Walker.boot();
+  const walker = await Walker.boot(WALKS, { memoryMiB: MEMORY_MIB });
   await walker.snapshot(directory);
   return (await walker.memory()).privateBytes;
 }
@@ -74,12 +94,10 @@ class Walker {
     this.#vm = vm;
   }
 
-  static async boot(): Promise<Walker> {
-    const vm = await ForkedVm.fork(await machine());
-    await vm.start({ type: 'Boot' });
-    await vm.until('AgentAnswered');
-    const walker = new Walker(vm);
-    for (const [name, walk] of Object.entries(WALKS)) {
+  /** With these programs running, each of which has been through its memory once. */
+  static async boot(walks: Readonly<Record<string, Walk>>, config: Partial<MachineConfig>): Promise<Walker> {
+    const walker = new Walker(await booted(await linuxMachine(config)));
+    for (const [name, walk] of Object.entries(walks)) {
       await walker.#exec(`echo ${walkerProgram(walk).toString('base64')} | base64 -d > /tmp/${name}; chmod +x /tmp/${name}; mkfifo /tmp/${name}.in /tmp/${name}.out`);
       // Opened for both, so that neither end is ever closed.
       await walker.#exec(`(/tmp/${name} <> /tmp/${name}.in 1<> /tmp/${name}.out) > /dev/null 2>&1 &`);
@@ -89,7 +107,7 @@ class Walker {
   }
 
   static async from(directory: string, budget: Pick<MachineConfig, 'memoryBudgetBytes' | 'swapRedisUrl'>): Promise<Walker> {
-    const vm = await ForkedVm.fork({ ...(await machine()), ...budget });
+    const vm = await ForkedVm.fork(await linuxMachine({ memoryMiB: MEMORY_MIB, ...budget }));
     await vm.start({ type: 'Snapshot', directory });
     await vm.until('AgentAnswered');
     return new Walker(vm);
@@ -106,6 +124,11 @@ class Walker {
     const before = cpuMsOf(this.#vm.pid);
     await this.#walk(walk, PASSES[walk]);
     return cpuMsOf(this.#vm.pid) - before;
+  }
+
+  /** Of the whole process, as the host counts it. */
+  get privateMiB(): number {
+    return memoryOf(this.#vm.pid).privateMiB;
   }
 
   /** As the process tells it next. */
@@ -130,15 +153,4 @@ class Walker {
     if (exitCode !== 0) throw new Error(`the guest could not: ${command.slice(0, 100)}: ${exitCode} ${stderr}`);
     return { stdout };
   }
-}
-
-async function machine(): Promise<Omit<MachineConfig, 'directory' | 'socketPath'>> {
-  const images = await guestImages();
-  const { directory, artifacts, commandLine, digest, guestAgent, acpi } = await images.image('linux-minimal');
-  return {
-    uid: 'walker', namespace: 'default', incarnation: 1, hostname: 'walker', macAddress: '02:00:00:00:00:01', memoryMiB: MEMORY_MIB,
-    commandLine, imageDigest: digest, guestAgent, acpi,
-    artifacts: Object.fromEntries(Object.entries(artifacts).map(([role, { file }]) => [role, path.join(directory, file)])),
-    firmware: { biosPath: path.join(images.firmwareDirectory, 'bios.bin'), vgaBiosPath: path.join(images.firmwareDirectory, 'vgabios.bin') },
-  };
 }

@@ -14,6 +14,8 @@ export const ImageDescription = z.object({
   commandLine: z.string(),
   memory: z.string(),
   minimumMemory: z.string(),
+  /** What the RAM of a machine may take of its node where it does not say; absent: all of it. */
+  residentMemory: z.string().optional(),
   guestAgent: z.boolean(),
   acpi: z.boolean(),
   kernelFlavor: z.enum(['stock', 'tickless']),

@@ -55,7 +55,7 @@ const keysOf = (vm: VirtualMachine): Promise<string[]> => redis.keys(`corral:swa
     // Neither Redis nor the node's disk has the pages as they were.
     await redis.flushall();
     const vm = await corral.get('lossy');
-    damageDurable(corral.vmProcessOf(vm));
+    expect(damageDurable(corral.vmProcessOf(vm))).toBe(true);
     await pattern.wrong(content).catch(() => undefined);
 
     const again = await corral.ready('lossy', 2);

@@ -48,6 +48,7 @@ export class MemorySoak {
   readonly #counts: Record<string, number> = {};
   readonly #wrong: string[] = [];
   #content: MemoryContent = new Map();
+  #taken = 0;
   #comparisons = 0;
   #seed: number;
   #last = '';
@@ -114,7 +115,8 @@ export class MemorySoak {
   }
 
   async #snapshot(): Promise<void> {
-    const name = `${NAME}-${(this.#counts['snapshot'] ?? 0) + 1}`;
+    this.#taken += 1;
+    const name = `${NAME}-${this.#taken}`;
     await this.#corral.takeSnapshot(name, NAME);
     await this.#corral.snapshotWhen(name, 'Ready', ({ status }) => findCondition(status?.conditions, 'Ready')?.status === 'True', DEADLINE_MS);
     this.#snapshots.push({ name, content: this.#content });
@@ -152,11 +154,12 @@ export class MemorySoak {
     await this.#note();
     const vm = await this.#corral.get(NAME);
     const { incarnation = 0 } = vm.status ?? {};
-    await this.#swap.forget();
-    damageDurable(this.#corral.vmProcessOf(vm));
-    // What of it is found, and when, is the guest’s affair; that it ends is certain, for it is read until then.
+    const pid = this.#corral.vmProcessOf(vm);
+    // Pages that leave later are written anew, as they should be: so again and again, until one is missed.
     await until(
       async () => {
+        await this.#swap.forget();
+        damageDurable(pid);
         await this.#corral.execAnywhere(NAME, 'cat /tmp/pattern/* > /dev/null').catch(() => undefined);
         const { status } = await this.#corral.get(NAME);
         return status?.lastTermination?.reason === 'SwapLost' && status.lastTermination.incarnation >= incarnation;

@@ -27,6 +27,7 @@ const BuiltImage = z.object({
   commandLine: z.string(),
   memory: z.string(),
   minimumMemory: z.string(),
+  residentMemory: z.string().optional(),
   guestAgent: z.boolean(),
   acpi: z.boolean(),
   kernelFlavor: z.enum(['stock', 'tickless']),
@@ -69,7 +70,7 @@ export async function registerImage(image: BuiltImage, api: ConnectionOptions): 
 }
 
 function specOf(image: BuiltImage): VirtualMachineImageSpec {
-  const { description, commandLine, memory, minimumMemory, guestAgent, acpi } = image;
+  const { description, commandLine, memory, minimumMemory, residentMemory, guestAgent, acpi } = image;
   const artifacts = Object.entries(image.artifacts).map(([role, { sha256 }]) => [
     role,
     { url: `artifact:${sha256}`, sha256 },
@@ -79,6 +80,7 @@ function specOf(image: BuiltImage): VirtualMachineImageSpec {
     commandLine,
     memory,
     minimumMemory,
+    ...(residentMemory === undefined ? {} : { residentMemory }),
     guestAgent,
     acpi,
     ...Object.fromEntries(artifacts),

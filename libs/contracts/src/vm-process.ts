@@ -47,6 +47,9 @@ export const SWAP_LOST_EXIT_CODE = 71;
 /** Likewise, for a page of its base that cannot be fetched. */
 export const BASE_LOST_EXIT_CODE = 72;
 
+/** How often a guest waited for a page, by where that was: per bucket of a histogram the pager knows the bounds of, and how long altogether. */
+export type VmPageWaits = Readonly<Record<string, { readonly counts: readonly number[]; readonly microseconds: number }>>;
+
 export type StartFrom =
   /** From the BIOS; an existing disk overlay in the machine's folder is kept. */
   | { readonly type: 'Boot' }
@@ -154,7 +157,7 @@ export type VmProcessOutput =
   | { readonly type: 'GuestPanicked'; readonly message: string }
   | { readonly type: 'GuestRebooted' }
   /** Where the guest's RAM is, when that has changed enough to matter. */
-  | { readonly type: 'Memory'; readonly memory: VmMemoryStatus }
+  | { readonly type: 'Memory'; readonly memory: VmMemoryStatus; readonly pageWaits?: VmPageWaits }
   /** Sent before the process exits by itself. */
   | { readonly type: 'Ended'; readonly reason: VmTermination['reason']; readonly message: string };
 

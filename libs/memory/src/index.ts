@@ -37,7 +37,7 @@ export { PageSet, type PageRun } from './page-set.ts';
 export { SnapshotError, type SnapshotErrorReason } from './snapshot.error.ts';
 export { SealedMemory, SealingFailed, type SealedMemoryPlace } from './host/sealed-memory.ts';
 export { Pager, type PagerOptions, type PagerUsage } from './pager/pager.ts';
-export { LATENCY_BUCKETS_US, PAGER_COUNTERS, type PagerCounter } from './pager/pager-control.ts';
+export { LATENCY_BUCKETS_US, PAGE_ORIGINS, PAGER_COUNTERS, type PageOrigin, type PagerCounter, type PageWaits } from './pager/pager-control.ts';
 export { redisAddress, RedisUnsuitable, type RedisAddress } from './pager/redis-address.ts';
 export { LookPacing } from './pager/look-pacing.ts';
 export { clusterKeys, swapKeyPrefix } from './pager/swap-keys.ts';

@@ -17,6 +17,7 @@ import { expectedRehearsal } from '../machine/rehearsal.ts';
 import { Supervisor } from '../machine/supervisor.ts';
 import { NodeMemory } from '../memory/node-memory.ts';
 import { SwapKeys } from '../memory/swap-keys.ts';
+import { SwapTunnel } from '../memory/swap-tunnel.ts';
 import { SnapshotConvergence } from '../snapshots/snapshot-convergence.ts';
 import { ForkMoments } from '../snapshots/fork-moments.ts';
 import { Convergence } from './convergence.ts';
@@ -131,7 +132,7 @@ export class NodeAgent {
     // Who cannot be told of pages that are not there needs all of them first.
     const canPage = HostMemory.probe().capability.mode === 'Full';
     const forks = new ForkMoments();
-    const swap = this.#config.swapRedisUrl === undefined ? {} : { swapRedisUrl: this.#config.swapRedisUrl };
+    const swap = await this.#swapRedis();
     const supervisor = new Supervisor({
       home,
       pool,
@@ -305,6 +306,16 @@ export class NodeAgent {
     await this.#depart?.();
     await within(CLOSE_MS, Promise.all([this.#watches.stop(), this.#disposer.dispose()]));
     this.#log.info('The node agent has stopped');
+  }
+
+  /** Where machines swap to, as their processes reach it. */
+  async #swapRedis(): Promise<{ readonly swapRedisUrl?: string }> {
+    const { swapRedisUrl: url, home } = this.#config;
+    if (url === undefined) return {};
+    if (!SwapTunnel.isNeededFor(url)) return { swapRedisUrl: url };
+    const tunnel = await SwapTunnel.open(url, join(home, 'swap.sock'));
+    this.#disposer.add(() => tunnel.close());
+    return { swapRedisUrl: tunnel.url };
   }
 
   /** Divides memory among machines from now on. */

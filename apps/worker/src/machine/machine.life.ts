@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { DEFAULT_VM_CLASS, type MachineConfig, type StartFrom, type VmMemoryStatus, type VmProcessOutput } from '@corral/contracts';
+import { DEFAULT_VM_CLASS, type MachineConfig, type StartFrom, type VmMemoryStatus, type VmPageWaits, type VmProcessOutput } from '@corral/contracts';
 import { type ProcessExit, type Run, START_DEADLINE_MS } from '@corral/vm-lifecycle';
 import { type Logger } from 'pino';
 import { type HeldBase } from '../bases/base-images.ts';
@@ -48,6 +48,7 @@ export class MachineLife {
   residentBytes: number | undefined;
   /** Where its RAM is, as it said last. */
   memory: VmMemoryStatus | undefined;
+  pageWaits: VmPageWaits | undefined;
 
   constructor(run: Run, around: MachineSurroundings, owner: LifeOwner) {
     this.run = run;
@@ -137,6 +138,7 @@ export class MachineLife {
         return this.#owner.onChange();
       case 'Memory':
         this.memory = event.memory;
+        this.pageWaits = event.pageWaits;
         return this.#owner.onChange();
       case 'Ended':
         this.#ended = { reason: event.reason, message: event.message.slice(0, 1024) };

@@ -1,10 +1,12 @@
 import {
+  type MachineConfig,
   type ObjectKey,
   SNAPSHOT_DEADLINE_MS,
   type SnapshotTaken,
   type VirtualMachine,
   type VmLineage,
   type VmMemoryStatus,
+  type VmPageWaits,
   type VmProcessFailure,
 } from '@corral/contracts';
 import {
@@ -47,6 +49,7 @@ const REBOOT_NOTICE_INTERVAL_MS = 60_000;
 /** One VM on this node: its state, and the effects that move it. Decides nothing. */
 export class Machine {
   readonly #around: MachineSurroundings;
+  #swapName: Pick<MachineConfig, 'uid' | 'incarnation'> | undefined;
   #identity: { readonly uid: string; readonly key: ObjectKey };
   #folder: MachineFolder;
   #log: Logger;
@@ -73,6 +76,11 @@ export class Machine {
     this.#around = around;
     this.#preparing = new MachinePreparing(around);
     this.#log = logOf(identity, around);
+  }
+
+  /** What its process calls it in the swap Redis: who it was when that started. Undefined before. */
+  get swapName(): Pick<MachineConfig, 'uid' | 'incarnation'> | undefined {
+    return this.#swapName;
   }
 
   get uid(): string {
@@ -108,6 +116,11 @@ export class Machine {
   /** Where its RAM is, as it said last. */
   get memory(): VmMemoryStatus | undefined {
     return this.#life?.memory;
+  }
+
+  /** How often its guest waited for pages since its process started, as it told last. */
+  get pageWaits(): VmPageWaits | undefined {
+    return this.#life?.pageWaits;
   }
 
   /** The snapshot that its next one builds on. */
@@ -349,6 +362,7 @@ export class Machine {
       const place = { firmware, directory: this.folder.path, socketPath: this.#around.nextSocketPath(), ...(swapRedisUrl === undefined ? {} : { swapRedisUrl }) };
       const config = machineConfigOf(vm, life.run, preparation, place);
       this.#memoryBudgetBytes = config.memoryBudgetBytes;
+      this.#swapName = { uid: config.uid, incarnation: config.incarnation };
       if (!(await life.begin(preparation, config))) return;
       if (this.suspended) {
         await this.discardSuspended();

@@ -1,4 +1,5 @@
 import { VmMemoryStatus, type VmProcessOutput, VmTermination } from '@corral/contracts';
+import { LATENCY_BUCKETS_US, PAGE_ORIGINS } from '@corral/memory';
 import { z } from 'zod';
 
 const text = z.string().max(64 * 1024);
@@ -21,6 +22,10 @@ const FrozenTaken = z.object({
   pages: z.number().int().nonnegative(),
   base: z.string().regex(/^[0-9a-f]{64}$/).optional(),
 });
+const PageWaits = z.partialRecord(
+  z.enum(PAGE_ORIGINS),
+  z.object({ counts: z.array(z.number().nonnegative()).length(LATENCY_BUCKETS_US.length + 1), microseconds: z.number().nonnegative() }),
+);
 const failures = [
   'SnapshotCorrupt',
   'SnapshotIncompatible',
@@ -51,7 +56,7 @@ const Message = z.union([
   z.object({ type: z.enum(['Waiting', 'AgentAnswered', 'AgentSilent', 'GuestRebooted', 'Active']) }),
   z.object({ type: z.literal('Idle'), forMs: z.number().nonnegative() }),
   z.object({ type: z.literal('GuestPanicked'), message: text }),
-  z.object({ type: z.literal('Memory'), memory: VmMemoryStatus }),
+  z.object({ type: z.literal('Memory'), memory: VmMemoryStatus, pageWaits: PageWaits.optional() }),
   z.object({ type: z.literal('Ended'), reason: VmTermination.shape.reason, message: text }),
 ]);
 

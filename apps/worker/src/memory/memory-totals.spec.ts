@@ -8,7 +8,7 @@ const steps = fc.array(fc.array(fc.option(fc.nat({ max: 100 }), { nil: undefined
 it('sums are of all lives, and never go back', () => {
   fc.assert(
     fc.property(steps, (list) => {
-      const totals = new MemoryTotals();
+      const totals = new MemoryTotals(MEMORY_COUNTS);
       const [lives, values] = [[0, 0, 0], [0, 0, 0]];
       let expected = 0;
       for (const step of list) {

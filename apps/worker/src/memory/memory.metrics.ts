@@ -1,4 +1,5 @@
-import { Counter, Gauge, type Registry } from 'prom-client';
+import { LATENCY_BUCKETS_US, PAGE_ORIGINS, type PageOrigin } from '@corral/memory';
+import { Counter, Gauge, Histogram, type MetricType, type Registry } from 'prom-client';
 import type { VmMemoryStatus } from '@corral/contracts';
 import { type MemoryCount } from './memory-totals.ts';
 import { type NodeMemory } from './node-memory.ts';
@@ -44,4 +45,43 @@ export function registerMemoryMetrics(registry: Registry, memory: () => NodeMemo
   counter('corral_swap_outs_total', 'Pages taken out of guests’ RAM.', { all: 'swapOuts' });
   counter('corral_swap_ins_total', 'Pages that came back, by where from.', TIERS, 'from');
   counter('corral_swap_redis_troubles_total', 'What kept the swap Redis from being used.', TROUBLES, 'kind');
+  registry.registerMetric(new WaitHistogram(memory));
+}
+
+type WaitFigures = Awaited<ReturnType<Histogram<'from' | 'le'>['get']>>;
+
+/** Counted in the VM processes, by buckets of their own; here they are only told. */
+class WaitHistogram extends Histogram<'from' | 'le'> {
+  readonly #memory: () => NodeMemory | undefined;
+
+  constructor(memory: () => NodeMemory | undefined) {
+    super({ name: WAITS, help: WAITS_HELP, labelNames: ['from'], buckets: LATENCY_BUCKETS_US.map(inSeconds), registers: [] });
+    this.#memory = memory;
+  }
+
+  override get(): Promise<WaitFigures> {
+    const waits = this.#memory()?.waits;
+    const values = waits ? PAGE_ORIGINS.flatMap((from) => waitValues(from, waits)) : [];
+    // As the library does it, though its types say otherwise: the name of the type, and nothing to collect with.
+    return Promise.resolve({ name: WAITS, help: WAITS_HELP, type: 'histogram' as unknown as MetricType, aggregator: 'sum', values, collect: () => undefined });
+  }
+
+  /** What a registry calls for the text format, and its types do not tell of. */
+  getForPromString(): Promise<WaitFigures> {
+    return this.get();
+  }
+}
+
+const WAITS = 'corral_page_fault_seconds';
+const WAITS_HELP = 'How long guests waited for a page, by where it was; base and zero are no swapping.';
+const inSeconds = (microseconds: number): number => microseconds / 1e6;
+
+/** Each bucket counts all that took no longer, as Prometheus wants it. */
+function waitValues(from: PageOrigin, waits: NodeMemory['waits']): WaitFigures['values'] {
+  let seen = 0;
+  const buckets = [...LATENCY_BUCKETS_US.map(inSeconds), '+Inf'].map((le, bucket) => {
+    seen += waits[`${from} ${bucket}`] ?? 0;
+    return { metricName: `${WAITS}_bucket`, labels: { from, le }, value: seen };
+  });
+  return [...buckets, { metricName: `${WAITS}_sum`, labels: { from }, value: inSeconds(waits[`${from} us`]) }, { metricName: `${WAITS}_count`, labels: { from }, value: seen }];
 }

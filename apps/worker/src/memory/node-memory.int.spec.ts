@@ -4,10 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MIB, PAGER_HEARTBEAT_FILE, type VirtualMachine, type VmMemoryStatus } from '@corral/contracts';
 import { type MachineState } from '@corral/vm-lifecycle';
+import { startRedis } from '@corral/embedded';
+import { clusterKeys, swapKeyPrefix } from '@corral/memory';
 import { until } from '@corral/testing';
+import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { type Machine } from '../machine/machine.ts';
 import { NodeMemory } from './node-memory.ts';
+import { SwapKeys } from './swap-keys.ts';
 
 const run = { incarnation: 1, memoryMiB: 128 };
 const NOTHING = { swapInsFrom: { staged: 0, compressed: 0, redis: 0, durable: 0 }, redis: { timeouts: 0, misses: 0, refusals: 0, stale: 0 }, faults: 0, swapOuts: 0 };
@@ -79,6 +83,29 @@ describe('a node’s memory', () => {
     const full = aMachine({ heldBytes: 128 * MIB });
     await over(full, 96 * MIB).look();
     expect([own.told, full.told.map((bytes) => Math.round((bytes ?? 0) / MIB))]).toEqual([[64 * MIB], [96]]);
+  });
+
+  it('what a machine swapped stays while it runs, also once it has become another one, and is removed when it has ended', async () => {
+    const log = pino({ level: 'silent' });
+    const redis = await startRedis({ home });
+    const keys = new SwapKeys({ url: redis.url, nodeName: 'n', log });
+    const client = new Redis(redis.url);
+    try {
+      const [key = ''] = clusterKeys(swapKeyPrefix('warm', 1), 16);
+      await client.set(key, 'pages');
+      const claimed = Object.assign(aMachine({ pager: 'On' }), { swapName: { uid: 'warm', incarnation: 1 } }) as unknown as Machine;
+      let machines = [claimed];
+      const memory = new NodeMemory({ machines: () => machines, budgetBytes: 1024 * MIB, keys, log, vmOf: () => undefined });
+      await memory.look();
+      expect(await client.exists(key)).toBe(1);
+      machines = [];
+      await memory.look();
+      expect([await client.exists(key), await client.scard('corral:swap:node:n')]).toEqual([0, 0]);
+    } finally {
+      client.disconnect();
+      keys.close();
+      await redis.stop();
+    }
   });
 
   it('is short when its machines take all of it', async () => {

@@ -7,7 +7,7 @@ import { type Logger } from 'pino';
 import { type Machine } from '../machine/machine.ts';
 import { divideMemory } from './memory-division.ts';
 import { memoryPressure, parseAvailableShare, parseStall, PRESSED_SHARE, type MemoryPressure } from './memory-pressure.ts';
-import { countsOf, MemoryTotals, type MemoryCounts } from './memory-totals.ts';
+import { countsOf, MEMORY_COUNTS, MemoryTotals, WAIT_COUNTS, waitCountsOf, type Counts, type MemoryCounts, type WaitCount } from './memory-totals.ts';
 import { PagerWatch, type PagerSign } from './pager-watch.ts';
 import { type SwapKeys, type SwappingRun } from './swap-keys.ts';
 
@@ -31,7 +31,8 @@ const BUDGET_CHANGE = 0.05;
 export class NodeMemory {
   readonly #options: NodeMemoryOptions;
   readonly #watch = new PagerWatch();
-  readonly #totals = new MemoryTotals();
+  readonly #totals = new MemoryTotals(MEMORY_COUNTS);
+  readonly #waits = new MemoryTotals(WAIT_COUNTS);
   readonly #swapping = new Map<string, SwappingRun>();
   #pressure: MemoryPressure = { isPressing: false, reason: 'SufficientMemory', message: 'The node has enough memory' };
 
@@ -61,11 +62,18 @@ export class NodeMemory {
     return this.#totals.sums;
   }
 
+  /** How often guests waited for pages, and how long. */
+  get waits(): Counts<WaitCount> {
+    return this.#waits.sums;
+  }
+
   async look(): Promise<void> {
     await this.#endStuck();
     this.#pressure = memoryPressure({ ...(await readHost()), heldBytes: this.heldBytes, budgetBytes: this.budgetBytes }, this.#pressure.isPressing);
     this.#divide();
-    this.#totals.take(new Map(this.#live().flatMap(({ uid, state, memory }) => (isLive(state) && memory ? [[`${uid} ${state.run.incarnation}`, countsOf(memory)] as const] : []))));
+    const runs = this.#live().flatMap(({ swapName, memory, pageWaits }) => (swapName && memory ? [{ name: nameOf(swapName), memory, pageWaits }] : []));
+    this.#totals.take(new Map(runs.map(({ name, memory }) => [name, countsOf(memory)])));
+    this.#waits.take(new Map(runs.map(({ name, pageWaits }) => [name, waitCountsOf(pageWaits ?? {})])));
     await this.#tidy();
   }
 
@@ -98,8 +106,8 @@ export class NodeMemory {
     const { keys } = this.#options;
     if (!keys) return;
     const now = new Map<string, SwappingRun>();
-    for (const { uid, state, memory } of this.#live()) {
-      if (isLive(state) && memory?.pager === 'On') now.set(`${uid} ${state.run.incarnation}`, { uid, incarnation: state.run.incarnation, pages: ramPages(state.run.memoryMiB) });
+    for (const { swapName, state, memory } of this.#live()) {
+      if (isLive(state) && swapName && memory?.pager === 'On') now.set(nameOf(swapName), { ...swapName, pages: ramPages(state.run.memoryMiB) });
     }
     for (const [name, run] of now) {
       if (this.#swapping.has(name)) continue;
@@ -114,6 +122,8 @@ export class NodeMemory {
   }
 }
 
+/** Of one life, whoever the machine has become since. */
+const nameOf = ({ uid, incarnation }: Pick<SwappingRun, 'uid' | 'incarnation'>): string => `${uid} ${incarnation}`;
 const ramBytesOf = ({ state }: Machine): number => (isLive(state) ? state.run.memoryMiB * MIB : 0);
 
 function wantedBytes(machine: Machine, vm: VirtualMachine | undefined): number {

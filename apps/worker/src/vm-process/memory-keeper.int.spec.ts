@@ -1,8 +1,8 @@
 import { jest } from '@jest/globals';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, rename, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MIB, type VmMemoryStatus } from '@corral/contracts';
+import { MIB, PAGER_HEARTBEAT_FILE, type VmMemoryStatus } from '@corral/contracts';
 import { startRedis, type EmbeddedRedis } from '@corral/embedded';
 import { HostMemory } from '@corral/memory';
 import { Redis } from 'ioredis';
@@ -56,5 +56,67 @@ const lastTold = (vm: ForkedVm): VmMemoryStatus | undefined => vm.told.findLast(
     const told = lastTold(vm);
     expect(told).toMatchObject({ mode: 'Full', pager: 'On', budgetBytes: BUDGET_BYTES });
     expect(told?.heldBytes).toBeLessThan(BUDGET_BYTES * 1.15);
+  });
+
+  it('finds it also while its Redis hangs, refuses, forgets, or is gone', async () => {
+    const own = await mkdtemp(join(home, 'own-'));
+    const server = await startRedis({ home: own });
+    const client = new Redis(server.url, { lazyConnect: true, retryStrategy: () => null });
+    await client.connect();
+    const vm = await paged({ uid: 'tried', swapRedisUrl: server.url });
+    const finds = async (): Promise<string> => (await vm.exec(CHECK)).stdout.trim();
+    const troubles = async (kind: keyof VmMemoryStatus['redis']): Promise<void> =>
+      eventually(`it tells of ${kind}`, async () => {
+        await vm.exec(CHECK);
+        return (lastTold(vm)?.redis[kind] ?? 0) > 0;
+      }, 90_000);
+    try {
+      await vm.exec(FILL);
+      expect(await finds()).toBe(String(2 * FILES));
+
+      process.kill(server.pid, 'SIGSTOP');
+      expect(await finds()).toBe(String(2 * FILES));
+      process.kill(server.pid, 'SIGCONT');
+      await troubles('timeouts');
+
+      await client.config('SET', 'maxmemory', '4mb');
+      await vm.exec(FILL);
+      expect(await finds()).toBe(String(2 * FILES));
+      await troubles('refusals');
+
+      await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
+      await vm.exec(FILL);
+      expect(await finds()).toBe(String(2 * FILES));
+      await troubles('misses');
+
+      server.kill();
+      await server.ended;
+      expect(await finds()).toBe(String(2 * FILES));
+    } finally {
+      client.disconnect();
+      await server.stop();
+    }
+  });
+
+  it('keeps it when it goes on as another machine, in that one’s folder and under its own name in Redis', async () => {
+    const vm = await paged({ uid: 'warm', memoryBudgetBytes: 128 * MIB });
+    const { directory: before, socketPath } = vm.config;
+    const directory = `${before}-claimed`;
+    await rename(before, directory);
+    // Nothing else is where it was.
+    await mkdir(before);
+    await symlink(join(directory, 'socket'), socketPath);
+    expect(await vm.send({ type: 'Identify', identity: { uid: 'claimed', hostname: 'claimed', macAddress: '02:00:00:00:00:02', directory } })).toMatchObject({ ok: true });
+    expect(await vm.send({ type: 'SetMemoryBudget', budgetBytes: BUDGET_BYTES })).toMatchObject({ ok: true });
+    await vm.exec(FILL);
+    expect((await vm.exec(CHECK)).stdout.trim()).toBe(String(2 * FILES));
+    await access(join(directory, PAGER_HEARTBEAT_FILE));
+    const client = new Redis(redis.url);
+    try {
+      expect([(await client.keys('corral:swap:claimed:*')).length, (await client.keys('corral:swap:warm:1:*')).length > 100]).toEqual([0, true]);
+    } finally {
+      client.disconnect();
+    }
+    await rm(directory, { recursive: true });
   });
 });

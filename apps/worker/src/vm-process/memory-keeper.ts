@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { MachineConfig, VmMemoryStatus } from '@corral/contracts';
+import type { MachineConfig, VmMemoryStatus, VmPageWaits } from '@corral/contracts';
 import { PAGER_HEARTBEAT_FILE } from '@corral/contracts/for-vm-process';
 import {
   LookPacing, PAGE_BYTES, PageCategory, Pager, PageScan, ramPages, redisAddress, swapKeyPrefix, type FollowedWrites, type GuestRam, type HostMemory, type RedisAddress,
@@ -18,7 +18,7 @@ export interface MemoryKeeperOptions {
   readonly host: HostMemory | undefined;
   /** How much the guest has done: one that has done nothing has changed nothing. */
   readonly instructions: () => number;
-  readonly tell: (memory: VmMemoryStatus) => void;
+  readonly tell: (memory: VmMemoryStatus, pageWaits: VmPageWaits | undefined) => void;
   /** Somebody else answers for pages that are not there, as long as this says so. */
   readonly isPagedByOther?: () => boolean;
 }
@@ -47,11 +47,13 @@ export class MemoryKeeper {
   #told: VmMemoryStatus | undefined;
   #toldAtMs = -Infinity;
   #isDisposed = false;
+  #directory: string;
 
   constructor(options: MemoryKeeperOptions) {
     this.#options = options;
     this.#scan = options.host && new PageScan(options.host.libc);
     this.#budgetBytes = options.budgetBytes;
+    this.#directory = options.config.directory;
     this.#written = options.ram.follow();
     this.#schedule(FIRST_LOOK_MS);
   }
@@ -61,6 +63,11 @@ export class MemoryKeeper {
     if (this.#pager.type === 'On') this.#pager.pager.budgetBytes = bytes ?? this.#ramBytes;
     this.#instructions = -1;
     this.#schedule(0);
+  }
+
+  /** The machine’s folder has another name from now on. In the swap Redis, what it is called never changes. */
+  set directory(path: string) {
+    this.#directory = path;
   }
 
   /** Where the RAM is now. */
@@ -97,7 +104,7 @@ export class MemoryKeeper {
   }
 
   get #heartbeatPath(): string {
-    return join(this.#options.config.directory, PAGER_HEARTBEAT_FILE);
+    return join(this.#directory, PAGER_HEARTBEAT_FILE);
   }
 
   #schedule(delayMs: number): void {
@@ -141,7 +148,7 @@ export class MemoryKeeper {
       heartbeatFd = openSync(this.#heartbeatPath, 'w', 0o600);
       const pager = await Pager.start({
         libc: host.libc, userFault: ram.userFault, scan: this.#scan,
-        start: range.address, pages: ramPages(config.memoryMiB), folder: config.directory,
+        start: range.address, pages: ramPages(config.memoryMiB), folder: this.#directory,
         budgetBytes: this.#budgetBytes ?? this.#ramBytes,
         redis: await this.#redis(), keyPrefix: swapKeyPrefix(config.uid, config.incarnation), heartbeatFd,
       });
@@ -149,6 +156,8 @@ export class MemoryKeeper {
       this.#pager = { type: 'On', pager, heartbeatFd };
       pager.budgetBytes = this.#budgetBytes ?? this.#ramBytes;
       this.#schedule(0);
+      // Whoever removes what the machine leaves in Redis has to know that there may be something.
+      this.#tell(performance.now());
     } catch (error) {
       if (heartbeatFd !== undefined) closeSync(heartbeatFd);
       rmSync(this.#heartbeatPath, { force: true });
@@ -174,7 +183,7 @@ export class MemoryKeeper {
     if (this.#told && !isWorthTelling(this.#told, status)) return;
     this.#told = status;
     this.#toldAtMs = nowMs;
-    this.#options.tell(status);
+    this.#options.tell(status, this.#pager.type === 'On' ? this.#pager.pager.usage().waits : undefined);
   }
 
   #bytes(all: number, none: number): number {

@@ -1,12 +1,13 @@
 import fc from 'fast-check';
-import { LATENCY_BUCKETS_US, PAGE_BYTES, PAGER_COUNTERS, type PagerUsage } from '@corral/memory';
+import { LATENCY_BUCKETS_US, PAGE_BYTES, PAGE_ORIGINS, PAGER_COUNTERS, type PagerUsage, type PageWaits } from '@corral/memory';
 import { memoryStatus, percentiles } from './memory-status.ts';
 
 const pages = fc.nat({ max: 4_000 });
+const buckets = fc.array(fc.nat({ max: 50 }), { minLength: LATENCY_BUCKETS_US.length + 1, maxLength: LATENCY_BUCKETS_US.length + 1 });
 const usage: fc.Arbitrary<PagerUsage> = fc.record({
   stagedBytes: pages, packedBytes: fc.nat(), compressedBytes: pages, swappedBytes: pages, zeroBytes: pages,
   counters: fc.nat().map((each) => Object.fromEntries(PAGER_COUNTERS.map((name) => [name, each])) as PagerUsage['counters']),
-  latencies: fc.array(fc.nat({ max: 50 }), { minLength: LATENCY_BUCKETS_US.length + 1, maxLength: LATENCY_BUCKETS_US.length + 1 }),
+  waits: buckets.map((counts) => Object.fromEntries(PAGE_ORIGINS.map((origin) => [origin, { counts, microseconds: 1 } satisfies PageWaits])) as PagerUsage['waits']),
 });
 
 describe('what is told of a machine’s RAM', () => {
@@ -26,7 +27,7 @@ describe('what is told of a machine’s RAM', () => {
 
   it('names bounds that half, and all but a hundredth, of the waits keep to', () => {
     fc.assert(
-      fc.property(usage, ({ latencies }) => {
+      fc.property(buckets, (latencies) => {
         const found = percentiles(latencies);
         const total = latencies.reduce((sum, count) => sum + count, 0);
         if (!found) return expect(total).toBe(0);

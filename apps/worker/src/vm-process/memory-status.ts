@@ -1,5 +1,5 @@
 import type { VmMemoryStatus } from '@corral/contracts';
-import { LATENCY_BUCKETS_US, type MemoryCapability, type PagerUsage } from '@corral/memory';
+import { LATENCY_BUCKETS_US, type MemoryCapability, type PageOrigin, type PagerUsage } from '@corral/memory';
 
 export interface MemoryFacts {
   readonly capability: MemoryCapability;
@@ -19,7 +19,7 @@ export function memoryStatus({ capability, ramBytes, budgetBytes, privateBytes, 
   const swappedBytes = usage?.swappedBytes ?? 0;
   const { counters } = usage ?? {};
   const [staged = 0, compressed = 0, redis = 0, durable = 0] = [counters?.stagedIns, counters?.packedIns, counters?.redisIns, counters?.durableIns];
-  const latency = usage && percentiles(usage.latencies);
+  const latency = usage && percentiles(swapInsOf(usage));
   return {
     mode: capability.mode,
     ...(capability.reason === '' ? {} : { modeReason: capability.reason }),
@@ -39,6 +39,13 @@ export function memoryStatus({ capability, ramBytes, budgetBytes, privateBytes, 
     ...(latency ? { swapInMicroseconds: latency } : {}),
     redis: { timeouts: counters?.redisTimeouts ?? 0, misses: counters?.redisMisses ?? 0, refusals: counters?.redisRefusals ?? 0, stale: counters?.redisStale ?? 0 },
   };
+}
+
+const SWAPPED_IN: readonly PageOrigin[] = ['staged', 'packed', 'redis', 'durable'];
+
+/** Waits for pages that were out, per bucket of LATENCY_BUCKETS_US and beyond the last. */
+function swapInsOf({ waits }: PagerUsage): readonly number[] {
+  return Array.from({ length: LATENCY_BUCKETS_US.length + 1 }, (_, bucket) => SWAPPED_IN.reduce((sum, origin) => sum + (waits[origin].counts[bucket] ?? 0), 0));
 }
 
 /** Upper bounds of the buckets in which half, and all but a hundredth, of the waits are; what took longest has no bound, so its bucket's lower one counts. */

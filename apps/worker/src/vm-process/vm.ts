@@ -85,6 +85,7 @@ export class Vm {
   async identify(identity: MachineIdentity): Promise<void> {
     const greeted = await this.#inTurn(() => {
       this.#config = { ...this.#config, ...identity };
+      if (this.#keeper) this.#keeper.directory = identity.directory;
       this.#greeted = Promise.withResolvers();
       if (this.#config.guestAgent) this.#session.connect();
       else this.#greeted.resolve(undefined);
@@ -247,7 +248,7 @@ export class Vm {
       ram,
       host: this.#host.memory,
       instructions: () => emulator.instructions,
-      tell: (status) => this.#events.tell({ type: 'Memory', memory: status }),
+      tell: (memory, pageWaits) => this.#events.tell({ type: 'Memory', memory, ...(pageWaits === undefined ? {} : { pageWaits }) }),
       isPagedByOther: () => paging?.isActive ?? false,
     });
     if (this.#config.guestAgent) this.#session.connect();

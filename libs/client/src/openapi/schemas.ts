@@ -879,7 +879,7 @@ export type components = {
                 };
                 /** @description Guest RAM. Defaults to the image’s or the snapshot’s; at most 2047Mi. */
                 readonly memory?: string;
-                /** @description How much of the node’s memory the guest’s RAM may take, from 16Mi to memory: what is beyond, and has not been used for longest, is swapped out. Defaults to the image’s, else to memory. The node and the machine’s place on it count this. */
+                /** @description How much of the node’s memory the guest’s RAM may take, from 16Mi to memory: what is beyond, and has not been used for longest, is swapped out. Defaults to that of the image it is created from, else to memory. The node and the machine’s place on it count this. */
                 readonly residentMemory?: string;
                 /**
                  * @description How its process is run: small takes the least memory and starts fastest, compute is faster where a guest computes for long. Defaults to the image’s, else small. A change takes effect at the next start.
@@ -1352,7 +1352,7 @@ export type components = {
                         };
                         /** @description Guest RAM. Defaults to the image’s or the snapshot’s; at most 2047Mi. */
                         readonly memory?: string;
-                        /** @description How much of the node’s memory the guest’s RAM may take, from 16Mi to memory: what is beyond, and has not been used for longest, is swapped out. Defaults to the image’s, else to memory. The node and the machine’s place on it count this. */
+                        /** @description How much of the node’s memory the guest’s RAM may take, from 16Mi to memory: what is beyond, and has not been used for longest, is swapped out. Defaults to that of the image it is created from, else to memory. The node and the machine’s place on it count this. */
                         readonly residentMemory?: string;
                         /**
                          * @description How its process is run: small takes the least memory and starts fastest, compute is faster where a guest computes for long. Defaults to the image’s, else small. A change takes effect at the next start.
@@ -1641,6 +1641,8 @@ export type components = {
                 readonly memory?: string;
                 /** @description Machines with less are refused. */
                 readonly minimumMemory?: string;
+                /** @description How much of the node’s memory the RAM of a machine that does not say may take, or all of its RAM where that is less. */
+                readonly residentMemory?: string;
                 /**
                  * @description Whether the guest runs Corral’s agent: exec and files work, and Ready means it answered.
                  * @default false

@@ -25,6 +25,7 @@ export const VirtualMachineImageSpec = z.strictObject({
   multiboot: ImageArtifact.optional().describe('A 32-bit Multiboot kernel.'),
   memory: BytesQuantity.default('128Mi').describe('RAM of a machine that names none.'),
   minimumMemory: BytesQuantity.optional().describe('Machines with less are refused.'),
+  residentMemory: BytesQuantity.optional().describe('How much of the node’s memory the RAM of a machine that does not say may take, or all of its RAM where that is less.'),
   guestAgent: z.boolean().default(false).describe('Whether the guest runs Corral’s agent: exec and files work, and Ready means it answered.'),
   class: z.enum(VM_CLASSES).optional().describe('Class of a machine that names none: small or compute.'),
   acpi: z.boolean().default(false).describe('Whether the machine has ACPI. Tickless kernels idle cheaper with it.'),
@@ -87,7 +88,7 @@ export const virtualMachineImages: KindDefinition<VirtualMachineImageSpec, Virtu
     if (spec.initrd && !spec.kernel) {
       problems.push({ field: 'spec.initrd', reason: 'FieldValueForbidden', message: 'needs spec.kernel' });
     }
-    for (const field of ['memory', 'minimumMemory'] as const) {
+    for (const field of ['memory', 'minimumMemory', 'residentMemory'] as const) {
       const text = spec[field];
       const bytes = text === undefined ? undefined : parseBytes(text);
       if (bytes !== undefined && (bytes > MAX_MEMORY_MIB * MIB || bytes < MIN_MEMORY_MIB * MIB || bytes % MIB !== 0)) {

@@ -36,7 +36,7 @@ const SOURCE_FIELDS = ['image', 'snapshot', 'virtualMachine', 'pool'] as const;
 export const VirtualMachineSpec = z.strictObject({
   source: VirtualMachineSource,
   memory: BytesQuantity.optional().describe('Guest RAM. Defaults to the image’s or the snapshot’s; at most 2047Mi.'),
-  residentMemory: BytesQuantity.optional().describe('How much of the node’s memory the guest’s RAM may take, from 16Mi to memory: what is beyond, and has not been used for longest, is swapped out. Defaults to the image’s, else to memory. The node and the machine’s place on it count this.'),
+  residentMemory: BytesQuantity.optional().describe('How much of the node’s memory the guest’s RAM may take, from 16Mi to memory: what is beyond, and has not been used for longest, is swapped out. Defaults to that of the image it is created from, else to memory. The node and the machine’s place on it count this.'),
   class: z
     .enum(VM_CLASSES)
     .optional()

@@ -2,7 +2,7 @@ import { EEXIST } from '../host/libc.ts';
 import { PlaceFlag, type PageFault, type UserFault } from '../host/userfault.ts';
 import { PAGE_BYTES } from '../machine-pages.ts';
 import { PageState, type PageTable } from './page-table.ts';
-import type { PagerControl } from './pager-control.ts';
+import type { PagerControl, PageOrigin } from './pager-control.ts';
 import { CLUSTER_PAGES, Readahead } from './readahead.ts';
 import type { SwapTiers } from './swap-tiers.ts';
 
@@ -42,29 +42,31 @@ export class FaultResolver {
     if (page < 0 || page >= table.pages) throw new PagerConfused(`a fault at page ${page}, which is none of the machine’s`);
     control.count('faults');
     const state = table.stateOf(page);
-    if (state === PageState.Resident && isMinor) this.#mapBase(page);
-    else if (state === PageState.Resident || state === PageState.Zero) {
+    let origin: PageOrigin;
+    if (state === PageState.Resident && isMinor) {
+      this.#mapBase(page);
+      origin = 'base';
+    } else if (state === PageState.Resident || state === PageState.Zero) {
       table.move(page, PageState.Resident);
       this.#zero(page);
-    } else {
-      this.#bringBack(page);
-      control.observe((now() - startMs) * 1_000);
-    }
-    control.count('faultMicroseconds', (now() - startMs) * 1_000);
+      origin = 'zero';
+    } else origin = this.#bringBack(page);
+    control.observe(origin, (now() - startMs) * 1_000);
   }
 
   #addressOf(page: number): number {
     return this.#options.start + page * PAGE_BYTES;
   }
 
-  #bringBack(page: number): void {
+  #bringBack(page: number): PageOrigin {
     const { tiers, userFault, control, scratch } = this.#options;
-    const count = tiers.bringBack(page, this.#readahead.windowAt(page), scratch);
+    const { count, origin } = tiers.bringBack(page, this.#readahead.windowAt(page), scratch);
     this.#readahead.brought(page, count);
     control.count('readaheadPages', count - 1);
     // Clean: what was dirty when it left was noted then.
     const placed = userFault.copy(this.#addressOf(page), scratch, count * PAGE_BYTES, PlaceFlag.WriteProtect);
     if (placed !== count * PAGE_BYTES) throw new PagerConfused(`pages ${page} and ${count - 1} after it could not be put in place: ${placed}`);
+    return origin;
   }
 
   /** The base has the page: map it, and its neighbours while that costs no other call. */

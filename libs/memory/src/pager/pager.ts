@@ -16,7 +16,7 @@ import { residentAllowance, sharesOf } from './memory-shares.ts';
 import { PageCodec } from './page-codec.ts';
 import { PageState, PageTable } from './page-table.ts';
 import { CLOSE_ON_EXEC, loadPagerCalls, NON_BLOCKING, type PagerCalls } from './pager-calls.ts';
-import { PagerControl, type PagerCounter } from './pager-control.ts';
+import { PagerControl, type PageOrigin, type PagerCounter, type PageWaits } from './pager-control.ts';
 import type { PagerWorkerData } from './pager.protocol.ts';
 import type { RedisAddress } from './redis-address.ts';
 import { SecondChance } from './second-chance.ts';
@@ -52,7 +52,7 @@ export interface PagerUsage {
   /** Pages that were taken out because they are all zero. */
   readonly zeroBytes: number;
   readonly counters: Record<PagerCounter, number>;
-  readonly latencies: readonly number[];
+  readonly waits: Readonly<Record<PageOrigin, PageWaits>>;
 }
 
 /** At least so many slots for pages on their way out, so that one look can take out many at once. */
@@ -216,7 +216,7 @@ export class Pager {
       swappedBytes: bytes(PageState.Swapped),
       zeroBytes: bytes(PageState.Zero),
       counters: this.#control.counters(),
-      latencies: this.#control.latencies(),
+      waits: this.#control.waits(),
     };
   }
 

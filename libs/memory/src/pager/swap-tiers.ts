@@ -8,7 +8,7 @@ import { PACKED_OVERDRAFT } from './memory-shares.ts';
 import { PageCodec } from './page-codec.ts';
 import { Backing, PageState, type PageTable } from './page-table.ts';
 import type { PagerCalls } from './pager-calls.ts';
-import type { PagerControl } from './pager-control.ts';
+import type { PagerControl, PageOrigin } from './pager-control.ts';
 import { CLUSTER_PAGES } from './readahead.ts';
 import type { RedisAddress } from './redis-address.ts';
 import { RedisConnection } from './redis-connection.ts';
@@ -104,7 +104,7 @@ export class SwapTiers {
    * right away, while the machine still waits. Stops at the first that is not out, and at one that cannot be had. Answers how many; throws SwapLost where
    * the first cannot be had.
    */
-  bringBack(page: number, count: number, destination: number): number {
+  bringBack(page: number, count: number, destination: number): { readonly count: number; readonly origin: PageOrigin } {
     const { table, control } = this.#options;
     const end = Math.min(page + count, table.pages);
     // A guest that goes through its memory in order is unlikely to be back soon: what it uses otherwise is kept instead.
@@ -112,16 +112,17 @@ export class SwapTiers {
     let last = page + 1;
     while (last < end && isOut(table.stateOf(last))) last += 1;
     const loaded = this.#load(page, last, destination);
-    for (let at = page; at < last; at += 1) {
-      if (this.#restore(at, destination + (at - page) * PAGE_BYTES, loaded)) {
-        table.age[at] = age;
-        table.move(at, PageState.Resident);
-        continue;
-      }
-      if (at === page) throw new SwapLost(`page ${page} is nowhere any more as it was`);
-      return at - page;
+    let origin: PageOrigin | undefined;
+    let at = page;
+    for (; at < last; at += 1) {
+      const from = this.#restore(at, destination + (at - page) * PAGE_BYTES, loaded);
+      if (from === undefined) break;
+      origin ??= from;
+      table.age[at] = age;
+      table.move(at, PageState.Resident);
     }
-    return last - page;
+    if (origin === undefined) throw new SwapLost(`page ${page} is nowhere any more as it was`);
+    return { count: at - page, origin };
   }
 
   /** Does a little of what is due. */
@@ -365,39 +366,37 @@ export class SwapTiers {
     return this.#unpack(page, this.#scratch.address, destination);
   }
 
-  /** Puts one page that is out at `destination`; false where it cannot be had. */
-  #restore(page: number, destination: number, loaded: ReadonlySet<number>): boolean {
-    const { table, libc, stagingAddress, arenaAddress, control } = this.#options;
-    const state = table.stateOf(page);
-    switch (state) {
+  /** Puts one page that is out at `destination`, and says where it was; undefined where it cannot be had. */
+  #restore(page: number, destination: number, loaded: ReadonlySet<number>): PageOrigin | undefined {
+    const { table, libc, stagingAddress, arenaAddress, control, durable } = this.#options;
+    const place = table.slot[page] ?? 0;
+    switch (table.stateOf(page)) {
       case PageState.Resident:
         throw new Error(`page ${page} is not out`);
       case PageState.Zero:
         libc.copy(destination, this.#zeros, PAGE_BYTES);
         control.count('zeroPages');
-        break;
+        return 'zero';
       case PageState.Staged:
-        libc.copy(destination, stagingAddress + (table.slot[page] ?? 0) * PAGE_BYTES, PAGE_BYTES);
+        libc.copy(destination, stagingAddress + place * PAGE_BYTES, PAGE_BYTES);
         control.count('stagedIns');
-        break;
-      case PageState.Packed: {
-        const place = table.slot[page] ?? 0;
-        if (!this.#unpack(page, arenaAddress + place, destination)) return false;
+        return 'staged';
+      case PageState.Packed:
+        if (!this.#unpack(page, arenaAddress + place, destination)) return undefined;
         this.#free(place);
         control.count('packedIns');
-        break;
-      }
+        return 'packed';
       case PageState.Swapped:
-        if (loaded.has(page)) control.count('redisIns');
-        else {
-          const length = table.length[page] ?? 0;
-          const packed = new Uint8Array(this.#scratch.buffer, 0, length);
-          if (!this.#options.durable.read(page, packed) || !this.#unpack(page, this.#scratch.address, destination)) return false;
-          control.count('durableIns');
-        }
         break;
     }
-    return true;
+    if (loaded.has(page)) {
+      control.count('redisIns');
+      return 'redis';
+    }
+    const packed = new Uint8Array(this.#scratch.buffer, 0, table.length[page] ?? 0);
+    if (!durable.read(page, packed) || !this.#unpack(page, this.#scratch.address, destination)) return undefined;
+    control.count('durableIns');
+    return 'durable';
   }
 
   /** Unpacks and compares with what the page is known to be. */

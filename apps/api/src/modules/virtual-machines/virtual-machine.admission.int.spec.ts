@@ -10,6 +10,7 @@ describe('a VirtualMachine', () => {
     stack = await startApi();
     const [kernel, initrd] = await Promise.all([upload(stack, bzImage()), upload(stack, cpio(10 * 2 ** 20))]);
     await stack.admin.create(virtualMachineImages, anImage('declared', { kernel: { url: kernel.url }, memory: '192Mi', minimumMemory: '96Mi' }));
+    await stack.admin.create(virtualMachineImages, anImage('frugal', { kernel: { url: kernel.url }, memory: '192Mi', residentMemory: '64Mi' }));
     await stack.admin.create(virtualMachineImages, anImage('computed', { kernel: { url: kernel.url }, initrd: { url: initrd.url } }));
     await stack.admin.create(virtualMachineImages, anImage('unfetched', { kernel: { url: `artifact:${'0'.repeat(64)}` }, initrd: { url: `artifact:${'1'.repeat(64)}` } }));
     for (const name of ['declared', 'computed']) {
@@ -76,6 +77,19 @@ describe('a VirtualMachine', () => {
     }
     await expect(create('x', { source, memory: '128Mi', residentMemory: '129Mi' })).rejects.toMatchObject(refused('spec.residentMemory', 'FieldValueInvalid'));
     await create('resident', { source, residentMemory: '192Mi' });
+  });
+
+  it('that names no budget of resident memory gets its image’s, unless its memory is less', async () => {
+    const source = { image: 'frugal' };
+    const residentOf = async (name: string, spec: Partial<VirtualMachineSpec>) => (await create(name, { source, ...spec })).spec?.residentMemory;
+    expect(await residentOf('frugal', {})).toBe('64Mi');
+    expect(await residentOf('own-budget', { residentMemory: '100Mi' })).toBe('100Mi');
+    expect(await residentOf('small-frugal', { memory: '64Mi' })).toBeUndefined();
+    const present = await stack.admin.get(virtualMachines, 'default', 'own-budget');
+    if (!present?.spec) throw new Error('it is gone');
+    const { residentMemory: _own, ...spec } = present.spec;
+    expect((await stack.admin.replace(virtualMachines, { ...present, spec })).spec?.residentMemory).toBe('64Mi');
+    await expect(stack.admin.create(virtualMachineImages, anImage('too-frugal', { residentMemory: '8Mi' }))).rejects.toMatchObject(refused('spec.residentMemory', 'FieldValueInvalid'));
   });
 
   it('selects nodes by what can be a label', async () => {

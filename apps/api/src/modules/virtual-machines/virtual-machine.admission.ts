@@ -34,6 +34,7 @@ interface MemoryRule {
 export class VirtualMachineAdmission {
   constructor(@Inject(Admission) admission: Admission) {
     admission.default(virtualMachines, (vm, previous, { objects }) => (previous ? Promise.resolve(withKept(vm, previous)) : withDefaultMemory(vm, objects)));
+    admission.default(virtualMachines, (vm, previous, { objects }) => (previous && previous.spec?.residentMemory === undefined ? Promise.resolve(vm) : withDefaultResidentMemory(vm, objects)));
     admission.default(virtualMachines, (vm, previous) => Promise.resolve(previous?.spec?.nodeName === undefined ? withBinding(vm) : vm));
     admission.check(virtualMachines, async (vm, previous, { objects }) => [
       ...(previous ? [] : await sourceProblems(vm, objects)),
@@ -47,6 +48,16 @@ async function withDefaultMemory(vm: VirtualMachine, objects: ObjectClient): Pro
   if (!vm.spec || vm.spec.memory !== undefined) return vm;
   const memory = await memoryOfSource(vm, objects);
   return memory === undefined ? vm : { ...vm, spec: { ...vm.spec, memory } };
+}
+
+/** After its memory is known. A machine that names a snapshot, or another machine, says itself what it may take; one that ran without a budget keeps running so. */
+async function withDefaultResidentMemory(vm: VirtualMachine, objects: ObjectClient): Promise<VirtualMachine> {
+  const { image } = startSourceOf(vm);
+  if (!vm.spec || vm.spec.residentMemory !== undefined || image === undefined) return vm;
+  const { residentMemory } = (await objects.get(virtualMachineImages, undefined, image))?.spec ?? {};
+  const [resident, memory] = [parseBytes(residentMemory ?? ''), parseBytes(vm.spec.memory ?? '')];
+  if (residentMemory === undefined || resident === undefined || memory === undefined || resident >= memory) return vm;
+  return { ...vm, spec: { ...vm.spec, residentMemory } };
 }
 
 /** The memory of a machine that names none; undefined while its source has not said. */
