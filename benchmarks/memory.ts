@@ -13,7 +13,7 @@ import { measureFarBase } from './memory/far-base.ts';
 import { Figures } from './memory/figures.ts';
 import { measureStack, STACK_ROWS, type StackRows } from './memory/stack.ts';
 import { measureStock } from './memory/stock.ts';
-import { measureLargeGuest, measureSwap } from './memory/swap.ts';
+import { measureSwap } from './memory/swap.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -77,10 +77,7 @@ async function measureOwnStack(): Promise<void> {
 const isAsked = (part: string): boolean => options.only === undefined || options.only === part;
 if (isAsked('stack')) await measureOwnStack();
 if (isAsked('far') && rows === undefined) await measureFarBase(figures, 5).catch((error: unknown) => figures.skip('far', error));
-if (isAsked('swap') && rows === undefined) {
-  await measureSwap(figures, 7).catch((error: unknown) => figures.skip('swap', error));
-  await measureLargeGuest(figures).catch((error: unknown) => figures.skip('large guest', error));
-}
+if (isAsked('swap') && rows === undefined) await measureSwap(figures, 7).catch((error: unknown) => figures.skip('swap', error));
 if (isAsked('stock') && rows === undefined) await measureStock(figures, 512, 7).catch((error: unknown) => figures.skip('stock', error));
 
 figures.table();

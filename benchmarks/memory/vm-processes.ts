@@ -49,7 +49,7 @@ export function memoryOf(pid: number | 'self'): { readonly privateMiB: number; r
 }
 
 /** Of all its threads, in nanoseconds where the host counts them. Source: proc_pid_schedstat in Documentation/scheduler/sched-stats.rst. */
-export function cpuMsOf(pid: number): number {
+function cpuMsOf(pid: number): number {
   return readdirSync(`/proc/${pid}/task`)
     .map((task) => Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]) / 1e6)
     .reduce((sum, each) => sum + each, 0);

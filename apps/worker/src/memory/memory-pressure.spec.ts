@@ -8,8 +8,9 @@ const reading: fc.Arbitrary<MemoryReading> = fc.record({
   availableShare: fc.option(share, { nil: undefined }),
   heldBytes: fc.nat(),
   budgetBytes: fc.nat(),
+  isOvercommitted: fc.boolean(),
 });
-const calm: MemoryReading = { stall: { some10: 0, some60: 0, full10: 0 }, availableShare: 0.6, heldBytes: 10, budgetBytes: 100 };
+const calm: MemoryReading = { stall: { some10: 0, some60: 0, full10: 0 }, availableShare: 0.6, heldBytes: 10, budgetBytes: 100, isOvercommitted: false };
 
 describe('memory pressure', () => {
   it('that begins goes on until it has clearly ended', () => {
@@ -23,6 +24,7 @@ describe('memory pressure', () => {
     ['work that waited more a while ago', { stall: { some10: 8, some60: 30, full10: 0 } }, true, 'HostStalls'],
     ['hardly anything left', { availableShare: 0.04 }, false, 'HostMemoryShort'],
     ['machines that hold all of it', { heldBytes: 98 }, false, 'BudgetExhausted'],
+    ['machines that got less than they want, and hold that', { heldBytes: 90, isOvercommitted: true }, false, 'BudgetExhausted'],
     ['machines that hold less again', { heldBytes: 89 }, true, 'SufficientMemory'],
   ])('with %s', (_, change, before, reason) => expect(memoryPressure({ ...calm, ...change }, before).reason).toBe(reason));
 

@@ -15,6 +15,8 @@ export interface MemoryReading {
   /** What machines' RAM takes, and what it may. */
   readonly heldBytes: number;
   readonly budgetBytes: number;
+  /** There is not as much as machines want: some were given less. */
+  readonly isOvercommitted: boolean;
 }
 
 export interface MemoryPressure {
@@ -27,9 +29,11 @@ export interface MemoryPressure {
 const STALL = { some10: [20, 5], full10: [5, 1] } as const;
 const AVAILABLE = [0.05, 0.1] as const;
 const HELD = [0.97, 0.9] as const;
+/** Machines that were given less keep to it, each a little below. */
+const HELD_OVERCOMMITTED = [0.85, 0.75] as const;
 
 /** Whether the node has too little memory for what runs on it, given whether it had before. Pure. */
-export function memoryPressure({ stall, availableShare, heldBytes, budgetBytes }: MemoryReading, wasPressing: boolean): MemoryPressure {
+export function memoryPressure({ stall, availableShare, heldBytes, budgetBytes, isOvercommitted }: MemoryReading, wasPressing: boolean): MemoryPressure {
   const bound = wasPressing ? 1 : 0;
   if (stall && (stall.some10 > STALL.some10[bound] || stall.full10 > STALL.full10[bound])) {
     return { isPressing: true, reason: 'HostStalls', message: `Work on this host waited for memory ${Math.round(stall.some10)}% of the time` };
@@ -37,7 +41,7 @@ export function memoryPressure({ stall, availableShare, heldBytes, budgetBytes }
   if (availableShare !== undefined && availableShare < AVAILABLE[bound]) {
     return { isPressing: true, reason: 'HostMemoryShort', message: `${Math.round(availableShare * 100)}% of this host’s memory can still be had` };
   }
-  if (budgetBytes > 0 && heldBytes > budgetBytes * HELD[bound]) {
+  if (budgetBytes > 0 && heldBytes > budgetBytes * (isOvercommitted ? HELD_OVERCOMMITTED : HELD)[bound]) {
     return { isPressing: true, reason: 'BudgetExhausted', message: 'The machines’ RAM takes all that is meant for it; more of it is swapped out' };
   }
   return { isPressing: false, reason: 'SufficientMemory', message: 'The node has enough memory' };

@@ -34,6 +34,7 @@ export class NodeMemory {
   readonly #totals = new MemoryTotals(MEMORY_COUNTS);
   readonly #waits = new MemoryTotals(WAIT_COUNTS);
   readonly #swapping = new Map<string, SwappingRun>();
+  #isOvercommitted = false;
   #pressure: MemoryPressure = { isPressing: false, reason: 'SufficientMemory', message: 'The node has enough memory' };
 
   constructor(options: NodeMemoryOptions) {
@@ -69,7 +70,7 @@ export class NodeMemory {
 
   async look(): Promise<void> {
     await this.#endStuck();
-    this.#pressure = memoryPressure({ ...(await readHost()), heldBytes: this.heldBytes, budgetBytes: this.budgetBytes }, this.#pressure.isPressing);
+    this.#pressure = memoryPressure({ ...(await readHost()), heldBytes: this.heldBytes, budgetBytes: this.budgetBytes, isOvercommitted: this.#isOvercommitted }, this.#pressure.isPressing);
     this.#divide();
     const runs = this.#live().flatMap(({ swapName, memory, pageWaits }) => (swapName && memory ? [{ name: nameOf(swapName), memory, pageWaits }] : []));
     this.#totals.take(new Map(runs.map(({ name, memory }) => [name, countsOf(memory)])));
@@ -86,6 +87,7 @@ export class NodeMemory {
     const demands = machines.map((machine) => ({ uid: machine.uid, wantedBytes: wantedBytes(machine, this.#options.vmOf(machine.uid)), heldBytes: machine.memory?.heldBytes }));
     const isHostPressed = this.#pressure.isPressing && this.#pressure.reason !== 'BudgetExhausted';
     const budgets = divideMemory(this.budgetBytes * (isHostPressed ? PRESSED_SHARE : 1), demands);
+    this.#isOvercommitted = demands.some(({ uid, wantedBytes }) => (budgets.get(uid) ?? 0) < wantedBytes);
     for (const machine of machines) {
       const bytes = budgets.get(machine.uid) ?? 0;
       const budget = bytes >= ramBytesOf(machine) ? undefined : bytes;

@@ -59,6 +59,10 @@ export interface PagerUsage {
 const STAGING_SPARE = 512;
 /** More than is needed is taken out, so that not every look has to. */
 const EVICT_AHEAD = 32;
+/** What a machine may exceed its budget by before it waits: this part of it; and for how long at a time. */
+const TOLERATED = 16;
+const LONGEST_WAIT_MS = 50;
+const WAIT_STEP_MS = 1;
 const THREAD_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32, stackSizeMb: 1 };
 const READ_ATTEMPTS = 16;
 
@@ -81,6 +85,8 @@ export class Pager {
   readonly #durable: DurableFile;
   readonly #codec: PageCodec;
   readonly #secondChance = new SecondChance();
+  /** Never woken: the machine’s thread sleeps on it. */
+  readonly #sleep = new Int32Array(new SharedArrayBuffer(4));
   readonly #wakeFd: number;
   readonly #worker: Worker;
   readonly #exited: Promise<void>;
@@ -164,13 +170,22 @@ export class Pager {
     for (const page of written) if (page < this.#table.pages) this.#table.written(page, epoch);
     const resident = this.#residentPages();
     this.#privatePages = resident.count;
-    const over = this.#privatePages - this.#allowance();
-    if (over <= 0) return 0;
-    return this.evict(this.#secondChance.choose(resident, this.#table.age, epoch, over + EVICT_AHEAD));
+    let taken = 0;
+    const untilMs = performance.now() + LONGEST_WAIT_MS;
+    for (;;) {
+      const over = this.#privatePages - this.#allowance();
+      if (over <= 0) return taken;
+      const chosen = this.evict(this.#secondChance.choose(resident, this.#table.age, epoch, over + EVICT_AHEAD));
+      taken += chosen.length;
+      for (const page of chosen) resident.delete(page);
+      // A guest that writes faster than pages can leave waits for them, as it would for a disk.
+      if (over - chosen.length <= this.#budgetBytes / PAGE_BYTES / TOLERATED || performance.now() >= untilMs) return taken;
+      Atomics.wait(this.#sleep, 0, 0, WAIT_STEP_MS);
+    }
   }
 
-  /** Takes out these pages, which are the machine's own and resident; under the same rule as `look`. As many as there is room for. */
-  evict(pages: Uint32Array): number {
+  /** Takes out these pages, which are the machine's own and resident; under the same rule as `look`. Answers those for which there was room. */
+  evict(pages: Uint32Array): Uint32Array {
     // Where there is no room for more pages on their way out, those whose copies are good still can.
     const taken = pages.filter((page) => this.#takeOut(page));
     for (let first = 0; first < taken.length; ) {
@@ -182,7 +197,7 @@ export class Pager {
     this.#privatePages -= taken.length;
     this.#evictedPages += taken.length;
     if (taken.length > 0) this.#wake();
-    return taken.length;
+    return taken;
   }
 
   /**

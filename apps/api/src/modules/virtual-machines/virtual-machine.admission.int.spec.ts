@@ -89,7 +89,7 @@ describe('a VirtualMachine', () => {
     if (!present?.spec) throw new Error('it is gone');
     const { residentMemory: _own, ...spec } = present.spec;
     expect((await stack.admin.replace(virtualMachines, { ...present, spec })).spec?.residentMemory).toBe('64Mi');
-    await expect(stack.admin.create(virtualMachineImages, anImage('too-frugal', { residentMemory: '8Mi' }))).rejects.toMatchObject(refused('spec.residentMemory', 'FieldValueInvalid'));
+    await expect(stack.admin.create(virtualMachineImages, anImage('too-frugal', { kernel: { url: `artifact:${'0'.repeat(64)}` }, residentMemory: '8Mi' }))).rejects.toMatchObject(refused('spec.residentMemory', 'FieldValueInvalid'));
   });
 
   it('selects nodes by what can be a label', async () => {
