@@ -1,5 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, type AddressInfo } from 'node:net';
+import { pipeline } from 'node:stream';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer, type Server } from 'node:tls';
@@ -24,8 +25,7 @@ beforeAll(async () => {
   const port = Number(new URL(redis.url).port);
   front = createServer({ cert: made.cert, key: made.private }, (socket) => {
     const server = connect(port, '127.0.0.1');
-    for (const end of [socket, server]) end.on('error', () => undefined);
-    socket.pipe(server).pipe(socket);
+    pipeline(socket, server, socket, () => undefined);
   });
   front.on('tlsClientError', () => undefined);
   await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
@@ -34,7 +34,7 @@ beforeAll(async () => {
   url.pathname = '/3';
 });
 afterAll(async () => {
-  front.close();
+  await new Promise((resolve) => front.close(resolve));
   await redis.stop();
   await rm(home, { recursive: true, force: true });
 });
@@ -48,7 +48,7 @@ async function behind(tunnel: SwapTunnel): Promise<Redis> {
 describe('a tunnel to a swap Redis that is reached by TLS', () => {
   it('leads to its database, with its password', async () => {
     const tunnel = await SwapTunnel.open(url.href, join(home, 'good'), { ca: certificate });
-    const [inside, outside] = [await behind(tunnel), new Redis(redis.url, { db: 3 })];
+    const [inside, outside] = [await behind(tunnel), new Redis(redis.url.replace(/0$/, '3'))];
     try {
       await inside.hset('corral:swap:a:1:0', '0', 'page');
       expect(await outside.hget('corral:swap:a:1:0', '0')).toBe('page');

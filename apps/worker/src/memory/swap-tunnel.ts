@@ -17,7 +17,8 @@ export class SwapTunnel {
   readonly #path: string;
 
   private constructor(url: URL, path: string, options: ConnectionOptions) {
-    const inside = new URL(`unix://${path}`);
+    // A URL without a host cannot hold credentials; for a path, nobody asks for the host.
+    const inside = new URL(`unix://tunnel${path}`);
     [inside.username, inside.password] = [url.username, url.password];
     inside.searchParams.set('db', url.pathname.slice(1) || '0');
     this.url = inside.href;
