@@ -108,6 +108,14 @@ describe('a node’s memory', () => {
     }
   });
 
+  it('is short when its machines were given less than they want, and hold nearly that', async () => {
+    const calm = over(aMachine({ heldBytes: 56 * MIB }), 64 * MIB, '56Mi');
+    const overcommitted = over(aMachine({ heldBytes: 56 * MIB }), 64 * MIB);
+    for (const memory of [calm, overcommitted, calm, overcommitted]) await memory.look();
+    expect(calm.pressure).toMatchObject({ isPressing: false });
+    expect(overcommitted.pressure).toMatchObject({ isPressing: true, reason: 'BudgetExhausted' });
+  });
+
   it('is short when its machines take all of it', async () => {
     const memory = over(aMachine({ heldBytes: 128 * MIB }), 96 * MIB);
     await memory.look();
