@@ -20,6 +20,7 @@ export type StackRows = keyof typeof ROWS;
 export const STACK_ROWS = Object.keys(ROWS) as readonly StackRows[];
 
 const imageOf = ({ vmClass }: StackOptions): object => ({ source: { image: 'linux-minimal' }, ...(vmClass === undefined ? {} : { class: vmClass }) });
+const FORK_NOISE_MIB = 20;
 /** A process is trimmed ten seconds after its guest has come to rest. */
 const TRIMMED_WITHIN_MS = 60_000;
 
@@ -133,23 +134,36 @@ async function wake(figures: Figures, options: StackOptions): Promise<void> {
 async function forks(figures: Figures, options: StackOptions): Promise<void> {
   const { snapshots: count, launcherPid } = options;
   const { vm } = await createToAnswer(imageOf(options));
+  // In its memory, where every child sees it.
+  await exec(vm, `head -c ${FORK_NOISE_MIB}m /dev/urandom > /tmp/noise`);
+  const started = (): VmProcess[] => vmProcesses(launcherPid).filter(({ isStarted }) => isStarted);
+  const others = new Set(started().map(({ pid }) => pid));
   const pauses: number[] = [];
+  const held: number[] = [];
   for (const children of [1, 10]) {
     const times: number[] = [];
     for (let run = -1; run < (children === 1 ? count : 1); run += 1) {
       await poolIsAtRest(launcherPid);
       const start = performance.now();
       const { status, body } = await call('POST', `${VMS}/${vm}/fork`, { count: children });
+      const answeredMs = performance.now() - start;
       if (status !== 201) throw new Error(`fork answered ${status}`);
       const names: string[] = body.items.map(({ name }: { name: string }) => name);
       await Promise.all(names.map(answers));
       if (run >= 0) times.push(performance.now() - start);
+      if (run >= 0 && children === 1) held.push(answeredMs);
       const moment = await call('GET', `${SNAPSHOTS}/${body.moment}`);
       pauses.push(moment.body.status.pauseMilliseconds);
+      if (children === 10 && run >= 0) {
+        const own = started().filter(({ pid }) => !others.has(pid)).map(({ privateGuestMiB }) => privateGuestMiB);
+        if (own.length !== children) throw new Error(`${children} forks have ${own.length} processes`);
+        figures.add({ name: `private guest RAM per fork of a machine that has written ${FORK_NOISE_MIB} MiB, after its first command`, unit: 'MiB', bar: 1.5, moonshot: 1 }, quantile(own, 0.5), own);
+      }
       await removed(names);
     }
     figures.add({ name: `live fork: ${children} of a running machine, the last one's first answer, p50`, unit: 'ms', bar: children === 1 ? 350 : 2500, moonshot: children === 1 ? 74 : 425 }, quantile(times, 0.5), times);
   }
+  figures.add({ name: 'live fork: its moment is held and the request answered, p50', unit: 'ms', bar: 250, moonshot: 75 }, quantile(held, 0.5), held);
   figures.add({ name: 'pause of the source of a live fork, p50', unit: 'ms', bar: 15, moonshot: 3 }, quantile(pauses, 0.5), pauses);
   await removed([vm]);
 }

@@ -20,6 +20,8 @@ export const PROBLEMS = {
   'vm.not-running': { status: 409, reason: 'VirtualMachineNotRunning' },
   /** It hibernated and takes longer to wake up than anybody should wait. */
   'vm.waking': { status: 503, reason: 'VirtualMachineWaking' },
+  /** The machine’s node could not keep the moment that was to be forked from; the message says why. */
+  'fork.failed': { status: 409, reason: 'ForkFailed' },
   'fork.moment-gone': { status: 409, reason: 'ForkMomentGone' },
   'vm.no-guest-agent': { status: 409, reason: 'GuestAgentUnavailable' },
   'guest.file-not-found': { status: 404, reason: 'GuestFileNotFound' },

@@ -60,9 +60,10 @@ export type StartFrom =
   | { readonly type: 'Snapshot'; readonly directory: string; readonly packs?: string; readonly base?: SnapshotBase }
   /**
    * From what another machine of this node was when it was frozen into `directory`. `base` is the one that machine lies on, where it lies on one
-   * (`FrozenTaken.base`). Fails with SnapshotUnreadable when whoever holds its pages is gone, or has released them.
+   * (`FrozenTaken.base`), and `layer` where its pages lie when somebody else than that machine holds them by now. Fails with SnapshotUnreadable when whoever
+   * holds its pages is gone, or has released them.
    */
-  | { readonly type: 'Frozen'; readonly directory: string; readonly base?: SnapshotBase };
+  | { readonly type: 'Frozen'; readonly directory: string; readonly layer?: BaseRam; readonly base?: SnapshotBase };
 
 /** The pages that a snapshot begins with, held by the node agent for all machines from it. A machine that cannot map them reads them from its directory. */
 export interface SnapshotBase {
@@ -114,6 +115,11 @@ export type VmProcessInput =
    * its state is copied. This process holds the pages until it ends, or is told to let go of them: machines that have started keep theirs.
    */
   | { readonly type: 'Freeze'; readonly requestId: number; readonly directory: string }
+  /**
+   * The moment that this machine, started from what was frozen, began with is a snapshot by now, whose manifest lies in `directory`: the machine's next snapshot builds
+   * on that, as its siblings' do. Does nothing where the machine has been written out by itself since.
+   */
+  | { readonly type: 'BuildOn'; readonly requestId: number; readonly directory: string }
   /** No machine will start from what was frozen into this directory any more. Removing the directory is the sender's part. */
   | { readonly type: 'ReleaseFrozen'; readonly requestId: number; readonly directory: string }
   /** Asks the guest to shut down and waits; when the deadline passes, or when it is 0, stops at once. Then the process exits 0. */

@@ -9,7 +9,7 @@ import { PackAssembly } from './pack-assembly.ts';
 import { type WorkingSet } from './working-set.ts';
 
 /** The base that machines from this snapshot share: its first pack of memory, which lies on this node and was verified as a whole. */
-export function baseSourceOf({ manifest, packPath }: Pick<CachedSnapshot, 'manifest' | 'packPath'>, workingSet?: WorkingSet): BaseSource | undefined {
+export function baseSourceOf({ manifest, packPath }: Pick<CachedSnapshot, 'packPath'> & { readonly manifest: Pick<SnapshotManifest, 'machine' | 'memory'> }, workingSet?: WorkingSet): BaseSource | undefined {
   const layer = manifest.memory.layers[0];
   return layer && sourceOf(manifest, layer, () => openFile(layer, packPath(layer)), workingSet);
 }
@@ -32,7 +32,7 @@ export function remoteBaseSourceOf(manifest: SnapshotManifest, options: RemoteOp
 }
 
 /** Named with the digest of the index by which parts of it are verified, so that nobody shares a base with who was told another. */
-const sourceOf = ({ machine }: SnapshotManifest, { sha256, indexSha256 }: Layer, opened: () => Promise<OpenedPack>, workingSet: WorkingSet | undefined): BaseSource => ({
+const sourceOf = ({ machine }: Pick<SnapshotManifest, 'machine'>, { sha256, indexSha256 }: Layer, opened: () => Promise<OpenedPack>, workingSet: WorkingSet | undefined): BaseSource => ({
   sha256,
   name: [sha256, indexSha256].filter((part) => part !== undefined).join('-'),
   pages: machinePages(machine.memoryMiB),

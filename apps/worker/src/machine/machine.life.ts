@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { DEFAULT_VM_CLASS, type MachineConfig, type StartFrom, type VmMemoryStatus, type VmPageWaits, type VmProcessOutput } from '@corral/contracts';
 import { type ProcessExit, type Run, START_DEADLINE_MS } from '@corral/vm-lifecycle';
 import { type Logger } from 'pino';
+import { type FrozenMoment } from '../frozen/frozen-moment.ts';
 import { type HeldBase } from '../bases/base-images.ts';
 import { type MachineEndpoint, type MachineSurroundings } from './machine.surroundings.ts';
 import { type Preparation } from './preparation.ts';
@@ -33,6 +34,8 @@ export interface LifeOwner {
 /** One life of a machine: the process that emulates it, the base it maps, and what the process says of itself. */
 export class MachineLife {
   readonly run: Run;
+  /** What it began with, where others of this node may begin with the same. */
+  readonly moment: FrozenMoment | undefined;
   readonly #around: MachineSurroundings;
   readonly #owner: LifeOwner;
   #process: VmProcessHandle | undefined;
@@ -50,8 +53,9 @@ export class MachineLife {
   memory: VmMemoryStatus | undefined;
   pageWaits: VmPageWaits | undefined;
 
-  constructor(run: Run, around: MachineSurroundings, owner: LifeOwner) {
+  constructor(run: Run, moment: FrozenMoment | undefined, around: MachineSurroundings, owner: LifeOwner) {
     this.run = run;
+    this.moment = moment;
     this.#around = around;
     this.#owner = owner;
   }
@@ -169,4 +173,4 @@ export class MachineLife {
 }
 
 const withBase = (from: StartFrom, held: HeldBase | undefined): StartFrom =>
-  from.type === 'Snapshot' && held ? { ...from, base: held.base } : from;
+  from.type !== 'Boot' && held ? { ...from, base: held.base } : from;

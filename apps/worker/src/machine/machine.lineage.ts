@@ -9,13 +9,16 @@ export interface StoredSnapshot {
   readonly digest?: string;
 }
 
+/** The layers that something lies on. */
+export type LayeredManifest = Pick<SnapshotManifest, 'memory' | 'disk'>;
+
 /** What a machine's next snapshot builds on, and where what it last was can be had. */
 export class MachineLineage {
-  #manifest: SnapshotManifest | undefined;
+  #manifest: LayeredManifest | undefined;
   #stored: StoredSnapshot = {};
 
   /** The snapshot that its next one builds on: what it started from, or the last that was taken of it. */
-  get manifest(): SnapshotManifest | undefined {
+  get manifest(): LayeredManifest | undefined {
     return this.#manifest;
   }
 
@@ -49,6 +52,11 @@ export class MachineLineage {
     const own = (this.#manifest ? layersOf(this.#manifest) : []).filter(({ key, sha256 }) => key === packKey(namespace, sha256));
     const lost = await packs.lostOf(own);
     return lost.length === 0 ? {} : { lost };
+  }
+
+  /** What it began with lay on some layers, and is a snapshot by now: its next one builds on that, unless one was taken meanwhile. */
+  beganWith(before: LayeredManifest, manifest: LayeredManifest): void {
+    if (this.#manifest && layerKeys(this.#manifest).join() === layerKeys(before).join()) this.#manifest = manifest;
   }
 
   isStored(stored: Required<StoredSnapshot>): void {

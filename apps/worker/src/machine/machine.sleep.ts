@@ -33,13 +33,13 @@ export async function writeSuspended({ process, ...rest }: StateWriting): Promis
   // First of all: what the guest did after its state was copied would be undone.
   await process?.request({ type: 'Pause' }, SUSPEND_PAUSE_DEADLINE_MS);
   const directory = await rest.folder.beginSuspended();
-  return keep(directory, await process?.request({ type: 'Snapshot', directory, ...(await without(rest)) }, SUSPEND_DEADLINE_MS), rest);
+  return keep(directory, (await process?.request({ type: 'Snapshot', directory, ...(await without(rest)) }, SUSPEND_DEADLINE_MS))?.snapshot, rest);
 }
 
 /** Has the machine stand still for good, and writes what it is and what it shows. Throws likewise; with `ifIdle`, also Busy. */
 export async function writeHibernated({ process, ...rest }: StateWriting, ifIdle: boolean): Promise<WrittenState> {
   const [directory, screenDirectory] = await Promise.all([rest.folder.beginSuspended(), rest.folder.beginScreen()]);
-  return keep(directory, await process?.request({ type: 'Hibernate', directory, screenDirectory, ifIdle, ...(await without(rest)) }, HIBERNATE_DEADLINE_MS), rest);
+  return keep(directory, (await process?.request({ type: 'Hibernate', directory, screenDirectory, ifIdle, ...(await without(rest)) }, HIBERNATE_DEADLINE_MS))?.snapshot, rest);
 }
 
 const without = ({ key, packs, lineage }: Omit<StateWriting, 'process'>): Promise<{ readonly lost?: readonly string[] }> => lineage.without(packs, key.namespace ?? '');

@@ -25,11 +25,12 @@ import {
 import { SnapshotError, type SnapshotManifest } from '@corral/memory';
 import { type Logger } from 'pino';
 import { keepTaken } from '../snapshots/taken-snapshot.ts';
+import { FrozenMoment } from '../frozen/frozen-moment.ts';
 import { macAddressOf, machineConfigOf } from './machine-config.ts';
 import { type MachineFolder } from './machine-folder.ts';
 import { endNotice, type MachineNotice, notice, startNotice, warning } from './machine-notice.ts';
 import { type Exit, type LifeEvent, type LifeOwner, MachineLife } from './machine.life.ts';
-import { MachineLineage, type StoredSnapshot } from './machine.lineage.ts';
+import { type LayeredManifest, MachineLineage, type StoredSnapshot } from './machine.lineage.ts';
 import { MachinePreparing } from './machine.preparing.ts';
 import { hibernationRefusalOf, type StateWriting, writeHibernated, writeSuspended, type WrittenState } from './machine.sleep.ts';
 import { type MachineEndpoint, type MachineSurroundings } from './machine.surroundings.ts';
@@ -37,6 +38,8 @@ import { type Preparation } from './preparation.ts';
 import { type VmProcessHandle, VmProcessRefusal } from './vm-process.handle.ts';
 
 const REQUEST_DEADLINE_MS = 10_000;
+/** Its pages are copied, twice; nothing is compressed. */
+const FREEZE_DEADLINE_MS = 60_000;
 /** A guest that answers needs milliseconds. */
 const IDENTIFY_DEADLINE_MS = 5_000;
 /** What speaks against a snapshot's bytes for good. */
@@ -124,7 +127,7 @@ export class Machine {
   }
 
   /** The snapshot that its next one builds on. */
-  get lineage(): SnapshotManifest | undefined {
+  get lineage(): LayeredManifest | undefined {
     return this.#lineage.manifest;
   }
 
@@ -198,7 +201,7 @@ export class Machine {
     if (!preparation) throw new Error('A start needs a preparation');
     this.#preparation = undefined;
     this.#lineage.begin(preparation, vm.status?.lineage ?? {});
-    const life = new MachineLife(run, this.#around, this.#asOwner());
+    const life = new MachineLife(run, preparation.moment, this.#around, this.#asOwner());
     this.#life = life;
     this.#apply({ type: 'StartRequested', run, at: this.#around.clock.now() });
     void this.#launch(vm, life, preparation);
@@ -324,13 +327,49 @@ export class Machine {
       const kept = await this.folder.copySuspended(directory);
       if (kept) return kept;
     }
-    const isMeant = isLive(this.#state) && this.#state.run.incarnation === incarnation;
+    const { moment } = this.#life ?? {};
+    if (moment && !moment.isClosed) await this.buildOn(moment);
     const without = await this.#lineage.without(this.#around.packs, this.key.namespace ?? '');
-    const taken = isMeant && (await this.#process?.request({ type: 'Snapshot', directory, ...without }, SNAPSHOT_DEADLINE_MS));
-    if (!taken) throw new VmProcessRefusal('NotStarted', `Incarnation ${incarnation} of the machine has no process`);
+    const { snapshot: taken } = await this.#processOf(incarnation).request({ type: 'Snapshot', directory, ...without }, SNAPSHOT_DEADLINE_MS);
+    if (!taken) throw new Error('The VM process says that it took a snapshot, and not which');
     const manifest = await keepTaken(directory, taken, this.key.namespace ?? '', this.#around.packs);
     this.#lineage.took(manifest);
     return { taken, manifest };
+  }
+
+  /**
+   * Keeps what this incarnation is at this moment in an existing, empty folder, for others of this node to begin with; it runs on. Throws VmProcessRefusal,
+   * SnapshotError or PackForged, or Error when the machine ends meanwhile.
+   */
+  async freeze(directory: string, incarnation: number): Promise<FrozenMoment> {
+    const process = this.#processOf(incarnation);
+    await process.request({ type: 'Freeze', directory }, FREEZE_DEADLINE_MS);
+    const { namespace = '' } = this.key;
+    const moment = await FrozenMoment.open(directory, { pid: process.pid ?? 0, namespace, packs: this.#around.packs });
+    // The node agent holds the pages from here on.
+    process.request({ type: 'ReleaseFrozen', directory }, REQUEST_DEADLINE_MS).catch((error: unknown) => this.#log.debug({ err: error }, 'The frozen pages stay with the machine until it ends'));
+    return moment;
+  }
+
+  /** The moment that this machine began with is a snapshot by now: its next one builds on that, unless it has been written out since. Never rejects. */
+  async buildOn(moment: FrozenMoment): Promise<void> {
+    const life = this.#life;
+    if (life?.moment !== moment || !life.process) return;
+    try {
+      const { directory, manifest, isAsPlanned } = await moment.packed();
+      if (!isAsPlanned) return;
+      await life.process.request({ type: 'BuildOn', directory }, REQUEST_DEADLINE_MS);
+      this.#lineage.beganWith(moment.liesOn, manifest);
+      this.#around.onChange(this.key);
+    } catch (error) {
+      this.#log.warn({ err: error }, 'The machine’s next snapshot holds what its siblings’ hold, too');
+    }
+  }
+
+  #processOf(incarnation: number): VmProcessHandle {
+    const process = isLive(this.#state) && this.#state.run.incarnation === incarnation ? this.#process : undefined;
+    if (!process) throw new VmProcessRefusal('NotStarted', `Incarnation ${incarnation} of the machine has no process`);
+    return process;
   }
 
   /** What its RAM may take of the node's memory, as its process was told; undefined: as much as it likes. */

@@ -47,7 +47,7 @@ function preparer(snapshot: object = {}): Preparer {
     client: clientWith(snapshot),
     artifacts: caches as never,
     snapshots: caches as never,
-    bases: { prepare: async () => false },
+    bases: { has: () => false, prepare: async () => false },
     remote: () => undefined,
     workingSet: () => undefined as never,
     packs: caches as never,

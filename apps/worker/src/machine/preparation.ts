@@ -21,9 +21,11 @@ import { type StartedFrom, type StartOrigin } from '@corral/vm-lifecycle';
 import { type BaseImages, type BaseSource } from '../bases/base-images.ts';
 import { baseSourceOf } from '../bases/base-source.ts';
 import { type WorkingSet } from '../bases/working-set.ts';
-import { type ForkMoments, type HeldMoment } from '../snapshots/fork-moments.ts';
+import { type ForkMoments, type HeldMoment, type KeptMoment } from '../snapshots/fork-moments.ts';
+import { type FrozenMoment } from '../frozen/frozen-moment.ts';
 import { type ArtifactCache } from './artifact-cache.ts';
 import { type MachineFolder, type MachineRecord, RecordUnreadable } from './machine-folder.ts';
+import { type LayeredManifest } from './machine.lineage.ts';
 import { storageReason } from './storage-reason.ts';
 import { type PackCache } from './pack-cache.ts';
 import { type CachedSnapshot, lendPacks, type SnapshotCache, type SnapshotSource } from './snapshot-cache.ts';
@@ -50,8 +52,10 @@ export interface Preparation {
   readonly record: MachineRecord;
   readonly artifactPaths: Readonly<Partial<Record<ArtifactRole, string>>>;
   readonly from: StartFrom;
-  /** The snapshot it starts from. */
-  readonly manifest?: SnapshotManifest;
+  /** What it starts from lies on. */
+  readonly manifest?: LayeredManifest;
+  /** What it starts from, where that was frozen here. */
+  readonly moment?: FrozenMoment;
   readonly startedFrom: StartedFrom;
   /** The RAM it begins with, where other machines may share it. */
   readonly base?: BaseSource;
@@ -63,7 +67,7 @@ export interface PreparerOptions {
   readonly client: ObjectClient;
   readonly artifacts: ArtifactCache;
   readonly snapshots: SnapshotCache;
-  readonly bases: Pick<BaseImages, 'prepare'>;
+  readonly bases: Pick<BaseImages, 'has' | 'prepare'>;
   readonly packs: PackCache;
   /** A base that is read in parts; undefined where this host, or the snapshot, cannot have machines run on one. */
   remote(manifest: SnapshotManifest, workingSet: WorkingSet | undefined): BaseSource | undefined;
@@ -71,6 +75,9 @@ export interface PreparerOptions {
   workingSet(manifestKey: string, pack: string): WorkingSet;
   readonly v86Build: string;
 }
+
+/** What a fork begins with, of what this node holds. */
+type HeldPreparation = Pick<Preparation, 'from' | 'manifest' | 'moment' | 'base'> & { readonly startedFrom: Pick<StartedFrom, 'digest'> };
 
 type BroughtSnapshot = CachedSnapshot & { readonly base: Pick<Preparation, 'base'> };
 
@@ -145,6 +152,7 @@ export class Preparer {
     const { status } = moment;
     const ready = findCondition(status?.conditions, 'Ready');
     if (status?.completedAt !== undefined && ready?.status !== 'True') {
+      if (hasRun(vm)) return this.#withoutMoment(vm, fork, folder);
       throw new Unpreparable('ForkFailed', `The moment of "${fork.virtualMachine}" could not be kept: ${ready?.reason ?? ''}: ${ready?.message ?? ''}`, { permanent: true });
     }
     if (status?.virtualMachineUid !== fork.uid || (status.incarnation ?? fork.incarnation) !== fork.incarnation) {
@@ -156,20 +164,39 @@ export class Preparer {
     throw new Unpreparable('WaitingForMoment', `The moment of "${fork.virtualMachine}" is on its way from node ${moment.spec?.nodeName ?? ''}`);
   }
 
-  async #fromHeld(fork: VmFork, { directory, manifest, digest, incarnation, record }: HeldMoment): Promise<Preparation> {
+  async #fromHeld(fork: VmFork, held: HeldMoment): Promise<Preparation> {
+    const { incarnation, record } = held;
     if (incarnation !== fork.incarnation) throw new Unpreparable('ForkSourceChanged', `"${fork.virtualMachine}" ended before its moment was kept`, { permanent: true });
+    const [artifactPaths, ready] = await Promise.all([this.#fetch(record), held.type === 'Frozen' ? this.#fromFrozen(held.moment) : this.#fromKept(held)]);
+    return { origin: 'Source', record, artifactPaths, ...ready, startedFrom: { type: 'Fork', name: fork.virtualMachine, ...ready.startedFrom } };
+  }
+
+  /** Its pages are mapped over the base that its source lies on. */
+  async #fromFrozen(moment: FrozenMoment): Promise<HeldPreparation> {
     const { packs, bases } = this.#options;
-    // A pack may have been made room of since the machine began with it.
-    const [artifactPaths] = await Promise.all([this.#fetch(record), packs.ensure(layersOf(manifest))]);
+    const base = moment.hasBase ? baseSourceOf({ manifest: { machine: moment.machine, ...moment.liesOn }, packPath: ({ sha256 }: Layer) => packs.pathOf(sha256) }) : undefined;
+    // Its source may have ended, and a pack been made room of since.
+    if (base && !bases.has(base)) await packs.ensure(moment.layers.filter(({ sha256 }) => sha256 === base.sha256));
+    const isHeld = !base || (await bases.prepare(base, { mayBePartial: true }));
+    // A host without room for a base copies what the moment lies on.
+    if (!isHeld) {
+      const { directory, manifest, taken } = await moment.packed();
+      return this.#fromKept({ directory, manifest, digest: taken.manifest.sha256 });
+    }
+    return { from: moment.from, manifest: moment.liesOn, moment, startedFrom: {}, ...(base ? { base } : {}) };
+  }
+
+  /** Of a machine that slept. */
+  async #fromKept({ directory, manifest, digest }: Pick<KeptMoment, 'directory' | 'manifest' | 'digest'>): Promise<HeldPreparation> {
+    const { packs, bases } = this.#options;
+    await packs.ensure(layersOf(manifest));
     const base = baseSourceOf({ manifest, packPath: ({ sha256 }: Layer) => packs.pathOf(sha256) });
     if (base) await bases.prepare(base);
-    const startedFrom = { type: 'Fork', name: fork.virtualMachine, digest } as const;
-    return { origin: 'Source', record, artifactPaths, from: this.#from(directory), manifest, startedFrom, ...(base ? { base } : {}) };
+    return { from: this.#from(directory), manifest, startedFrom: { digest }, ...(base ? { base } : {}) };
   }
 
   #withoutMoment(vm: VirtualMachine, fork: VmFork, folder: MachineFolder): Promise<Preparation> {
-    const hasRun = (vm.status?.incarnation ?? 0) > 0;
-    if (hasRun && fork.image !== undefined) return this.#fromImage(vm, fork.image, folder);
+    if (hasRun(vm) && fork.image !== undefined) return this.#fromImage(vm, fork.image, folder);
     throw new Unpreparable('ForkMomentGone', `The moment of "${fork.virtualMachine}" is gone: fork it again`, { permanent: true });
   }
 
@@ -324,6 +351,8 @@ export class Preparer {
   }
 }
 
+
+const hasRun = ({ status }: VirtualMachine): boolean => (status?.incarnation ?? 0) > 0;
 
 const unreadable = (remedy: string, cause: RecordUnreadable): Unpreparable =>
   new Unpreparable('RecordUnreadable', `${cause.message} and cannot be read: ${remedy}`, { permanent: true, cause });

@@ -66,7 +66,7 @@ const isAlive = (pid: number | undefined): boolean => {
 describe('A VM process', () => {
   it('answers a request, or refuses it with its reason', async () => {
     const process = await take();
-    await expect(process.request({ type: 'Pause' }, 5_000)).resolves.toBeUndefined();
+    await expect(process.request({ type: 'Pause' }, 5_000)).resolves.toEqual({});
     await expect(process.request({ type: 'Resume' }, 5_000)).rejects.toMatchObject({
       name: VmProcessRefusal.name,
       reason: 'NotStarted',

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { assertNever } from '@corral/base';
 import {
+  type FrozenTaken,
   type MachineConfig,
   type SnapshotTaken,
   type VmClass,
@@ -35,8 +36,14 @@ type Request = VmProcessInput extends infer Input
     : never
   : never;
 
+/** What was asked for, where that was something to be taken. */
+export interface VmProcessAnswer {
+  readonly snapshot?: SnapshotTaken;
+  readonly frozen?: FrozenTaken;
+}
+
 interface PendingRequest {
-  readonly resolve: (snapshot: SnapshotTaken | undefined) => void;
+  readonly resolve: (answer: VmProcessAnswer) => void;
   readonly reject: (error: Error) => void;
   readonly timer: NodeJS.Timeout;
 }
@@ -126,7 +133,7 @@ export class VmProcessHandle {
   }
 
   /** Resolves with the answer; rejects with a VmProcessRefusal, or an Error when the deadline passes or the process ends. */
-  request(request: Request, deadlineMs: number): Promise<SnapshotTaken | undefined> {
+  request(request: Request, deadlineMs: number): Promise<VmProcessAnswer> {
     const requestId = ++this.#requests;
     return new Promise((resolve, reject) => {
       if (this.#exit) return reject(new Error('The VM process has ended'));
@@ -159,7 +166,7 @@ export class VmProcessHandle {
         return this.#waiting.resolve(undefined);
       case 'Reply':
         return this.#settle(message.requestId, (pending) => {
-          if (message.ok) pending.resolve(message.snapshot);
+          if (message.ok) pending.resolve({ ...(message.snapshot ? { snapshot: message.snapshot } : {}), ...(message.frozen ? { frozen: message.frozen } : {}) });
           else pending.reject(new VmProcessRefusal(message.reason, message.message));
         });
       case 'AgentAnswered':

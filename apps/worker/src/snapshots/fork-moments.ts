@@ -2,19 +2,27 @@ import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { filesOf, type SnapshotManifest, VERIFIED_FILE } from '@corral/memory';
+import { type FrozenMoment } from '../frozen/frozen-moment.ts';
 import { type MachineRecord } from '../machine/machine-folder.ts';
 import { PackForged } from '../machine/pack-cache.ts';
 
-/** A moment of a machine of this node, from which others may go on here without anything being fetched. */
-export interface HeldMoment {
-  readonly directory: string;
-  readonly manifest: SnapshotManifest;
-  /** SHA-256 of the manifest. */
-  readonly digest: string;
+interface Moment {
   /** Of the machine it was taken of, and of that life of it. */
   readonly incarnation: number;
   readonly record: MachineRecord;
 }
+
+/** Of a machine that slept: what it left on this node's disk. */
+export interface KeptMoment extends Moment {
+  readonly type: 'Kept';
+  readonly directory: string;
+  readonly manifest: SnapshotManifest;
+  /** SHA-256 of the manifest. */
+  readonly digest: string;
+}
+
+/** A moment of a machine of this node, from which others may go on here without anything being fetched. */
+export type HeldMoment = KeptMoment | (Moment & { readonly type: 'Frozen'; readonly moment: FrozenMoment });
 
 /** The moments that are held for forks, by the uid of their VirtualMachineSnapshot. */
 export class ForkMoments {
@@ -25,12 +33,15 @@ export class ForkMoments {
   async hold(uid: string, moment: HeldMoment): Promise<void> {
     if (this.#held.has(uid)) return;
     // Once here, and not in every process that starts from it.
-    await verify(moment);
+    if (moment.type === 'Kept') await verify(moment);
     this.#held.set(uid, moment);
     for (const tell of this.#waiting.get(uid) ?? []) tell(moment);
   }
 
+  /** No machine will go on from it any more. */
   drop(uid: string): void {
+    const held = this.#held.get(uid);
+    if (held?.type === 'Frozen') held.moment.close();
     this.#held.delete(uid);
   }
 
@@ -53,7 +64,7 @@ export class ForkMoments {
   }
 }
 
-async function verify({ directory, manifest, digest }: HeldMoment): Promise<void> {
+async function verify({ directory, manifest, digest }: KeptMoment): Promise<void> {
   for (const { name, sha256 } of filesOf(manifest)) {
     const bytes = await readFile(join(directory, name));
     if (createHash('sha256').update(bytes).digest('hex') !== sha256) throw new PackForged(`${name} is not what the manifest says`);

@@ -14,10 +14,12 @@ import {
   type VirtualMachineStatus,
 } from '@corral/contracts';
 import { backoffMs, type EventRecorder, type Informer, type ReconcileResult } from '@corral/reconcile';
-import { layerKeys, layersOf, type SnapshotManifest } from '@corral/memory';
+import { layerKeys, layersOf, SnapshotError, type SnapshotMachine } from '@corral/memory';
 import { type ObjectStore, ObjectStoreFailure } from '@corral/object-store';
-import { isAsleep } from '@corral/vm-lifecycle';
+import { isAsleep, isLive } from '@corral/vm-lifecycle';
 import { type Logger } from 'pino';
+import { type FrozenMoment, type PackedMoment } from '../frozen/frozen-moment.ts';
+import { type LayeredManifest } from '../machine/machine.lineage.ts';
 import { type Machine } from '../machine/machine.ts';
 import { imagePartsOf, type MachineRecord } from '../machine/machine-folder.ts';
 import { type PackCache } from '../machine/pack-cache.ts';
@@ -54,11 +56,14 @@ export interface SnapshotConvergenceOptions {
   readonly log: Logger;
 }
 
-/** A moment of a machine that lies in the spool. */
+/** A moment of a machine that lies in the spool: written already, or frozen for forks and only written where somebody elsewhere needs it. */
 interface Moment {
-  readonly taken: SnapshotTaken;
-  readonly manifest: SnapshotManifest;
+  readonly packed: PackedMoment | undefined;
+  readonly frozen?: FrozenMoment;
+  readonly pauseMs: number;
   readonly facts: Facts;
+  /** The layers it needs, as far as they are written. */
+  readonly liesOn: LayeredManifest;
   /** What the machine is made of. */
   readonly record?: MachineRecord;
   /** What kept packs of it from being deleted before it named them. */
@@ -151,7 +156,7 @@ export class SnapshotConvergence {
   }
 
   async #advance(snapshot: VirtualMachineSnapshot, signal: AbortSignal): Promise<void> {
-    const { clock, store, spool, packs, recorder } = this.#options;
+    const { clock, store, packs, recorder } = this.#options;
     const { uid, namespace = '' } = snapshot.metadata;
     const begunElsewhere = snapshot.status?.incarnation !== undefined && !this.#begun.has(uid);
     if (begunElsewhere)
@@ -163,19 +168,21 @@ export class SnapshotConvergence {
     if (snapshot.spec?.fork) await this.#hold(uid, moment);
     if (snapshot.spec?.fork?.upload === false) {
       const message = 'It is here for the forks on this node; nobody elsewhere needs it';
-      return this.#write(snapshot, (current) => notReady(current, 'Held', message, clock.now(), { ...moment.facts, digest: moment.taken.manifest.sha256 }));
+      return this.#write(snapshot, (current) => notReady(current, 'Held', message, clock.now(), moment.facts));
     }
-    const namedAtMs = (moment.namedAtMs ??= await this.#name(snapshot, moment));
-    const progress = new ProgressReport(clock, (uploadedBytes) => this.#tellProgress(snapshot, moment, uploadedBytes));
+    const { directory, taken, manifest } = moment.packed ?? (await this.#pack(moment));
+    const written: Facts = { ...moment.facts, layers: layerKeys(manifest) };
+    const namedAtMs = (moment.namedAtMs ??= await this.#name(snapshot, written, taken));
+    const progress = new ProgressReport(clock, (uploadedBytes) => this.#tellProgress(snapshot, written, taken, uploadedBytes));
     const manifestKey = await uploadSnapshot({
       store,
-      directory: spool.pathOf(uid),
+      directory,
       packPath: (sha256) => packs.pathOf(sha256),
       // What was stored of an earlier moment is other bytes, and nothing is ever replaced.
       keyPrefix: posix.join('snapshots', namespace, uid, moment.retake === 0 ? '' : `again-${moment.retake}`),
       namespace,
-      taken: moment.taken,
-      manifest: moment.manifest,
+      taken,
+      manifest,
       named: moment.namedBefore,
       namedAtMs,
       now: () => clock.now(),
@@ -187,24 +194,25 @@ export class SnapshotConvergence {
     });
     await progress.settled();
 
-    const sizeBytes = totalBytesOf(moment.taken);
+    const sizeBytes = totalBytesOf(taken);
     const facts: Facts = {
-      ...moment.facts,
+      ...written,
       manifestKey,
-      digest: moment.taken.manifest.sha256,
+      digest: taken.manifest.sha256,
       sizeBytes,
       uploadedBytes: sizeBytes,
       totalBytes: sizeBytes,
     };
     await this.#write(snapshot, (current) => verified(current, facts, clock.now()));
-    this.#options.supervisor
+    // What was frozen for others is nothing that the machine's own next snapshot builds on.
+    if (!moment.frozen) this.#options.supervisor
       .find(facts.virtualMachineUid ?? '')
-      ?.noteStored(facts.incarnation ?? 0, { snapshot: snapshot.metadata.name, digest: moment.taken.manifest.sha256 });
+      ?.noteStored(facts.incarnation ?? 0, { snapshot: snapshot.metadata.name, digest: taken.manifest.sha256 });
     recorder.record(
       snapshot,
       'Normal',
       'SnapshotTaken',
-      `${sizeBytes} bytes; the machine stood still for ${Math.round(moment.taken.pauseMs)} ms`,
+      `${sizeBytes} bytes; the machine stood still for ${Math.round(moment.pauseMs)} ms`,
     );
   }
 
@@ -224,14 +232,15 @@ export class SnapshotConvergence {
     );
     const parent = machine.lastSnapshotName ?? '';
     // Telling took a while: only this incarnation is what was told of.
-    const { taken, manifest } = await machine.snapshot(await spool.begin(uid), incarnation);
+    const directory = await spool.begin(uid);
+    const isFrozen = snapshot.spec?.fork !== undefined && isLive(machine.state);
+    const state = isFrozen ? await frozenState(machine, directory, incarnation) : await writtenState(machine, directory, incarnation);
     const record = await machine.folder.record();
-    const { memoryMiB, v86Build, imageDigest } = manifest.machine;
+    const { memoryMiB, v86Build, imageDigest } = state.machine;
     const vm = this.#options.machines.getByUid(machine.uid);
     const moment: Moment = {
       retake: this.#lost.get(uid) ?? 0,
-      taken,
-      manifest,
+      ...state,
       ...(record ? { record } : {}),
       namedBefore: new Set(vm?.status?.lineage?.layers),
       facts: {
@@ -241,8 +250,8 @@ export class SnapshotConvergence {
         memoryMiB,
         v86Build,
         imageDigest,
-        pauseMilliseconds: taken.pauseMs,
-        layers: layerKeys(manifest),
+        pauseMilliseconds: state.pauseMs,
+        layers: layerKeys(state.liesOn),
         ...(record ? { image: record.image, imageParts: imagePartsOf(record) } : {}),
       },
     };
@@ -251,14 +260,23 @@ export class SnapshotConvergence {
   }
 
   /** Machines of this node may go on from it from now on. */
-  async #hold(uid: string, { taken, manifest, record, facts }: Moment): Promise<void> {
+  async #hold(uid: string, { packed, frozen, record, facts }: Moment): Promise<void> {
     if (!record) throw new SnapshotFailure('SnapshotFailed', 'The machine has left no record of what it is made of', { final: true });
-    const directory = this.#options.spool.pathOf(uid);
-    await this.#options.forks.hold(uid, { directory, manifest, digest: taken.manifest.sha256, incarnation: facts.incarnation ?? 0, record });
+    const common = { incarnation: facts.incarnation ?? 0, record };
+    if (frozen) await this.#options.forks.hold(uid, { type: 'Frozen', moment: frozen, ...common });
+    else if (packed) await this.#options.forks.hold(uid, { type: 'Kept', directory: packed.directory, manifest: packed.manifest, digest: packed.taken.manifest.sha256, ...common });
+  }
+
+  /** What was frozen as a snapshot, on which those that began with it build from then on. */
+  async #pack({ frozen }: Moment): Promise<PackedMoment> {
+    if (!frozen) throw new Error('A moment is written, or frozen');
+    const packed = await frozen.packed();
+    for (const machine of this.#options.supervisor.machines) void machine.buildOn(frozen);
+    return packed;
   }
 
   /** Says what the snapshot needs, before the first byte of it is sent: from then on nobody decides to delete that. */
-  async #name(snapshot: VirtualMachineSnapshot, { taken, facts }: Moment): Promise<number> {
+  async #name(snapshot: VirtualMachineSnapshot, facts: Facts, taken: SnapshotTaken): Promise<number> {
     await this.#write(snapshot, (current) =>
       notReady(current, 'Uploading', '', this.#options.clock.now(), { ...facts, uploadedBytes: 0, totalBytes: totalBytesOf(taken) }),
     );
@@ -267,7 +285,7 @@ export class SnapshotConvergence {
 
   /** Digests of the packs that wait here to be uploaded. */
   neededPacks(): string[] {
-    return [...this.#moments.values()].flatMap(({ manifest }) => layersOf(manifest).map(({ sha256 }) => sha256));
+    return [...this.#moments.values()].flatMap(({ frozen, liesOn }) => (frozen?.layers ?? layersOf(liesOn)).map(({ sha256 }) => sha256));
   }
 
   #machineWithMemory({ metadata, spec }: VirtualMachineSnapshot): { readonly machine: Machine; readonly incarnation: number } {
@@ -295,7 +313,9 @@ export class SnapshotConvergence {
     const { clock, recorder, log } = this.#options;
     const { uid } = snapshot.metadata;
     const now = clock.now();
-    const isLast = final || isPastDeadline(snapshot, now);
+    // Of a live fork what was asked for is what the machine was then: later it is something else.
+    const isTooLate = snapshot.spec?.fork !== undefined && !this.#moments.has(uid);
+    const isLast = final || isTooLate || isPastDeadline(snapshot, now);
     log.warn({ snapshot: uid, reason, final: isLast, err: cause }, message);
     await this.#write(snapshot, (current) =>
       isLast ? failed(current, reason, message, now) : notReady(current, reason, message, now),
@@ -316,7 +336,8 @@ export class SnapshotConvergence {
 
   async #tellProgress(
     snapshot: VirtualMachineSnapshot,
-    { taken, facts }: Moment,
+    facts: Facts,
+    taken: SnapshotTaken,
     uploadedBytes: number,
   ): Promise<void> {
     const totalBytes = totalBytesOf(taken);
@@ -387,8 +408,23 @@ class ProgressReport {
   }
 }
 
+interface TakenState extends Pick<Moment, 'packed' | 'frozen' | 'pauseMs' | 'liesOn'> {
+  readonly machine: SnapshotMachine;
+}
+
+async function writtenState(machine: Machine, directory: string, incarnation: number): Promise<TakenState> {
+  const { taken, manifest } = await machine.snapshot(directory, incarnation);
+  return { packed: { directory, taken, manifest, isAsPlanned: true }, pauseMs: taken.pauseMs, liesOn: manifest, machine: manifest.machine };
+}
+
+async function frozenState(machine: Machine, directory: string, incarnation: number): Promise<TakenState> {
+  const frozen = await machine.freeze(directory, incarnation);
+  return { packed: undefined, frozen, pauseMs: frozen.pauseMs, liesOn: frozen.liesOn, machine: frozen.machine };
+}
+
 function asFailure(error: unknown): SnapshotFailure {
   if (error instanceof SnapshotFailure) return error;
+  if (error instanceof SnapshotError && error.reason === 'DiskFull') return new SnapshotFailure('NodeDiskFull', error.message, { cause: error });
   if (error instanceof ObjectStoreFailure) {
     const reason = storageReason(error);
     // An upload that meets nothing has met no bucket.

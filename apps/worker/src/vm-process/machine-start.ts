@@ -1,13 +1,13 @@
 import { assertNever } from '@corral/base';
 import { MIB, type MachineConfig, type SnapshotBase, type StartFrom } from '@corral/contracts/for-vm-process';
-import { incompatibility, type Lineage, lineageOf, openSnapshot, type ProbedMemory, SnapshotError, type SnapshotMachine } from '@corral/memory';
+import { incompatibility, type Lineage, lineageOf, openSnapshot, type PageSet, type ProbedMemory, SnapshotError, type SnapshotMachine } from '@corral/memory';
 import { Emulator, type EmulatorEvents, Unbootable, v86Build } from '@corral/v86-host';
 import { clearRestoring, overlayPath, replaceOverlay, restoringPath } from '../disk-overlay.ts';
 import { BasePaging } from './base-paging.ts';
 import { type BuiltAhead, hardwareOf } from './built-ahead.ts';
 import { VmFailure } from './failure.ts';
 import { openFrozen } from './frozen-state.ts';
-import { MachineMemory } from './machine-memory.ts';
+import { MachineMemory, type MemoryMoment } from './machine-memory.ts';
 import { openBase, type OpenedBase, placeBase, restorePages } from './memory.restore.ts';
 
 export interface MachineStartOptions {
@@ -28,6 +28,8 @@ export interface StartedMachine {
   readonly lineage: Lineage | undefined;
   /** Of the pack whose pages are mapped below everything. */
   readonly base: string | undefined;
+  /** Of one that began with a frozen moment: how its snapshots are to go on from that, should it become one. */
+  readonly began?: { readonly moment: MemoryMoment; readonly packed: PageSet };
   /** Has answered for pages of the base, while some were missing. */
   readonly paging: BasePaging | undefined;
   /** What its serial line had said. */
@@ -96,9 +98,9 @@ export class MachineStart {
     }
   }
 
-  async #thaw({ directory, base }: Extract<StartFrom, { type: 'Frozen' }>): Promise<StartedMachine> {
+  async #thaw({ directory, layer, base }: Extract<StartFrom, { type: 'Frozen' }>): Promise<StartedMachine> {
     const { config, host } = this.#options;
-    const frozen = await openFrozen(directory);
+    const frozen = await openFrozen(directory, layer);
     await this.#requireLike(frozen.machine);
     const hasBalloon = frozen.machine.devices.balloon;
     const held = base && base.sha256 === frozen.base ? openBase(base, config.memoryMiB * MIB) : undefined;
@@ -110,10 +112,11 @@ export class MachineStart {
       const memory = new MachineMemory(emulator.memory, host);
       const paging = held && (await this.#mapBase(memory, held, base));
       memory.follow(frozen.place(memory.ram));
-      for (const { number, bytes } of frozen.clusters()) emulator.disk?.writeClusters({ numbers: Uint32Array.of(number), bytes, layer: 1 });
+      const began = { moment: memory.moment(frozen.scope), packed: frozen.packed(memory.ram) };
+      for (const { number, bytes } of frozen.clusters()) emulator.disk?.writeClusters({ numbers: Uint32Array.of(number), bytes, layer: 0 });
       emulator.restoreDevices(frozen.devices);
       await replaceOverlay(config.directory);
-      return { emulator, memory, hasBalloon, isRestored: true, lineage: frozen.lineage, base: memory.ram.hasBase ? held?.sha256 : undefined, paging, said: frozen.said };
+      return { emulator, memory, hasBalloon, isRestored: true, lineage: frozen.lineage, base: memory.ram.hasBase ? held?.sha256 : undefined, began, paging, said: frozen.said };
     } finally {
       held?.close();
     }

@@ -72,6 +72,9 @@ async function handle(input: VmProcessInput): Promise<void> {
       const frozen = await vm.freeze(input.directory);
       return tell({ type: 'Reply', requestId: input.requestId, ok: true, frozen });
     }
+    case 'BuildOn':
+      await vm.buildOn(input.directory);
+      break;
     case 'ReleaseFrozen':
       vm.releaseFrozen(input.directory);
       break;

@@ -1,7 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, hash, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Problem, type FrozenTaken, type MachineConfig, type MachineIdentity, type SnapshotTaken, type StartFrom, type VmProcessOutput } from '@corral/contracts/for-vm-process';
 import { AgentSession, GuestFiles, powerOff } from '@corral/guest-agent';
-import { type Lineage, NO_LINEAGE, type ProbedMemory, type SnapshotMachine } from '@corral/memory';
+import { decodeManifest, type Lineage, lineageOf, MANIFEST_FILE, NO_LINEAGE, type ProbedMemory, type SnapshotMachine } from '@corral/memory';
 import { type Emulator, type EmulatorHardware } from '@corral/v86-host';
 import { type BasePaging } from './base-paging.ts';
 import { type BuiltAhead, hardwareOf } from './built-ahead.ts';
@@ -49,6 +51,8 @@ export class Vm {
   readonly #frozen = new Map<string, FrozenLayer>();
   #keeper: MemoryKeeper | undefined;
   #budgetBytes: number | undefined;
+  /** Of a machine that began with a frozen moment and has not been written out since: what is its own, should that moment become a snapshot. */
+  #began: StartedMachine['began'];
   /** What the next snapshot builds on. */
   #lineage: Lineage = NO_LINEAGE;
   #hasBalloon = false;
@@ -142,6 +146,21 @@ export class Vm {
     return frozen;
   }
 
+  /** What it began with is the snapshot whose manifest lies here; nothing happens where it has been written out by itself since. */
+  async buildOn(directory: string): Promise<void> {
+    const manifest = await readFile(join(directory, MANIFEST_FILE));
+    const built = this.#written.then(() =>
+      this.#inTurn(() => {
+        if (this.#began) this.#lineage = lineageOf(hash('sha256', manifest), decodeManifest(manifest));
+        this.#began?.moment.adopt(this.#began.packed);
+        this.#began = undefined;
+        return Promise.resolve();
+      }),
+    );
+    this.#written = built.catch(() => undefined);
+    return built;
+  }
+
   releaseFrozen(directory: string): void {
     this.#frozen.get(directory)?.close();
     this.#frozen.delete(directory);
@@ -214,6 +233,8 @@ export class Vm {
     this.#writing = writing.catch(() => undefined);
     const { taken, lineage } = await writing;
     this.#lineage = lineage;
+    this.#began?.moment.abandon();
+    this.#began = undefined;
     return taken;
   }
 
@@ -227,12 +248,13 @@ export class Vm {
     this.#run();
   }
 
-  #adopt({ emulator, memory, hasBalloon, isRestored, lineage, base, paging }: StartedMachine): void {
+  #adopt({ emulator, memory, hasBalloon, isRestored, lineage, base, began, paging }: StartedMachine): void {
     this.#emulator = emulator;
     this.#memory = memory;
     this.#paging = paging;
     this.#hasBalloon = hasBalloon;
     this.#base = base;
+    this.#began = began;
     if (lineage) this.#lineage = lineage;
     emulator.serial.onBytes = (bytes) => {
       this.serial.append(bytes);

@@ -3,6 +3,7 @@ import { ApiKeysModule } from '../api-keys/api-keys.module.ts';
 import { RoleAdmissionModule } from '../access/access.module.ts';
 import { IdlePolicyAdmission } from '../hibernation/idle-policy.admission.ts';
 import { ForkAdmission } from '../forks/fork.admission.ts';
+import { MomentTaking } from '../forks/moment-taking.ts';
 import { ImageAdmission } from '../images/image.admission.ts';
 import { NamespaceAdmission } from '../namespaces/namespace.admission.ts';
 import { LimitRangeAdmission } from '../quota/limit-range.admission.ts';
@@ -30,6 +31,7 @@ import { VirtualMachineAdmission } from '../virtual-machines/virtual-machine.adm
     PoolClaims,
     PoolAdmission,
     ForkAdmission,
+    MomentTaking,
     SnapshotAdmission,
     ImageAdmission,
   ],

@@ -7,12 +7,21 @@ import {
 export const MOMENT_ANNOTATION = 'corral.dev/fork-moment';
 
 /** Why the machine cannot be forked now, in words for people; undefined when it can. */
-export function forkObstacle({ metadata, spec, status }: VirtualMachine): { readonly reason: 'VirtualMachineNotRunning' | 'VirtualMachineMoving'; readonly message: string } | undefined {
+export function forkObstacle(vm: VirtualMachine): { readonly reason: 'VirtualMachineNotRunning' | 'VirtualMachineMoving'; readonly message: string } | undefined {
+  const { metadata, spec, status } = vm;
   const { name } = metadata;
   const phase = metadata.deletionTimestamp === undefined ? (status?.phase ?? 'Pending') : 'Terminating';
+  const stored = storedSleep(vm);
+  if (stored !== undefined) return { reason: 'VirtualMachineNotRunning', message: `VirtualMachine "${name}" sleeps in the object store: create machines from its snapshot "${stored}", or wake it` };
   if (status?.move !== undefined) return { reason: 'VirtualMachineMoving', message: `VirtualMachine "${name}" is leaving its node: try again in a moment` };
-  if ((phase === 'Running' || phase === 'Paused') && spec?.nodeName !== undefined && status?.incarnation !== undefined) return undefined;
-  return { reason: 'VirtualMachineNotRunning', message: `VirtualMachine "${name}" is ${phase}: only a machine that runs or is paused can be forked` };
+  if ((phase === 'Running' || phase === 'Paused' || phase === 'Hibernated') && spec?.nodeName !== undefined && status?.incarnation !== undefined) return undefined;
+  return { reason: 'VirtualMachineNotRunning', message: `VirtualMachine "${name}" is ${phase}: only a machine that runs, is paused or sleeps can be forked` };
+}
+
+/** The snapshot in which a machine sleeps that is on no node any more; undefined for any other. */
+export function storedSleep({ metadata, spec, status }: VirtualMachine): string | undefined {
+  const isStored = metadata.deletionTimestamp === undefined && status?.phase === 'Hibernated' && spec?.nodeName === undefined;
+  return isStored ? status.hibernation?.snapshot : undefined;
 }
 
 /** What a fork is told of the machine it comes from. */

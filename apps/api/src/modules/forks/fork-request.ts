@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { apiVersionOf, isDnsLabel, MAX_FORKS, virtualMachines, type VirtualMachine } from '@corral/contracts';
 import { z } from 'zod';
-import { MOMENT_ANNOTATION } from './fork-moment.ts';
+import { MOMENT_ANNOTATION, storedSleep } from './fork-moment.ts';
 
 /** A name is a DNS label; what is made up takes 5 characters and a number. */
 const MAX_PREFIX = 53;
@@ -40,13 +40,14 @@ export function namesOf({ names, count = 1, generateName }: ForkRequest, machine
   return Array.from({ length: count }, (_, index) => `${prefix}${batch}-${index + 1}`);
 }
 
-/** One fork, as its user would write it; one that is only tried has no moment to share. */
+/** One fork, as its user would write it; one that is only tried has no moment to share, and one of a machine that sleeps in the object store goes on from there. */
 export function wishOf(source: VirtualMachine, name: string, moment: string | undefined, { labels, annotations, spec }: ForkRequest): unknown {
   const inherited = Object.fromEntries(Object.entries(source.spec ?? {}).filter(([field]) => !NOT_INHERITED.has(field)));
+  const stored = storedSleep(source);
   return {
     apiVersion: apiVersionOf(virtualMachines),
     kind: virtualMachines.kind,
-    metadata: { name, ...(labels ? { labels } : {}), annotations: { ...annotations, ...(moment === undefined ? {} : { [MOMENT_ANNOTATION]: moment }) } },
-    spec: { ...inherited, ...spec, source: { virtualMachine: source.metadata.name } },
+    metadata: { name, ...(labels ? { labels } : {}), annotations: { ...annotations, ...(moment === undefined || stored !== undefined ? {} : { [MOMENT_ANNOTATION]: moment }) } },
+    spec: { ...inherited, ...spec, source: stored === undefined ? { virtualMachine: source.metadata.name } : { snapshot: stored } },
   };
 }

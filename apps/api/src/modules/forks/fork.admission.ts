@@ -3,11 +3,13 @@ import { Inject, Injectable } from '@nestjs/common';
 import { sameJson, type Write } from '@corral/api-machinery';
 import { systemClock } from '@corral/base';
 import {
-  findCondition, formatBytes, MIB, parseBytes, startSourceOf, virtualMachines, virtualMachineSnapshots,
+  findCondition, formatBytes, MIB, parseBytes, Problem, startSourceOf, virtualMachines, virtualMachineSnapshots,
   type FieldProblem, type KindDefinition, type KubeObject, type ObjectClient, type VirtualMachine, type VirtualMachineSnapshot, type VirtualMachineSpec, type VirtualMachineStatus,
 } from '@corral/contracts';
 import { CONTROLLER } from '../../platform/auth/user.ts';
+import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { Admission, type AdmissionCompanion } from '../../platform/objects/admission.ts';
+import { MomentTaking } from './moment-taking.ts';
 import { forkObstacle, forkOf, momentOf, MOMENT_ANNOTATION } from './fork-moment.ts';
 
 const FIELD = 'spec.source.virtualMachine';
@@ -18,7 +20,11 @@ const FIELD = 'spec.source.virtualMachine';
  */
 @Injectable()
 export class ForkAdmission implements AdmissionCompanion<VirtualMachineSpec, VirtualMachineStatus> {
-  constructor(@Inject(Admission) admission: Admission) {
+  constructor(
+    @Inject(Admission) admission: Admission,
+    @Inject(OBJECT_CLIENT) private readonly objects: ObjectClient,
+    @Inject(MomentTaking) private readonly taking: MomentTaking,
+  ) {
     admission.default(virtualMachines, (vm, previous, { objects }) => (previous ? Promise.resolve(vm) : withFork(vm, objects)));
     admission.check(virtualMachines, async (vm, previous, { objects }) => (previous ? [] : forkProblems(vm, objects)));
     admission.companion(virtualMachines, this);
@@ -31,15 +37,35 @@ export class ForkAdmission implements AdmissionCompanion<VirtualMachineSpec, Vir
 
   writesFor(vm: VirtualMachine): Promise<readonly Write[]> {
     const { fork } = vm.status ?? {};
-    const isShared = vm.metadata.annotations?.[MOMENT_ANNOTATION] !== undefined;
-    if (!fork || isShared || !isFork(vm)) return Promise.resolve([]);
+    if (!fork || !hasOwnMoment(vm)) return Promise.resolve([]);
     const moment = momentOf(vm.metadata.namespace ?? '', fork, { uid: randomUUID(), now: systemClock.now() });
     return Promise.resolve([{ type: 'Create', kind: virtualMachineSnapshots as unknown as KindDefinition, object: moment as KubeObject }]);
   }
+
+  /** Its moment is held: from here on it is what the source was, whatever becomes of that. */
+  async answerWhen(vm: VirtualMachine): Promise<void> {
+    const { namespace = '', name, uid } = vm.metadata;
+    const { fork } = vm.status ?? {};
+    if (!fork || !hasOwnMoment(vm)) return;
+    try {
+      await this.taking.untilHeld(namespace, fork.snapshot);
+    } catch (error) {
+      await this.objects.delete(virtualMachines, namespace, name, { uid });
+      await this.objects.delete(virtualMachineSnapshots, namespace, fork.snapshot).catch(unlessGone);
+      throw error;
+    }
+  }
 }
+
+/** Whether its moment is created with it, and is not one that others were created from before. */
+const hasOwnMoment = (vm: VirtualMachine): boolean => vm.metadata.annotations?.[MOMENT_ANNOTATION] === undefined && isFork(vm);
 
 /** Whether it starts from a running machine; a warm machine of a pool that was taken over has started already. */
 const isFork = (vm: VirtualMachine): boolean => startSourceOf(vm).virtualMachine !== undefined && vm.status?.claim?.type !== 'Warm';
+
+function unlessGone(error: unknown): void {
+  if (!(error instanceof Problem && error.code === 'object.not-found')) throw error;
+}
 
 async function withFork(vm: VirtualMachine, objects: ObjectClient): Promise<VirtualMachine> {
   const source = vm.spec && isFork(vm) ? await sourceOf(vm, objects) : undefined;

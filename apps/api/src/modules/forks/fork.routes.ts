@@ -19,7 +19,8 @@ import { ChargedStore } from '../quota/charged-store.ts';
 import { Resources } from '../resources/resources.service.ts';
 import type { WriteOptions } from '../resources/write-options.ts';
 import { writeOptions } from '../resources/write-request.ts';
-import { forkObstacle, forkOf, momentOf } from './fork-moment.ts';
+import { forkObstacle, forkOf, momentOf, storedSleep } from './fork-moment.ts';
+import { MomentTaking } from './moment-taking.ts';
 import { batchOf, ForkRequest, namesOf, wishOf } from './fork-request.ts';
 
 const MACHINE = virtualMachines as unknown as KindDefinition;
@@ -52,6 +53,7 @@ export class ForkRoutes implements OnModuleInit {
     @Inject(ChargedStore) private readonly store: ChargedStore,
     @Inject(Idempotency) private readonly idempotency: Idempotency,
     @Inject(Authorizer) private readonly authorizer: Authorizer,
+    @Inject(MomentTaking) private readonly taking: MomentTaking,
   ) {}
 
   onModuleInit(): void {
@@ -79,7 +81,7 @@ export class ForkRoutes implements OnModuleInit {
     const fingerprint = fingerprintOf(request.method, request.url, request.headers['content-type'], request.body);
     const forking: Forking = {
       source, wish, options,
-      moment: `fork-${name.slice(0, 50)}-${batch}`,
+      moment: storedSleep(source) ?? `fork-${name.slice(0, 50)}-${batch}`,
       once: (what, create) =>
         key === undefined || options.dryRun
           ? create(() => []).then((object) => ({ object, isReplayed: false }))
@@ -92,18 +94,19 @@ export class ForkRoutes implements OnModuleInit {
   async #make(forking: Forking, names: readonly string[]): Promise<ForkResult> {
     const { source, moment, options } = forking;
     const { name, namespace = '' } = source.metadata;
-    const isThere = options.dryRun || (await this.#freeze(forking));
+    const isStored = storedSleep(source) !== undefined;
+    const refusal = options.dryRun || isStored ? undefined : await this.#freeze(forking);
     const items: ForkItem[] = [];
     for (let at = 0; at < names.length; at += AT_ONCE) {
-      items.push(...(await Promise.all(names.slice(at, at + AT_ONCE).map((one) => this.#makeOne(forking, one, isThere)))));
+      items.push(...(await Promise.all(names.slice(at, at + AT_ONCE).map((one) => this.#makeOne(forking, one, refusal)))));
     }
     const created = items.filter(({ code }) => code === 201).length;
-    if (created === 0 && !options.dryRun) await this.#forget(namespace, moment);
+    if (created === 0 && !options.dryRun && !isStored) await this.#forget(namespace, moment);
     return { apiVersion: 'corral.dev/v1', kind: 'ForkResult', metadata: { name, namespace }, moment, requested: names.length, created, items };
   }
 
-  /** The moment, which every fork of this request shares. False when it was, and is over: then no more can join. */
-  async #freeze({ source, moment, once }: Forking): Promise<boolean> {
+  /** The moment, which every fork of this request shares, held by the source’s node; otherwise why no fork can go on from it. */
+  async #freeze({ source, moment, once }: Forking): Promise<Problem | undefined> {
     const { namespace = '' } = source.metadata;
     try {
       await once('moment', async (beside) => {
@@ -113,17 +116,21 @@ export class ForkRoutes implements OnModuleInit {
         const writes: readonly Write[] = [...beside(MOMENT, object), { type: 'Create', kind: MOMENT, object }];
         return (await this.store.transact(writes)).at(-1) ?? object;
       });
-      return true;
+      await this.taking.untilHeld(namespace, moment);
+      return undefined;
     } catch (error) {
-      if (error instanceof Problem && error.code === 'object.not-found') return false;
+      if (!(error instanceof Problem)) throw error;
+      if (error.code === 'fork.failed') return error;
+      const isOver = error.code === 'object.not-found' || error.code === 'fork.moment-gone';
+      if (isOver) return new Problem('fork.moment-gone', 'the moment that was asked for is over: what was not forked then cannot be any more. Fork again with another Idempotency-Key');
       throw error;
     }
   }
 
-  async #makeOne({ source, wish, moment, options, once }: Forking, name: string, isMomentThere: boolean): Promise<ForkItem> {
+  async #makeOne({ source, wish, moment, options, once }: Forking, name: string, refusal: Problem | undefined): Promise<ForkItem> {
     try {
       const { object } = await once(name, (beside) => {
-        if (!isMomentThere) throw new Problem('fork.moment-gone', `the moment that was asked for is over: what was not forked then cannot be any more. Fork again with another Idempotency-Key`);
+        if (refusal) throw refusal;
         const value = wishOf(source, name, options.dryRun ? undefined : moment, wish);
         return this.resources.create(MACHINE, { value, duplicates: [] }, { namespace: source.metadata.namespace }, { ...options, beside });
       });
@@ -135,6 +142,8 @@ export class ForkRoutes implements OnModuleInit {
   }
 
   async #forget(namespace: string, name: string): Promise<void> {
-    await this.resources.client.delete(virtualMachineSnapshots, namespace, name);
+    await this.resources.client.delete(virtualMachineSnapshots, namespace, name).catch((error: unknown) => {
+      if (!(error instanceof Problem && error.code === 'object.not-found')) throw error;
+    });
   }
 }

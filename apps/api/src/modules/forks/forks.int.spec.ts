@@ -10,6 +10,10 @@ const NAMESPACE = 'default';
 
 describe('Live forks', () => {
   let stack: ApiStack;
+  let keeping: Promise<void>;
+  let isOver = false;
+  /** What a node says of the moments that it is to take. */
+  let outcomeOf: (moment: VirtualMachineSnapshot) => 'Held' | 'NodeDiskFull' = () => 'Held';
   beforeAll(async () => {
     stack = await startApi();
     await addTinyImage(stack);
@@ -17,14 +21,36 @@ describe('Live forks', () => {
     await registerNode(stack.agent, 'n1', { memory: '64Gi', machines: 300 });
     await registerNode(stack.agent, 'n2', { memory: '64Gi', machines: 300 });
     await running('source', { nodeName: 'n1' });
+    keeping = keepMoments();
   }, 60_000);
-  afterAll(() => stack.stop(), 30_000);
+  afterAll(async () => {
+    isOver = true;
+    await keeping;
+    await stack.stop();
+  }, 30_000);
 
   const machine = async (name: string): Promise<VirtualMachine> => {
     const vm = await stack.admin.get(virtualMachines, NAMESPACE, name);
     if (!vm) throw new Error(`${name} is gone`);
     return vm;
   };
+
+  /** As nodes do: they take the moments that are bound to them as soon as they hear of them. */
+  async function keepMoments(): Promise<void> {
+    while (!isOver) {
+      const { items } = await stack.admin.list(virtualMachineSnapshots, { namespace: NAMESPACE });
+      const asked = items.filter(({ spec, status }) => spec?.fork && findCondition(status?.conditions, 'Ready')?.reason === 'Taking');
+      for (const moment of asked) {
+        const reason = outcomeOf(moment);
+        const now = new Date().toISOString();
+        const said = { conditions: [{ type: 'Ready', status: 'False', reason, message: 'as it is', lastTransitionTime: now }], incarnation: 1, ...(reason === 'Held' ? {} : { completedAt: now }) } as const;
+        await stack.agent.replaceStatus(virtualMachineSnapshots, { ...moment, status: { ...moment.status, ...said } }).catch((error: unknown) => {
+          if (!(error instanceof Problem)) throw error;
+        });
+      }
+      await new Promise((next) => setTimeout(next, 20));
+    }
+  }
 
   /** As its node would say. */
   async function tell(name: string, status: VirtualMachineStatus): Promise<void> {
@@ -109,6 +135,32 @@ describe('Live forks', () => {
     const refused = await fork('source', { names: ['bad'], spec: { memory: '256Mi' } });
     expect(refused).toMatchObject({ code: 207, result: { created: 0, items: [{ code: 422, status: { details: { causes: [{ field: 'spec.memory' }] } } }] } });
     await eventually(async () => (await momentNamed(refused.result.moment)) === undefined, 'a moment that nobody joined is not kept');
+  });
+
+  it('is answered once its moment is held, or with why it could not be kept, one by one, and leaves nothing then', async () => {
+    outcomeOf = () => 'NodeDiskFull';
+    try {
+      const { code, result } = await fork('source', { names: ['full-1', 'full-2'] });
+      expect([code, result.created]).toEqual([207, 0]);
+      for (const item of result.items) expect(item).toMatchObject({ code: 409, status: { reason: 'ForkFailed', message: expect.stringContaining('NodeDiskFull') as unknown } });
+      await eventually(async () => (await momentNamed(result.moment)) === undefined, 'a moment that was not kept goes');
+      await expect(stack.admin.create(virtualMachines, aVm('full-3', { source: { virtualMachine: 'source' } }))).rejects.toMatchObject({ code: 'fork.failed' });
+      for (const name of ['full-1', 'full-2', 'full-3']) await eventually(async () => (await stack.admin.get(virtualMachines, NAMESPACE, name)) === undefined, `${name} is not there`);
+    } finally {
+      outcomeOf = () => 'Held';
+    }
+    const { result } = await fork('source', { names: ['held'] });
+    expect(findCondition((await momentNamed(result.moment))?.status?.conditions, 'Ready')?.reason).toBe('Held');
+  });
+
+  it('goes on from a machine that sleeps, which sleeps on; from one that sleeps without a node through its snapshot', async () => {
+    await running('sleeper', { nodeName: 'n1' });
+    await tell('sleeper', { phase: 'Hibernated', hibernation: { reason: 'Requested', requestedAt: new Date().toISOString(), incarnation: 1, since: new Date().toISOString() } });
+    const { code, result } = await fork('sleeper', { names: ['dream'] });
+    expect([code, result.created]).toEqual([201, 1]);
+    expect((await machine('dream')).status?.fork).toMatchObject({ virtualMachine: 'sleeper', incarnation: 1, snapshot: result.moment });
+    expect((await machine('sleeper')).status).toMatchObject({ phase: 'Hibernated' });
+    expect((await machine('sleeper')).status?.hibernation?.wakeRequestedAt).toBeUndefined();
   });
 
   it('created by its source alone has a moment of its own, in the same transaction', async () => {

@@ -53,6 +53,7 @@ export class Creations {
       });
       const created = written[before.length];
       if (!created) throw new Error('a write was acknowledged without its object');
+      for (const companion of this.#admission.companionsOf(kind)) await companion.answerWhen?.(created);
       return created;
     }
     if (await this.#store.get(kind, object.metadata.namespace, object.metadata.name)) throw objectExists(kind, object.metadata.name);

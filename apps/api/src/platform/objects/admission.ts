@@ -61,6 +61,8 @@ export interface AdmissionCompanion<Spec, Status> {
    * somebody else was faster: the creation is then admitted anew, with all its defaults.
    */
   writesFor(object: KubeObject<Spec, Status>, request: AdmissionRequest): Promise<readonly Write[]>;
+  /** The creation is committed, and answered when this resolves. Who throws has undone it before: the creation is refused with that. */
+  answerWhen?(object: KubeObject<Spec, Status>): Promise<void>;
 }
 
 /** Where a feature module says what its kind needs beside its schema. Call from a provider's constructor or onModuleInit. */
