@@ -163,6 +163,8 @@ beforeAll(async () => {
   await booted.sh('echo kept > /tmp/kept');
   first = await booted.snapshot();
   base = await baseOf(first.directory);
+  // It is in the way of those that come from it: all of them live in this process.
+  await booted.emulator.pause();
 });
 afterAll(async () => {
   for (const guest of guests) await guest.dispose();
