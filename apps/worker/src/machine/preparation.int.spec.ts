@@ -134,7 +134,7 @@ describe('A snapshot whose base is not on this node', () => {
           return { ...described, packPath: ({ sha256 }: { sha256: string }) => sha256 };
         },
       } as never,
-      bases: { prepare: async (_source, how) => isRoom && how?.mayBePartial === true },
+      bases: { has: () => false, prepare: async (_source, how) => isRoom && how?.mayBePartial === true },
       remote: () => ({ name: 'afar' }) as never,
       workingSet: () => undefined as never,
       packs: { directory: root, has: async () => false } as never,

@@ -7,7 +7,7 @@ const buckets = fc.array(fc.nat({ max: 50 }), { minLength: LATENCY_BUCKETS_US.le
 const usage: fc.Arbitrary<PagerUsage> = fc.record({
   stagedBytes: pages, packedBytes: fc.nat(), compressedBytes: pages, swappedBytes: pages, zeroBytes: pages,
   counters: fc.nat().map((each) => Object.fromEntries(PAGER_COUNTERS.map((name) => [name, each])) as PagerUsage['counters']),
-  waits: buckets.map((counts) => Object.fromEntries(PAGE_ORIGINS.map((origin) => [origin, { counts, microseconds: 1 } satisfies PageWaits])) as PagerUsage['waits']),
+  waits: buckets.map((counts) => Object.fromEntries<PageWaits>(PAGE_ORIGINS.map((origin) => [origin, { counts, microseconds: 1 }])) as PagerUsage['waits']),
 });
 
 describe('what is told of a machine’s RAM', () => {

@@ -43,7 +43,8 @@ describe('Live forks', () => {
       for (const moment of asked) {
         const reason = outcomeOf(moment);
         const now = new Date().toISOString();
-        const said = { conditions: [{ type: 'Ready', status: 'False', reason, message: 'as it is', lastTransitionTime: now }], incarnation: 1, ...(reason === 'Held' ? {} : { completedAt: now }) } as const;
+        const condition = { type: 'Ready', status: 'False', reason, message: 'as it is', lastTransitionTime: now } as const;
+        const said = { conditions: [condition], incarnation: 1, ...(reason === 'Held' ? {} : { completedAt: now }) };
         await stack.agent.replaceStatus(virtualMachineSnapshots, { ...moment, status: { ...moment.status, ...said } }).catch((error: unknown) => {
           if (!(error instanceof Problem)) throw error;
         });

@@ -88,7 +88,8 @@ describe('a VirtualMachine', () => {
     const present = await stack.admin.get(virtualMachines, 'default', 'own-budget');
     if (!present?.spec) throw new Error('it is gone');
     const { residentMemory: _own, ...spec } = present.spec;
-    expect((await stack.admin.replace(virtualMachines, { ...present, spec })).spec?.residentMemory).toBe('64Mi');
+    const replaced: VirtualMachine = await stack.admin.replace(virtualMachines, { ...present, spec });
+    expect(replaced.spec?.residentMemory).toBe('64Mi');
     await expect(stack.admin.create(virtualMachineImages, anImage('too-frugal', { kernel: { url: `artifact:${'0'.repeat(64)}` }, residentMemory: '8Mi' }))).rejects.toMatchObject(refused('spec.residentMemory', 'FieldValueInvalid'));
   });
 
