@@ -56,8 +56,9 @@ export class PageScan {
     this.#regions = new BigUint64Array(this.#scratch.buffer, 4096, (REGIONS * REGION_BYTES) / 8);
   }
 
-  /** Calls `found` with every run of pages between two addresses that the query fits, in ascending order: start, and end (exclusive). */
+  /** Calls `found` with every run of pages between two addresses that the query fits, each page once, in ascending order: start, and end (exclusive). */
   scan(start: number, end: number, { all, none = 0, any = 0, protect = false }: PageQuery, found: (start: number, end: number) => void): void {
+    let told = start;
     for (let at = start; at < end; ) {
       const fields = [
         ARGUMENT_BYTES, protect ? WRITE_PROTECT_MATCHING | CHECK_ASYNC : 0, at, end, 0, this.#scratch.address + 4096, REGIONS, 0,
@@ -70,9 +71,13 @@ export class PageScan {
       const count = this.#libc.ioctl(this.#fd, PAGEMAP_SCAN, this.#scratch.address);
       if (count === FAILED) throw new MappingFailed(`looking at pages failed with errno ${this.#libc.errno()}`);
       for (let region = 0; region < count; region += 1) {
-        found(Number(this.#regions[region * 3] ?? 0n), Number(this.#regions[region * 3 + 1] ?? 0n));
+        const [from, to] = [Number(this.#regions[region * 3] ?? 0n), Number(this.#regions[region * 3 + 1] ?? 0n)];
+        if (to <= told) continue;
+        found(Math.max(from, told), to);
+        told = to;
       }
-      at = Number(this.#words[4] ?? 0n);
+      // A kernel that went to the end after a pause of its own says where it paused, and would tell of the rest again.
+      at = count < REGIONS ? end : Number(this.#words[4] ?? 0n);
     }
   }
 
