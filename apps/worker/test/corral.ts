@@ -291,7 +291,7 @@ export class Corral {
 
   /**
    * Runs a command through the API, on whatever node the machine is. On a busy host a node's Lease may lapse for a moment: then it
-   * answers that it is fenced, and callers come again. Anything else is an answer.
+   * answers that it is fenced, or the API that it cannot be reached, and callers come again. Anything else is an answer.
    */
   async execAnywhere(name: string, command: string): Promise<ExecResult> {
     const answer = await until(
@@ -301,7 +301,7 @@ export class Corral {
           headers: { ...ADMIN, 'content-type': 'application/json' },
           body: JSON.stringify({ command: ['sh', '-c', command] }),
         });
-        return tried.status === 503 && (await isFenced(tried.clone())) ? undefined : tried;
+        return tried.status === 503 && (await isWithoutLease(tried.clone())) ? undefined : tried;
       },
       { timeoutMs: 20_000, what: `${name} takes commands` },
     );
@@ -361,7 +361,11 @@ export class Corral {
   }
 }
 
-const isFenced = async (answer: Response): Promise<boolean> => ((await answer.json()) as { reason?: string }).reason === PROBLEMS['node.fenced'].reason;
+/** The node says so of itself, or the API of the node. */
+const isWithoutLease = async (answer: Response): Promise<boolean> => {
+  const { reason } = (await answer.json()) as { reason?: string };
+  return reason === PROBLEMS['node.fenced'].reason || reason === PROBLEMS['node.unreachable'].reason;
+};
 
 export const ADMIN = { authorization: `Bearer ${ADMIN_TOKEN}` };
 

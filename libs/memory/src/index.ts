@@ -36,7 +36,7 @@ export { machinePages, PAGE_BYTES, ramPages, SCREEN_PAGES } from './machine-page
 export { PageSet, type PageRun } from './page-set.ts';
 export { SnapshotError, type SnapshotErrorReason } from './snapshot.error.ts';
 export { SealedMemory, SealingFailed, type SealedMemoryPlace } from './host/sealed-memory.ts';
-export { Pager, type PagerOptions, type PagerUsage } from './pager/pager.ts';
+export { Pager, type Look, type PagerOptions, type PagerUsage } from './pager/pager.ts';
 export { LATENCY_BUCKETS_US, PAGE_ORIGINS, PAGER_COUNTERS, type PageOrigin, type PagerCounter, type PageWaits } from './pager/pager-control.ts';
 export { redisAddress, RedisUnsuitable, type RedisAddress } from './pager/redis-address.ts';
 export { LookPacing } from './pager/look-pacing.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { MachineConfig, VmMemoryStatus, VmPageWaits } from '@corral/contracts';
 import { PAGER_HEARTBEAT_FILE } from '@corral/contracts/for-vm-process';
 import {
-  LookPacing, PAGE_BYTES, PageCategory, Pager, PageScan, ramPages, redisAddress, swapKeyPrefix, type FollowedWrites, type GuestRam, type HostMemory, type RedisAddress,
+  LookPacing, PAGE_BYTES, PageCategory, Pager, PageScan, ramPages, redisAddress, swapKeyPrefix, type FollowedWrites, type GuestRam, type HostMemory, type Look, type RedisAddress,
 } from '@corral/memory';
 import { isWorthTelling } from './memory-news.ts';
 import { memoryStatus } from './memory-status.ts';
@@ -117,24 +117,25 @@ export class MemoryKeeper {
     const instructions = this.#options.instructions();
     const worked = instructions !== this.#instructions;
     this.#instructions = instructions;
-    if (worked || this.#evicted > 0) this.#evicted = this.#keep();
-    const tookMs = performance.now() - startedMs;
+    let waitedMs = 0;
+    if (worked || this.#evicted > 0) ({ evicted: this.#evicted, waitedMs } = this.#keep());
+    // To wait costs no CPU time; and a guest that ran for as long as it had to wait would never come down to its budget.
+    const tookMs = performance.now() - startedMs - waitedMs;
     if (worked && startedMs - this.#toldAtMs >= TELL_EVERY_MS) this.#tell(startedMs);
     this.#schedule(this.#pacing.next({ tookMs, evicted: this.#evicted, worked }));
   }
 
-  /** Answers how many pages were taken out. */
-  #keep(): number {
+  #keep(): Look {
     const { ram } = this.#options;
     if (this.#pager.type === 'On') {
       ram.harvest();
-      const evicted = this.#pager.pager.look(this.#written.pages);
+      const look = this.#pager.pager.look(this.#written.pages);
       this.#written.pages.clear();
-      return evicted;
+      return look;
     }
     const isPressing = this.#budgetBytes !== undefined && this.#budgetBytes < this.#ramBytes;
     if (isPressing && this.#pager.type === 'Off' && !this.#options.isPagedByOther?.() && this.#bytes(0, PageCategory.File | PageCategory.Zero) > (this.#budgetBytes ?? 0) * PRESSING_SHARE) void this.#startPager();
-    return 0;
+    return { evicted: 0, waitedMs: 0 };
   }
 
   async #startPager(): Promise<void> {

@@ -55,13 +55,22 @@ export interface PagerUsage {
   readonly waits: Readonly<Record<PageOrigin, PageWaits>>;
 }
 
+/** What came of a look at a machine's memory. */
+export interface Look {
+  /** Pages that were taken out. */
+  readonly evicted: number;
+  /** For how long the machine stood still for pages to leave. */
+  readonly waitedMs: number;
+}
+
 /** At least so many slots for pages on their way out, so that one look can take out many at once. */
 const STAGING_SPARE = 512;
 /** More than is needed is taken out, so that not every look has to. */
 const EVICT_AHEAD = 32;
-/** What a machine may exceed its budget by before it waits: this part of it; and for how long at a time. */
+/** What a machine may exceed its budget by before it waits: this part of it; for how long at a time, and for how long while nothing leaves. */
 const TOLERATED = 16;
-const LONGEST_WAIT_MS = 50;
+const LONGEST_WAIT_MS = 200;
+const LONGEST_STALL_MS = 50;
 const WAIT_STEP_MS = 1;
 const THREAD_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32, stackSizeMb: 1 };
 const READ_ATTEMPTS = 16;
@@ -162,25 +171,28 @@ export class Pager {
 
   /**
    * Takes out what is too much. To be called right after writes were harvested and protected anew, with what the harvest found, and before the
-   * guest runs again: a write that was not noted would be lost. Answers how many pages were taken out.
+   * guest runs again: a write that was not noted would be lost.
    */
-  look(written: PageSet): number {
+  look(written: PageSet): Look {
     const epoch = this.#control.get('epoch') + 1;
     this.#control.set('epoch', epoch);
     for (const page of written) if (page < this.#table.pages) this.#table.written(page, epoch);
     const resident = this.#residentPages();
     this.#privatePages = resident.count;
-    let taken = 0;
-    const untilMs = performance.now() + LONGEST_WAIT_MS;
+    let [evicted, waitedMs, stalledMs] = [0, 0, 0];
     for (;;) {
       const over = this.#privatePages - this.#allowance();
-      if (over <= 0) return taken;
-      const chosen = this.evict(this.#secondChance.choose(resident, this.#table.age, epoch, over + EVICT_AHEAD));
-      taken += chosen.length;
-      for (const page of chosen) resident.delete(page);
+      if (over <= 0) return { evicted, waitedMs };
+      const taken = this.evict(this.#secondChance.choose(resident, this.#table.age, epoch, over + EVICT_AHEAD));
+      evicted += taken.length;
+      for (const page of taken) resident.delete(page);
       // A guest that writes faster than pages can leave waits for them, as it would for a disk.
-      if (over - chosen.length <= this.#budgetBytes / PAGE_BYTES / TOLERATED || performance.now() >= untilMs) return taken;
+      if (over - taken.length <= this.#budgetBytes / PAGE_BYTES / TOLERATED || waitedMs >= LONGEST_WAIT_MS || stalledMs >= LONGEST_STALL_MS) return { evicted, waitedMs };
+      const startMs = performance.now();
       Atomics.wait(this.#sleep, 0, 0, WAIT_STEP_MS);
+      const tookMs = performance.now() - startMs;
+      waitedMs += tookMs;
+      stalledMs = taken.length > 0 ? 0 : stalledMs + tookMs;
     }
   }
 
