@@ -72,7 +72,7 @@ it('stops the guest for a moment only, and the guest goes on', async () => {
 });
 
 it('names every file by size and digest, the manifest among them', async () => {
-  expect(taken.files.map(({ name }) => name)).toEqual([memoryPack, 'devices.bin', 'serial.bin', 'manifest.json']);
+  expect(taken.files.map(({ name }) => name)).toEqual([memoryPack, 'devices.bin', 'serial.bin', 'screen.png', 'manifest.json']);
   for (const { name, sha256, sizeBytes } of taken.files) {
     const bytes = await readFile(join(folder, name));
     expect([bytes.length, createHash('sha256').update(bytes).digest('hex')]).toEqual([sizeBytes, sha256]);
