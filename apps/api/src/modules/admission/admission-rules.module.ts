@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ApiKeysModule } from '../api-keys/api-keys.module.ts';
 import { RoleAdmissionModule } from '../access/access.module.ts';
+import { ControllersModule } from '../controllers/controllers.module.ts';
 import { IdlePolicyAdmission } from '../hibernation/idle-policy.admission.ts';
 import { ForkAdmission } from '../forks/fork.admission.ts';
 import { MomentTaking } from '../forks/moment-taking.ts';
@@ -18,7 +19,7 @@ import { VirtualMachineAdmission } from '../virtual-machines/virtual-machine.adm
 
 /** What kinds need beside their schemas. Belongs wherever objects are written, in every role. */
 @Module({
-  imports: [ApiKeysModule, RoleAdmissionModule],
+  imports: [ApiKeysModule, ControllersModule, RoleAdmissionModule],
   providers: [
     NamespaceAdmission,
     NodeRestriction,
