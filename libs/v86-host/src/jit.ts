@@ -11,17 +11,17 @@ const JIT_DISABLED = 0;
  * that runs long: short commands after a restore take half the time and 50 MB less without it, a compute loop an eighth
  * of the time with it.
  */
-export function jitWhenBusy(cpu: V86Cpu): void {
+export function jitWhenBusy(cpu: V86Cpu, clock: () => number = () => performance.now()): void {
   const mainLoop = cpu.main_loop.bind(cpu);
   let busyMs = 0;
   let busyLooks = 0;
-  let lastLook = performance.now();
+  let lastLook = clock();
   cpu.set_jit_config(JIT_DISABLED, 1);
   // Looked at as the guest runs: a timer would wake an idle machine four times a second.
   cpu.main_loop = () => {
-    const begun = performance.now();
+    const begun = clock();
     const nap = mainLoop();
-    const now = performance.now();
+    const now = clock();
     busyMs += now - begun;
     if (now - lastLook < LOOK_EVERY_MS) return nap;
     busyLooks = busyMs / (now - lastLook) >= BUSY_SHARE ? busyLooks + 1 : 0;
