@@ -1,92 +1,12 @@
-import { existsSync } from 'node:fs';
-import { AxeBuilder } from '@axe-core/playwright';
-import { chromium, type Browser, type Locator, type Page, type WebSocketRoute } from 'playwright-core';
-import { call, runningVm, SNAPSHOTS, uniqueName, VMS } from './api.ts';
+import { type Locator, type Page, type WebSocketRoute } from 'playwright-core';
+import { call, eventually, SNAPSHOTS, statusOf, uniqueName, VMS } from './api.ts';
+import { accessibilityFaults, ANYTHING, askInTerminal, ConsoleBrowser, heading, JOURNEY_MS, NO_SCREEN_NOW, overflowOf, PHONE, running, signIn } from './console.browser.ts';
 import { stack } from './stack.ts';
 
-const CHROMIUMS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-const QUIET = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-/** Emulated guests share two cores with the browser. */
-const PATIENCE_MS = 60_000;
-/** Many steps, each with its own, shorter deadline. */
-const JOURNEY_MS = 300_000;
+const theConsole = new ConsoleBrowser();
 
-let browser: Browser;
-
-beforeAll(async () => {
-  const executablePath = CHROMIUMS.find((path) => existsSync(path));
-  if (executablePath === undefined)
-    throw new Error('the console is tested in a real browser: install chromium (Debian: apt-get install chromium)');
-  browser = await chromium.launch({ executablePath, args: QUIET });
-});
-
-afterAll(() => browser?.close());
-
-/** A page of its own, and everything it complained about. */
-async function openPage(viewport = { width: 1440, height: 900 }): Promise<{ page: Page; complaints: string[] }> {
-  const context = await browser.newContext({ viewport });
-  const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE_MS);
-  const complaints: string[] = [];
-  page.on('pageerror', (error) => complaints.push(error.message));
-  page.on('console', (message) => {
-    // The browser itself notes each refused request: "nobody is signed in yet", "no screen now" and "not valid" are answers here.
-    const isAnswer = /status of (401|409|422)/.test(message.text());
-    if (['error', 'warning'].includes(message.type()) && !isAnswer)
-      complaints.push(`${message.text()} ${message.location().url}`);
-  });
-  return { page, complaints };
-}
-
-async function signIn(page: Page, wanted = '/machines'): Promise<void> {
-  await page.goto(stack().url + wanted);
-  await page.getByLabel('Access token').fill(stack().adminToken);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.waitForURL(`**${wanted}*`);
-}
-
-/** Faults of WCAG 2.2 A and AA that a program can find. */
-async function accessibilityFaults(page: Page, looksAt: 'Everything' | 'Contrast' = 'Everything'): Promise<string[]> {
-  const axe = new AxeBuilder({ page });
-  const { violations } = await (looksAt === 'Everything' ? axe.withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']) : axe.withRules(['color-contrast'])).analyze();
-  return violations.flatMap(({ id, nodes }) =>
-    nodes.map(({ html, any }) => `${id}: ${html} ${any.map(({ message }) => message).join(' ')}`),
-  );
-}
-
-async function poll<T>(read: () => Promise<T>, accept: (value: T) => boolean, what: string): Promise<T> {
-  const until = Date.now() + PATIENCE_MS;
-  for (;;) {
-    const value = await read();
-    if (accept(value)) return value;
-    if (Date.now() > until) throw new Error(`${what}; last seen: ${JSON.stringify(value)}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
-/** Types a line into the terminal in view and waits until the guest's answer stands in it. */
-async function ask(page: Page, line: string, answer: RegExp): Promise<void> {
-  await page.getByText('Connected').or(page.getByText('Nothing was printed yet')).waitFor();
-  await page.locator('.xterm-screen').click();
-  await page.keyboard.type(line);
-  await page.keyboard.press('Enter');
-  await poll(
-    () => page.locator('.xterm-rows').innerText(),
-    (text) => answer.test(text),
-    `no ${answer} in the terminal`,
-  );
-}
-
-const heading = (page: Page, name: string): Locator => page.getByRole('heading', { level: 1, name, exact: true });
-const running = (page: Page): Locator => page.locator('main').getByText('Running', { exact: true }).first();
+/** What stands on the screen of a machine. */
+const screenOf = async (name: string): Promise<string> => String((await call('GET', `${VMS}/${name}/screenshot?format=text`)).body);
 
 async function createHere(page: Page, name: string): Promise<void> {
   const dialog = page.getByRole('dialog');
@@ -101,10 +21,8 @@ async function createHere(page: Page, name: string): Promise<void> {
 describe('the console in a real browser', () => {
   const machine = uniqueName('console');
   const restored = `${machine}-again`;
-  const created: string[] = [];
 
   afterAll(async () => {
-    for (const name of created) await call('DELETE', `${VMS}/${name}`);
     const { body } = await call('GET', SNAPSHOTS);
     for (const { metadata, spec } of body.items)
       if (spec.virtualMachine === machine) await call('DELETE', `${SNAPSHOTS}/${metadata.name}`);
@@ -113,11 +31,7 @@ describe('the console in a real browser', () => {
   it(
     'takes a machine back to a moment of its past, chosen on the timeline and with the keyboard alone',
     async () => {
-      const { page, complaints } = await openPage();
-      const name = await runningVm();
-      created.push(name);
-      await signIn(page, `/machines/default/${name}/screen`);
-      await running(page).waitFor();
+      const { page, name } = await theConsole.atMachine({ tolerates: NO_SCREEN_NOW });
       await page.getByText('No moments to go back to yet').waitFor();
       await page.keyboard.press('s');
       const moments = page.getByRole('slider', { name: `Moments of ${name}` });
@@ -138,24 +52,17 @@ describe('the console in a real browser', () => {
       expect(await accessibilityFaults(page)).toEqual([]);
       await dialog.getByRole('button', { name: 'Snapshot first, then roll back' }).press('Enter');
       await dialog.waitFor({ state: 'detached' });
-      await poll(
+      await eventually(
+        'it went back',
         async () => (await call('GET', `${VMS}/${name}`)).body,
         ({ spec, status }) => spec.source.snapshot !== undefined && status.incarnation === 2 && status.phase === 'Running',
-        'it went back',
       );
       // How it was then was kept, and is a moment of its own.
-      await poll(
-        () => moments.getAttribute('aria-valuemax'),
-        (count) => count === '2',
-        'both moments are there',
-      );
+      await eventually('both moments are there', () => moments.getAttribute('aria-valuemax'), (count) => count === '2');
       await page.goto(`${stack().url}/snapshots?draw=tree&q=machine%3A${name}`);
       await page.getByRole('treeitem').first().click();
       await page.getByText('stands alone').or(page.getByText('Parent')).first().waitFor();
       expect(await accessibilityFaults(page)).toEqual([]);
-      // Whoever asked for the screen when the process ended is told that the machine is not there just now.
-      expect(complaints.filter((complaint) => !/503.*\/screenshot/.test(complaint))).toEqual([]);
-      await page.context().close();
     },
     JOURNEY_MS,
   );
@@ -163,34 +70,50 @@ describe('the console in a real browser', () => {
   it(
     'shows what a sleeping machine showed last, and wakes it up with all that is typed',
     async () => {
-      const { page, complaints } = await openPage();
-      const name = await runningVm();
-      created.push(name);
-      await signIn(page, `/machines/default/${name}/screen`);
-      await running(page).waitFor();
+      const { page, name } = await theConsole.atMachine({ tolerates: NO_SCREEN_NOW });
       await page.getByText(/720 × 400/).waitFor();
       await page.getByRole('button', { name: 'More actions' }).click();
       await page.getByRole('menuitem', { name: 'Hibernate' }).click();
       await page.getByText('It sleeps. Typing or a click wakes it.').waitFor();
       // The picture stays, and the page is no worse to use.
       expect(await page.locator('canvas').first().isVisible()).toBe(true);
-      expect(await page.getByRole('button', { name: /^Fork/ }).isEnabled()).toBe(false);
       expect(await accessibilityFaults(page)).toEqual([]);
       await page.getByRole('application', { name: `Screen of ${name}` }).focus();
       await page.keyboard.type('echo awake-$((6*7))');
       await page.keyboard.press('Enter');
-      await poll(
-        async () => String((await call('GET', `${VMS}/${name}/screenshot?format=text`)).body),
-        (text) => /# echo awake-\$\(\(6\*7\)\)\s+awake-42/.test(text),
-        'not all of it reached the machine',
-      );
+      await eventually('all that was typed reaches it', () => screenOf(name), (text) => /# echo awake-\$\(\(6\*7\)\)\s+awake-42/.test(text));
       await running(page).waitFor();
       // To be awake is nothing to worry about.
       await page.getByText('Hibernated Awake').waitFor();
       expect(await page.locator('aside').getByText('Hibernated Awake').locator('xpath=ancestor::li').locator('.text-attention').count()).toBe(0);
-      // Whoever asked for the screen in between is told that there is none just now.
-      expect(complaints.filter((complaint) => !/503.*\/screenshot/.test(complaint))).toEqual([]);
-      await page.context().close();
+    },
+    JOURNEY_MS,
+  );
+
+  it(
+    'forks a machine that sleeps: the copy runs with what that had on its screen, and it sleeps on',
+    async () => {
+      const { page, name } = await theConsole.atMachine({ tolerates: NO_SCREEN_NOW });
+      const screen = page.getByRole('application', { name: `Screen of ${name}` });
+      await screen.focus();
+      await page.keyboard.type('echo before-$((6*7))');
+      await page.keyboard.press('Enter');
+      await eventually('it is on the screen', () => screenOf(name), (text) => /before-42/.test(text));
+      await page.getByRole('button', { name: 'More actions' }).click();
+      await page.getByRole('menuitem', { name: 'Hibernate' }).click();
+      await page.getByText('It sleeps. Typing or a click wakes it.').waitFor();
+      await page.getByRole('button', { name: /^Fork/ }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByRole('button', { name: 'Fork', exact: true }).click();
+      await dialog.getByText('1 of 1 copy made.').waitFor();
+      const copy = theConsole.mine(await dialog.getByRole('list', { name: 'Copies' }).getByRole('link').innerText());
+      expect(await statusOf(name)).toMatchObject({ phase: 'Hibernated', incarnation: 1 });
+      await dialog.getByRole('link').click();
+      await heading(page, copy).waitFor();
+      await running(page).waitFor();
+      expect(await screenOf(copy)).toMatch(/before-42/);
+      expect(await statusOf(copy)).toMatchObject({ startedFrom: { type: 'Fork', name } });
+      expect(await statusOf(name)).toMatchObject({ phase: 'Hibernated', incarnation: 1 });
     },
     JOURNEY_MS,
   );
@@ -198,11 +121,7 @@ describe('the console in a real browser', () => {
   it(
     'forks a machine: the copies are listed, and the moment they come from is nothing to go back to',
     async () => {
-      const { page, complaints } = await openPage();
-      const name = await runningVm();
-      created.push(name);
-      await signIn(page, `/machines/default/${name}/screen`);
-      await running(page).waitFor();
+      const { page, name } = await theConsole.atMachine();
       await page.keyboard.press('f');
       const dialog = page.getByRole('dialog');
       await dialog.getByLabel('How many').fill('2');
@@ -211,7 +130,7 @@ describe('the console in a real browser', () => {
       await dialog.getByText('2 of 2 copies made.').waitFor();
       const copies = await dialog.getByRole('list', { name: 'Copies' }).getByRole('link').allInnerTexts();
       expect(copies).toHaveLength(2);
-      created.push(...copies);
+      copies.forEach((copy) => theConsole.mine(copy));
       await dialog.getByRole('link').first().click();
       await heading(page, copies[0] ?? '').waitFor();
       await running(page).waitFor();
@@ -221,8 +140,6 @@ describe('the console in a real browser', () => {
       await page.goto(`${stack().url}/nodes`);
       await page.getByText('No memory pressure').first().waitFor();
       await page.getByText(/^(Full|MapOnly|Copy) \(/).first().waitFor();
-      expect(complaints).toEqual([]);
-      await page.context().close();
     },
     JOURNEY_MS,
   );
@@ -230,9 +147,7 @@ describe('the console in a real browser', () => {
   it(
     'creates a machine, runs a command in it, and a machine restored from its snapshot knows what the first did',
     async () => {
-      const { page, complaints } = await openPage();
-      await signIn(page);
-
+      const page = await theConsole.signedIn();
       await heading(page, 'Machines').waitFor();
       await page.keyboard.press('c');
       const dialog = page.getByRole('dialog');
@@ -243,25 +158,25 @@ describe('the console in a real browser', () => {
       expect(await dialog.getByLabel('Name', { exact: true }).getAttribute('aria-invalid')).toBe('true');
       expect(await dialog.getByRole('textbox', { name: 'Memory' }).getAttribute('aria-invalid')).toBe('true');
       await dialog.getByRole('textbox', { name: 'Memory' }).fill('128');
-      created.push(machine);
+      theConsole.mine(machine);
       await createHere(page, machine);
 
       // The picture is the guest's own: its size is known only once a still was drawn.
       await page.getByText(/720 × 400 · \d+ ms/).waitFor();
       await page.getByRole('tab', { name: 'Terminal' }).click();
-      await ask(page, 'MARK=kept-$((40+2)); echo "now $MARK"', /now kept-42/);
+      await askInTerminal(page, 'MARK=kept-$((40+2)); echo "now $MARK"', /now kept-42/);
 
       await page.getByRole('button', { name: 'Snapshot', exact: true }).click();
       const restore = page.getByRole('complementary').getByRole('button', { name: new RegExp(`^Restore ${machine}-`) });
       await restore.click();
-      created.push(restored);
+      theConsole.mine(restored);
       await createHere(page, restored);
       await page.getByRole('tab', { name: 'Terminal' }).click();
-      await ask(page, 'echo "still $MARK"', /still kept-42/);
+      await askInTerminal(page, 'echo "still $MARK"', /still kept-42/);
 
       // A shell of its own beside the serial line, which does not share the serial shell's variables.
       await page.getByRole('button', { name: 'Shell' }).click();
-      await ask(page, 'echo "shell [$MARK] $(stty size)"', /shell \[\] \d+ \d+/);
+      await askInTerminal(page, 'echo "shell [$MARK] $(stty size)"', /shell \[\] \d+ \d+/);
 
       // Two machines, live: what is paused elsewhere shows here by itself.
       await page
@@ -273,8 +188,6 @@ describe('the console in a real browser', () => {
       await call('PATCH', `${VMS}/${machine}`, { spec: { powerState: 'Paused' } });
       await tile.getByText('Paused').first().waitFor();
 
-      expect(complaints).toEqual([]);
-      await page.context().close();
     },
     JOURNEY_MS,
   );
@@ -282,7 +195,7 @@ describe('the console in a real browser', () => {
   it(
     'shows things as they were while the connection is cut, refuses writes, and heals by itself with what changed meanwhile',
     async () => {
-      const { page } = await openPage();
+      const page = await theConsole.page({ tolerates: ANYTHING });
       let isCut = false;
       const sockets = new Set<WebSocketRoute>();
       await page.routeWebSocket(/\/live$/, (socket) => {
@@ -300,17 +213,12 @@ describe('the console in a real browser', () => {
       await page.getByText('Connection lost.').waitFor();
       expect(await page.getByRole('button', { name: 'Snapshot', exact: true }).isDisabled()).toBe(true);
       await call('PATCH', `${VMS}/${machine}`, { spec: { powerState: 'Paused' } });
-      await poll(
-        async () => (await call('GET', `${VMS}/${machine}`)).body.status.phase,
-        (phase) => phase === 'Paused',
-        'the machine was not paused',
-      );
+      await eventually('the machine is paused', () => statusOf(machine), ({ phase }) => phase === 'Paused');
       expect(await running(page).isVisible()).toBe(true);
 
       isCut = false;
       await page.locator('main').getByText('Paused', { exact: true }).first().waitFor();
       await page.getByText('Connection lost.').waitFor({ state: 'detached' });
-      await page.context().close();
     },
     JOURNEY_MS,
   );
@@ -318,7 +226,7 @@ describe('the console in a real browser', () => {
   it(
     'has no accessibility fault a program can find, in either theme',
     async () => {
-      const { page } = await openPage();
+      const page = await theConsole.page();
       await page.goto(`${stack().url}/machines`);
       await page.getByLabel('Access token').waitFor();
       expect(await accessibilityFaults(page)).toEqual([]);
@@ -351,7 +259,6 @@ describe('the console in a real browser', () => {
           });
         }
       }
-      await page.context().close();
     },
     JOURNEY_MS,
   );
@@ -359,8 +266,7 @@ describe('the console in a real browser', () => {
   it(
     'fits a phone: nothing scrolls sideways, and a machine can be typed into',
     async () => {
-      const { page, complaints } = await openPage({ width: 390, height: 844 });
-      await signIn(page);
+      const page = await theConsole.signedIn('/machines', { viewport: PHONE });
       for (const path of [
         '/machines',
         '/machines?new=machine',
@@ -372,19 +278,13 @@ describe('the console in a real browser', () => {
       ]) {
         await page.goto(stack().url + path);
         await page.getByRole('main').or(page.getByRole('dialog')).first().waitFor();
-        const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+        const overflow = await overflowOf(page);
         expect({ path, overflow }).toEqual({ path, overflow: 0 });
       }
       await page.goto(`${stack().url}/machines/default/${restored}/screen`);
       await page.getByLabel('Type on this machine').fill('echo phone-$((6*7))');
       await page.getByLabel('Type on this machine').press('Enter');
-      await poll(
-        async () => String((await call('GET', `${VMS}/${restored}/screenshot?format=text`)).body),
-        (text) => /phone-42/.test(text),
-        'nothing was typed on the screen',
-      );
-      expect(complaints).toEqual([]);
-      await page.context().close();
+      await eventually('it is typed on the screen', () => screenOf(restored), (text) => /phone-42/.test(text));
     },
     JOURNEY_MS,
   );
@@ -392,7 +292,7 @@ describe('the console in a real browser', () => {
   it(
     'keeps the page one wanted through sign-in, and does not let a wrong token in',
     async () => {
-      const { page } = await openPage();
+      const page = await theConsole.page({ tolerates: ANYTHING });
       await page.goto(`${stack().url}/nodes`);
       await page.getByLabel('Access token').fill('not-the-token-of-anyone');
       await page.getByRole('button', { name: 'Sign in' }).click();
@@ -417,7 +317,6 @@ describe('the console in a real browser', () => {
       await Promise.all(sockets.map((socket) => socket.close()));
       await listening.getByLabel('Access token').waitFor();
       expect(new URL(listening.url()).searchParams.get('next')).toBe('/images');
-      await page.context().close();
     },
     JOURNEY_MS,
   );

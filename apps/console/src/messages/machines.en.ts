@@ -72,7 +72,7 @@ export const machines = {
   },
   fork: {
     title: (name: string) => `Fork ${name}`,
-    what: 'The copies go on from this moment, memory and disk. The machine itself runs on.',
+    what: 'The copies go on from this moment, memory and disk. The machine itself stays as it is.',
     count: 'How many',
     countHint: (max: number) => `1 to ${max}`,
     name: 'Names begin with',

@@ -1,13 +1,13 @@
 import type { AuditEvent } from '@corral/contracts';
-import { Button, classNames, formatAge, Skeleton, StatusGlyph } from '@corral/ui';
+import { Button, classNames, Skeleton, StatusGlyph } from '@corral/ui';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { ChevronRight, ScrollText } from 'lucide-react';
 import { useEffect, useId, useRef, useState, type KeyboardEvent, type ReactElement, type Ref } from 'react';
+import { Age } from '../../app/age.tsx';
 import { useKeys } from '../../app/keys.ts';
 import { useNamespace } from '../../app/namespace.ts';
 import { EmptyState, Page } from '../../app/page.tsx';
 import { ListTrouble } from '../../app/trouble.tsx';
-import { useNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
 import { CONTROL } from '../new-machine/form-field.tsx';
 import type { AuditFilter } from './audit-filter.ts';
@@ -270,7 +270,6 @@ function AuditRow({
   readonly onToggle: () => void;
   readonly onFilter: (next: AuditFilter) => void;
 }): ReactElement {
-  const now = useNow();
   const { user, verb, responseStatus, decision, sourceIPs, requestReceivedTimestamp: at } = event;
   const failed = responseStatus.code >= 400;
   const cell = 'px-3 py-2 align-top whitespace-nowrap';
@@ -285,9 +284,7 @@ function AuditRow({
             className="flex items-center gap-1.5 rounded-tag text-ink2 hover:text-ink"
           >
             <ChevronRight aria-hidden size={13} className={isOpen ? 'rotate-90' : ''} />
-            <time dateTime={at} title={en.moment(at)}>
-              {en.ago(formatAge(at, now))}
-            </time>
+            <Age at={at} />
             <span className="sr-only">{en.audit.detailsOf(verb, objectOf(event))}</span>
           </button>
         </td>

@@ -1,7 +1,7 @@
 import type { Condition } from '@corral/contracts';
-import { formatAge, StatusGlyph } from '@corral/ui';
+import { StatusGlyph } from '@corral/ui';
 import type { ReactElement } from 'react';
-import { useNow } from '../../live/now.ts';
+import { Age } from '../../app/age.tsx';
 import { en } from '../../messages/en.ts';
 import { conditionLook, RESTING } from './condition-look.ts';
 import { Section } from './section.tsx';
@@ -14,7 +14,6 @@ export function Conditions({
   readonly conditions: readonly Condition[];
   readonly restsByWish: boolean;
 }): ReactElement {
-  const now = useNow();
   // A machine that was asked to rest is not expected to answer.
   const look = (condition: Condition) =>
     restsByWish && condition.type === 'Ready' && condition.status === 'False' ? RESTING : conditionLook(condition);
@@ -37,13 +36,7 @@ export function Conditions({
                   <span className="block text-12 text-ink2">{condition.message}</span>
                 )}
               </span>
-              <time
-                dateTime={condition.lastTransitionTime}
-                title={en.moment(condition.lastTransitionTime)}
-                className="shrink-0 text-12 text-ink3"
-              >
-                {formatAge(condition.lastTransitionTime, now)}
-              </time>
+              <Age isBare at={condition.lastTransitionTime} className="shrink-0 text-12 text-ink3" />
             </li>
           );
         })}

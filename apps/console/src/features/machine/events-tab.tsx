@@ -1,10 +1,10 @@
 import type { Event } from '@corral/contracts';
-import { formatAge, Skeleton, StatusGlyph } from '@corral/ui';
+import { Skeleton, StatusGlyph } from '@corral/ui';
 import type { ReactElement } from 'react';
 import { eventsOfPath } from '../../api/resources.ts';
+import { Age } from '../../app/age.tsx';
 import { ListTrouble } from '../../app/trouble.tsx';
 import { useCollection } from '../../live/live.ts';
-import { useNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
 
 const timeOf = (event: Event): string => event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp;
@@ -12,7 +12,6 @@ const timeOf = (event: Event): string => event.lastTimestamp ?? event.eventTime 
 /** What happened to one object, newest first. */
 export function EventList({ namespace, uid }: { readonly namespace: string; readonly uid: string }): ReactElement {
   const { items, loaded, failure, retry } = useCollection<Event>(eventsOfPath(namespace, uid));
-  const now = useNow();
   const sorted = [...items].sort(
     (a, b) =>
       Date.parse(timeOf(b)) - Date.parse(timeOf(a)) ||
@@ -44,9 +43,7 @@ export function EventList({ namespace, uid }: { readonly namespace: string; read
                 .join(', ')}
             </span>
           </span>
-          <time dateTime={timeOf(event)} title={en.moment(timeOf(event))} className="shrink-0 text-12 text-ink2">
-            {en.ago(formatAge(timeOf(event), now))}
-          </time>
+          <Age at={timeOf(event)} className="shrink-0 text-12 text-ink2" />
         </li>
       ))}
     </ol>

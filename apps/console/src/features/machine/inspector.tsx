@@ -3,6 +3,7 @@ import { formatAge, formatSize, snapshotStatus, splitSize } from '@corral/ui';
 import { Link } from '@tanstack/react-router';
 import { RotateCcw } from 'lucide-react';
 import type { ReactElement, ReactNode } from 'react';
+import { Age } from '../../app/age.tsx';
 import { CopyButton } from '../../app/copy.tsx';
 import { useNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
@@ -201,9 +202,7 @@ function Details({ vm }: { readonly vm: VirtualMachine }): ReactElement {
     ],
     [
       fields.created,
-      <time key="created" dateTime={metadata.creationTimestamp} title={en.moment(metadata.creationTimestamp)}>
-        {en.ago(formatAge(metadata.creationTimestamp, now))}
-      </time>,
+      <Age key="created" at={metadata.creationTimestamp} />,
     ],
     [
       fields.uid,

@@ -1,4 +1,4 @@
-import { Checkbox, classNames, formatAge, formatSize } from '@corral/ui';
+import { Checkbox, classNames, formatSize } from '@corral/ui';
 import {
   createColumnHelper,
   rowSelectionFeature,
@@ -10,6 +10,7 @@ import { useVirtualizer } from '@tanstack/react-virtual';
 import { Link } from '@tanstack/react-router';
 import { useEffect, useMemo, useRef, useState, type ReactElement } from 'react';
 import { ActionsMenu } from '../../app/actions-menu.tsx';
+import { Age } from '../../app/age.tsx';
 import { useKeys } from '../../app/keys.ts';
 import type { MenuAction } from '../../app/menu-popup.tsx';
 import { useNow } from '../../live/now.ts';
@@ -247,15 +248,7 @@ function MachineCell({
     case 'labels':
       return <Labels labels={metadata.labels ?? {}} />;
     case 'age':
-      return (
-        <time
-          dateTime={metadata.creationTimestamp}
-          title={en.moment(metadata.creationTimestamp)}
-          className="whitespace-nowrap text-ink2"
-        >
-          {formatAge(metadata.creationTimestamp, now)}
-        </time>
-      );
+      return <Age isBare at={metadata.creationTimestamp} className="whitespace-nowrap text-ink2" />;
     default: {
       const text = id === 'namespace' ? metadata.namespace : id === 'source' ? row.source : row.nodeName;
       return (

@@ -95,6 +95,6 @@ it.each([
   expect(takesInput(hasSlept ? { ...machine, status: { hibernation } as NonNullable<VirtualMachine['status']> } : machine, status(says))).toBe(taken);
 });
 
-it('only what has a process can be forked', () => {
-  expect((['Running', 'NotReady', 'Paused', 'Hibernated', 'Starting', 'Stopped', 'Failed'] as const).filter((says) => canFork(status(says)))).toEqual(['Running', 'NotReady', 'Paused']);
+it('only what has a memory can be forked, be it asleep', () => {
+  expect((['Running', 'NotReady', 'Paused', 'Hibernated', 'Starting', 'Stopped', 'Failed'] as const).filter((says) => canFork(status(says)))).toEqual(['Running', 'NotReady', 'Paused', 'Hibernated']);
 });

@@ -59,8 +59,8 @@ export const showsScreen = ({ says }: DisplayStatus<MachineSays>): boolean =>
 export const canSnapshot = ({ says }: DisplayStatus<MachineSays>): boolean =>
   says === 'Running' || says === 'NotReady' || says === 'Paused' || says === 'Hibernated';
 
-/** A moment is of a machine that has a process. */
-export const canFork = ({ says }: DisplayStatus<MachineSays>): boolean => says === 'Running' || says === 'NotReady' || says === 'Paused';
+/** A fork goes on from a memory, as a snapshot is of one: while it runs, stands still or sleeps. What else speaks against it, the API says. */
+export const canFork = canSnapshot;
 
 /** Whether it is on its way back from its sleep. */
 export const isWaking = ({ status }: VirtualMachine, { says }: DisplayStatus<MachineSays>): boolean =>

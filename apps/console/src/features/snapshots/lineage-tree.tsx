@@ -3,6 +3,7 @@ import { Button, classNames, displayStatus, formatAge, formatSize, snapshotStatu
 import { Link } from '@tanstack/react-router';
 import { Diamond, GitFork, History, Trash2 } from 'lucide-react';
 import { lazy, Suspense, useMemo, useRef, useState, type KeyboardEvent, type ReactElement, type ReactNode } from 'react';
+import { Age } from '../../app/age.tsx';
 import { useNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
 import { StoredScreen } from '../machine/stored-screen.tsx';
@@ -252,7 +253,6 @@ function SnapshotStory({
   readonly machines: readonly VirtualMachine[];
   readonly canKeep: (vm: VirtualMachine) => boolean;
 }): ReactElement {
-  const now = useNow();
   const fork = useRestore();
   const [asked, setAsked] = useState<'Delete' | 'RollBack'>();
   const { metadata, spec, status } = snapshot;
@@ -272,9 +272,7 @@ function SnapshotStory({
     [fields.digest, status?.digest ? <code key="digest" className="font-mono text-12 break-all">{status.digest.slice(0, 20)}</code> : en.none],
     [
       fields.taken,
-      <time key="taken" dateTime={metadata.creationTimestamp} title={en.moment(metadata.creationTimestamp)}>
-        {en.ago(formatAge(metadata.creationTimestamp, now))}
-      </time>,
+      <Age key="taken" at={metadata.creationTimestamp} />,
     ],
   ];
   return (
