@@ -1,4 +1,4 @@
-import { EEXIST } from '../host/libc.ts';
+import { EEXIST, ENOENT } from '../host/libc.ts';
 import { PlaceFlag, type PageFault, type UserFault } from '../host/userfault.ts';
 import { PAGE_BYTES } from '../machine-pages.ts';
 import { PageState, type PageTable } from './page-table.ts';
@@ -65,8 +65,19 @@ export class FaultResolver {
     control.count('readaheadPages', count - 1);
     // Clean: what was dirty when it left was noted then.
     const placed = userFault.copy(this.#addressOf(page), scratch, count * PAGE_BYTES, PlaceFlag.WriteProtect);
-    if (placed !== count * PAGE_BYTES) throw new PagerConfused(`pages ${page} and ${count - 1} after it could not be put in place: ${placed}`);
+    if (placed === -ENOENT && count > 1) this.#putEach(page, count);
+    else if (placed !== count * PAGE_BYTES) throw new PagerConfused(`pages ${page} and ${count - 1} after it could not be put in place: ${placed}`);
     return origin;
+  }
+
+  /** The pages lie in several mappings, a layer's and its base's: the kernel puts together what lies in one. The machine goes on when all are there. */
+  #putEach(first: number, count: number): void {
+    const { userFault, scratch } = this.#options;
+    for (let at = 0; at < count; at += 1) {
+      const placed = userFault.copy(this.#addressOf(first + at), scratch + at * PAGE_BYTES, PAGE_BYTES, PlaceFlag.WriteProtect | PlaceFlag.DoNotWake);
+      if (placed !== PAGE_BYTES) throw new PagerConfused(`page ${first + at} could not be put in place: ${placed}`);
+    }
+    userFault.wake(this.#addressOf(first), count * PAGE_BYTES);
   }
 
   /** The base has the page: map it, and its neighbours while that costs no other call. */

@@ -17,7 +17,7 @@ export type PageState = (typeof PageState)[keyof typeof PageState];
 export const Backing = { Durable: 1, Redis: 2 } as const;
 
 const WORD_BYTES = 4;
-const WORD_COLUMNS = 4;
+const WORD_COLUMNS = 5;
 const BYTES_PER_PAGE = WORD_COLUMNS * WORD_BYTES + 2 + 1 + 1;
 
 /**
@@ -40,8 +40,10 @@ export class PageTable {
   readonly generation: Uint32Array;
   /** CRC-32 of the uncompressed page, from when it is packed on. */
   readonly checksum: Uint32Array;
-  /** Where it is staged or packed. */
+  /** Where it is staged. Never where it is packed: who reads it meanwhile must not take one for the other. */
   readonly slot: Uint32Array;
+  /** Where it is packed. */
+  readonly place: Uint32Array;
 
   constructor(pages: number, shared: SharedArrayBuffer = new SharedArrayBuffer(roundedUp(pages) * BYTES_PER_PAGE)) {
     this.pages = pages;
@@ -57,6 +59,7 @@ export class PageTable {
     this.generation = new Uint32Array(shared, take(WORD_BYTES), pages);
     this.checksum = new Uint32Array(shared, take(WORD_BYTES), pages);
     this.slot = new Uint32Array(shared, take(WORD_BYTES), pages);
+    this.place = new Uint32Array(shared, take(WORD_BYTES), pages);
     this.length = new Uint16Array(shared, take(2), pages);
     this.state = new Uint8Array(shared, take(1), pages);
     this.backing = new Uint8Array(shared, take(1), pages);

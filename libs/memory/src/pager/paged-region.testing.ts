@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { HostMemory } from '../host/host-memory.ts';
 import { MemoryBlock } from '../host/memory-block.ts';
@@ -17,6 +17,8 @@ export interface RegionOptions {
   readonly memoryMiB: number;
   readonly budgetMiB: number;
   readonly isAnonymous: boolean;
+  /** Pieces of another file lie over the base, as in a machine that goes on from a frozen one. */
+  readonly isLayered?: boolean;
   readonly redisUrl?: string;
   readonly seed: number;
 }
@@ -27,6 +29,8 @@ export type RegionOrder =
   | { readonly type: 'Push' }
   /** Compare every byte. */
   | { readonly type: 'Verify' }
+  /** Take pages out, and compare them where they are while the pager moves them on, so many times. */
+  | { readonly type: 'ReadOut'; readonly rounds: number }
   | { readonly type: 'Usage' }
   /** Close the descriptor that the memory was registered with. */
   | { readonly type: 'CloseUserFault' }
@@ -34,6 +38,11 @@ export type RegionOrder =
   | { readonly type: 'Confuse' };
 
 const BASE_EVERY = 3;
+const LAYER_PIECE_PAGES = 10;
+const LAYER_EVERY_PAGES = 48;
+/** As many as are staged at once, and more; each is read for about as long as it takes to pack one. */
+const OUT_PAGES = 1_024;
+const READS_OUT = 8;
 const EFBIG_SIGNAL = 'SIGXFSZ';
 
 class Region {
@@ -49,7 +58,7 @@ class Region {
   #seed: number;
   wrong = 0;
 
-  constructor({ memoryMiB, isAnonymous, seed }: RegionOptions) {
+  constructor({ memoryMiB, isAnonymous, isLayered, seed }: RegionOptions) {
     const { memory } = HostMemory.probe();
     if (!memory) throw new Error('this host has no memory to page');
     this.#memory = memory;
@@ -61,6 +70,7 @@ class Region {
     this.start = memory.libc.addressOf(this.#ram);
     this.#expected = Buffer.alloc(bytes);
     if (!isAnonymous) this.#mapBase(bytes);
+    if (isLayered) this.#mapLayer();
     this.#scan = new PageScan(memory.libc);
     this.#userFault = memory.openTracking();
     memory.keepSmallPages(this.start, bytes);
@@ -97,6 +107,14 @@ class Region {
     this.pager.budgetBytes = all;
   }
 
+  /** As a snapshot does that is taken under pressure. */
+  readOut(): void {
+    const from = this.#random(this.pages - OUT_PAGES);
+    for (let page = from; page < from + OUT_PAGES; page += 1) this.#write(page);
+    this.push();
+    for (let page = from; page < from + OUT_PAGES; page += 1) for (let again = 0; again < READS_OUT; again += 1) this.#compareOut(page);
+  }
+
   verify(): void {
     for (let page = 0; page < this.pages; page += 1) {
       this.#compare(page);
@@ -120,16 +138,23 @@ class Region {
   }
 
   #mapBase(bytes: number): void {
-    const folder = mkdtempSync(join('/dev/shm', 'corral-base-'));
-    const fd = openSync(join(folder, 'base'), 'w+');
-    unlinkSync(join(folder, 'base'));
-    rmSync(folder, { recursive: true });
-    ftruncateSync(fd, bytes);
+    const fd = sharedFile(bytes);
     for (let page = 0; page < this.pages; page += BASE_EVERY) {
       this.#expected.fill((page % 250) + 1, page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
       writeSync(fd, this.#expected, page * PAGE_BYTES, PAGE_BYTES, page * PAGE_BYTES);
     }
     this.#memory.mapPrivateAt(this.start, bytes, fd);
+    closeSync(fd);
+  }
+
+  #mapLayer(): void {
+    const fd = sharedFile(LAYER_PIECE_PAGES * PAGE_BYTES);
+    const piece = Buffer.alloc(LAYER_PIECE_PAGES * PAGE_BYTES, 'layer');
+    writeSync(fd, piece);
+    for (let page = LAYER_PIECE_PAGES; page + LAYER_PIECE_PAGES <= this.pages; page += LAYER_EVERY_PAGES) {
+      this.#expected.set(piece, page * PAGE_BYTES);
+      this.#memory.mapPrivateAt(this.start + page * PAGE_BYTES, piece.byteLength, fd);
+    }
     closeSync(fd);
   }
 
@@ -167,6 +192,15 @@ class Region {
   }
 }
 
+/** Of shared memory, without a name. */
+function sharedFile(bytes: number): number {
+  const folder = mkdtempSync(join('/dev/shm', 'corral-base-'));
+  const fd = openSync(join(folder, 'base'), 'w+');
+  rmSync(folder, { recursive: true });
+  ftruncateSync(fd, bytes);
+  return fd;
+}
+
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 if (process.send) {
@@ -181,6 +215,8 @@ if (process.send) {
           region.churn();
           await turn();
         }
+      } else if (order.type === 'ReadOut') {
+        for (let round = 0; round < order.rounds; round += 1) region.readOut();
       } else if (order.type === 'Push') region.push();
       else if (order.type === 'Verify') region.verify();
       else if (order.type === 'CloseUserFault') region.closeUserFault();

@@ -100,9 +100,9 @@ const outsideOf = ({ counters }: Answer): number => counters.redisOuts + counter
 
 // Where the host has no userfaultfd there is nothing to page with, and nothing is promised.
 (HostMemory.probe().capability.mode === 'Full' ? describe : describe.skip)('paged memory', () => {
-  describe.each([['over a base', false], ['of its own', true]])('%s', (_, isAnonymous) => {
+  describe.each([['over a base', {}], ['over layers on a base', { isLayered: true }], ['of its own', { isAnonymous: true }]])('%s', (_, options: Partial<RegionOptions>) => {
     it('keeps every byte, in a quarter of its size', async () => {
-      const region = await PagedRegion.start({ isAnonymous, seed: 7 });
+      const region = await PagedRegion.start({ ...options, seed: 7 });
       await region.churnUntil('pages have left', (answer) => outsideOf(answer) > 1_000);
       const answer = await region.verify();
       expect(answer.counters.durableIns).toBeGreaterThan(100);
@@ -118,6 +118,12 @@ const outsideOf = ({ counters }: Answer): number => counters.redisOuts + counter
     const came = after.counters.durableIns - before.counters.durableIns;
     expect(came).toBeGreaterThan(500);
     expect(after.counters.durableOuts - before.counters.durableOuts).toBeLessThan(came / 10);
+  });
+
+  it('what is out is read as it was while it moves from one tier to the next', async () => {
+    const region = await PagedRegion.start({ isAnonymous: true });
+    const { wrong } = await region.order({ type: 'ReadOut', rounds: 20 });
+    expect(wrong).toBe(0);
   });
 
   it('a process whose copy of last resort is damaged ends as SwapLost, and reads nothing else instead', async () => {

@@ -220,10 +220,8 @@ export class Pager {
     for (let attempt = 0; attempt < READ_ATTEMPTS; attempt += 1) {
       const state = page < this.#table.pages ? this.#table.stateOf(page) : PageState.Resident;
       if (state === PageState.Resident) return undefined;
-      const slot = this.#table.slot[page] ?? 0;
       // The pager may move the page on meanwhile; then what was read is of no use.
-      if (this.#readAt(page, state, slot, this.#scratch.address) && this.#table.stateOf(page) === state && this.#table.slot[page] === slot)
-        return new Uint8Array(this.#scratch.buffer, 0, PAGE_BYTES);
+      if (this.#readAt(page, state, this.#scratch.address) && this.#table.stateOf(page) === state) return new Uint8Array(this.#scratch.buffer, 0, PAGE_BYTES);
     }
     throw new SwapLost(`page ${page} is nowhere any more as it was`);
   }
@@ -331,10 +329,11 @@ export class Pager {
     return this.#options.start + page * PAGE_BYTES;
   }
 
-  #readAt(page: number, state: PageState, slot: number, destination: number): boolean {
+  #readAt(page: number, state: PageState, destination: number): boolean {
     const { libc } = this.#options;
     const [packed, zeros] = [this.#scratch.address + PAGE_BYTES, this.#scratch.address + 2 * PAGE_BYTES];
-    const length = this.#table.length[page] ?? 0;
+    const { length: lengths, slot, place } = this.#table;
+    const length = lengths[page] ?? 0;
     switch (state) {
       case PageState.Resident:
         return false;
@@ -342,10 +341,10 @@ export class Pager {
         libc.copy(destination, zeros, PAGE_BYTES);
         return true;
       case PageState.Staged:
-        libc.copy(destination, this.#stagingBlock.address + slot * PAGE_BYTES, PAGE_BYTES);
+        libc.copy(destination, this.#stagingBlock.address + (slot[page] ?? 0) * PAGE_BYTES, PAGE_BYTES);
         return true;
       case PageState.Packed:
-        libc.copy(packed, this.#arenaBlock.address + slot, length);
+        libc.copy(packed, this.#arenaBlock.address + (place[page] ?? 0), length);
         break;
       case PageState.Swapped:
         if (!this.#durable.read(page, new Uint8Array(this.#scratch.buffer, PAGE_BYTES, length))) return false;

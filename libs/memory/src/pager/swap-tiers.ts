@@ -189,7 +189,7 @@ export class SwapTiers {
     // As many pages as the machine has fit, packed or not, so there is always a place.
     if (place === undefined) throw new Error('the arena is smaller than the machine');
     libc.copy(arenaAddress + place, length === PAGE_BYTES ? source : packed, length);
-    table.slot[page] = place;
+    table.place[page] = place;
     table.length[page] = length;
     table.backing[page] = 0;
     table.move(page, PageState.Packed);
@@ -252,12 +252,12 @@ export class SwapTiers {
     writeHeader(this.#value, generation, table.checksum[page] ?? 0);
     this.#value.set(bytes, HEADER_BYTES);
     const key = clusterKey(keyPrefix, page);
-    const slot = table.slot[page];
+    const place = table.place[page];
     const cluster = Math.floor(page / CLUSTER_PAGES);
     const sent = connection.send(['HSET', key, fieldOf(page), this.#value.subarray(0, HEADER_BYTES + bytes.byteLength)], (reply) => {
       this.#leaving.delete(page);
       this.#leavingBytes -= bytes.byteLength;
-      const isStill = table.stateOf(page) === PageState.Packed && table.generation[page] === generation && table.slot[page] === slot;
+      const isStill = table.stateOf(page) === PageState.Packed && table.generation[page] === generation && table.place[page] === place;
       if (reply?.type === 'Integer') {
         this.#breaker.succeeded();
         if (!isStill) return;
@@ -285,7 +285,7 @@ export class SwapTiers {
 
   #left(page: number): void {
     const { table } = this.#options;
-    const place = table.slot[page] ?? 0;
+    const place = table.place[page] ?? 0;
     table.move(page, PageState.Swapped);
     this.#free(place);
   }
@@ -298,7 +298,7 @@ export class SwapTiers {
 
   #packedOf(page: number): Uint8Array {
     const { table } = this.#options;
-    const place = table.slot[page] ?? 0;
+    const place = table.place[page] ?? 0;
     return this.#arenaView.subarray(place, place + (table.length[page] ?? 0));
   }
 
@@ -369,7 +369,7 @@ export class SwapTiers {
   /** Puts one page that is out at `destination`, and says where it was; undefined where it cannot be had. */
   #restore(page: number, destination: number, loaded: ReadonlySet<number>): PageOrigin | undefined {
     const { table, libc, stagingAddress, arenaAddress, control, durable } = this.#options;
-    const place = table.slot[page] ?? 0;
+    const place = table.place[page] ?? 0;
     switch (table.stateOf(page)) {
       case PageState.Resident:
         throw new Error(`page ${page} is not out`);
@@ -378,7 +378,7 @@ export class SwapTiers {
         control.count('zeroPages');
         return 'zero';
       case PageState.Staged:
-        libc.copy(destination, stagingAddress + place * PAGE_BYTES, PAGE_BYTES);
+        libc.copy(destination, stagingAddress + (table.slot[page] ?? 0) * PAGE_BYTES, PAGE_BYTES);
         control.count('stagedIns');
         return 'staged';
       case PageState.Packed:
