@@ -132,7 +132,8 @@ class SnapshotWriter {
       let sizeBytes = 0;
       for await (const chunk of chunks) {
         hash.update(chunk);
-        await handle.write(chunk);
+        // Not `write`: that may write less than it is given, and say so only in its answer.
+        await handle.writeFile(chunk);
         sizeBytes += chunk.length;
       }
       await handle.sync();
