@@ -249,6 +249,16 @@ describe('The cache of packs', () => {
     expect(downloadsOf(layer.sha256)).toBe(2);
   });
 
+  it.each(['Down', 'Stalled', 'Failing'] as const)('calls no pack lost while the object store is %s, and one that is nowhere as soon as it answers', async (type) => {
+    const layer = only(await aSnapshot());
+    const nowhere = { ...layer, key: 'packs/default/nowhere' };
+    s3.inject({ type });
+    expect(await packs.lostOf([layer, nowhere])).toEqual([]);
+    s3.heal();
+    expect(await packs.lostOf([layer])).toEqual([]);
+    expect(await packs.lostOf([nowhere])).toEqual([layer.sha256]);
+  });
+
   it('finds out what happened to a pack while no agent looked', async () => {
     const layer = only(await aSnapshot());
     await packs.ensure([layer]);

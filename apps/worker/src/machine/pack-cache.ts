@@ -74,11 +74,12 @@ export class PackCache {
   async lostOf(layers: readonly Layer[]): Promise<string[]> {
     const looked = layers.map(async (layer) => {
       if (await this.#isIntact(layer.sha256, layer.sizeBytes)) return [];
+      const deadline = AbortSignal.timeout(LOOK_DEADLINE_MS);
       try {
-        const found = await this.#options.store.head(layer.key, AbortSignal.timeout(LOOK_DEADLINE_MS));
+        const found = await this.#options.store.head(layer.key, deadline);
         return found?.sizeBytes === layer.sizeBytes ? [] : [layer.sha256];
       } catch (error) {
-        if (error instanceof ObjectStoreFailure) return [];
+        if (error instanceof ObjectStoreFailure || deadline.aborted) return [];
         throw error;
       }
     });
