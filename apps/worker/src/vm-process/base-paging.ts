@@ -1,4 +1,4 @@
-import { closeSync, openSync, rmSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PAGER_HEARTBEAT_FILE } from '@corral/contracts/for-vm-process';
 import { BasePager, type GuestRam, MappingFailed, PAGE_BYTES } from '@corral/memory';
@@ -11,6 +11,7 @@ export class BasePaging {
   readonly #heartbeatPath: string;
   readonly #heartbeatFd: number;
   #pager: BasePager | undefined;
+  #ending: Promise<void> | undefined;
 
   private constructor(ram: GuestRam, folder: string) {
     this.#ram = ram;
@@ -41,21 +42,27 @@ export class BasePaging {
     return undefined;
   }
 
+  /** Until its thread is gone: what somebody else takes out would be given back as the base has it. */
   get isActive(): boolean {
     return this.#pager !== undefined;
   }
 
   /** The machine has every page, or will touch none again. Between two slices of the guest. */
-  async end(): Promise<void> {
-    const pager = this.#pager;
-    this.#pager = undefined;
-    if (!pager) return;
+  end(): Promise<void> {
+    this.#ending ??= this.#end();
+    return this.#ending;
+  }
+
+  async #end(): Promise<void> {
     this.#ram.endPaging();
-    await pager.stop();
+    await this.#pager?.stop();
     this.#stopBeating();
+    this.#pager = undefined;
   }
 
   #stopBeating(): void {
+    // The machine's folder may have another name by now: what lies there is no beat any more.
+    ftruncateSync(this.#heartbeatFd, 0);
     closeSync(this.#heartbeatFd);
     rmSync(this.#heartbeatPath, { force: true });
   }
