@@ -40,6 +40,7 @@ export class MemoryKeeper {
   readonly #scan: PageScan | undefined;
   readonly #written: FollowedWrites;
   #pager: PagerState = { type: 'Off' };
+  #starting: Promise<void> | undefined;
   #budgetBytes: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #instructions = -1;
@@ -92,6 +93,8 @@ export class MemoryKeeper {
     this.#isDisposed = true;
     clearTimeout(this.#timer);
     this.#written.stop();
+    // It would begin to page memory that nobody keeps any more.
+    await this.#starting;
     this.#scan?.close();
     if (this.#pager.type !== 'On') return;
     await this.#pager.pager.stop();
@@ -134,7 +137,7 @@ export class MemoryKeeper {
       return look;
     }
     const isPressing = this.#budgetBytes !== undefined && this.#budgetBytes < this.#ramBytes;
-    if (isPressing && this.#pager.type === 'Off' && !this.#options.isPagedByOther?.() && this.#bytes(0, PageCategory.File | PageCategory.Zero) > (this.#budgetBytes ?? 0) * PRESSING_SHARE) void this.#startPager();
+    if (isPressing && this.#pager.type === 'Off' && !this.#options.isPagedByOther?.() && this.#bytes(0, PageCategory.File | PageCategory.Zero) > (this.#budgetBytes ?? 0) * PRESSING_SHARE) this.#starting = this.#startPager();
     return { evicted: 0, waitedMs: 0 };
   }
 
