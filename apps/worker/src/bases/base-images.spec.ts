@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
@@ -72,6 +72,32 @@ describe.each([
     const held = await make(kinds()).hold(sourceOf('a'));
     expect(readFileSync(held?.base.ram.path ?? '').equals(expected())).toBe(true);
     expect(images.totals).toMatchObject({ bases: 1, storedBytes: pieces.length * PIECE_BYTES, users: 1, mappedBytes: pieces.length * PIECE_BYTES });
+  });
+
+  it('that is given up while it is being filled touches nothing that was opened since', async () => {
+    const reads: PromiseWithResolvers<void>[] = [];
+    const source = sourceOf('a', pack, async (offset, length) => {
+      const arrived = Promise.withResolvers<void>();
+      reads.push(arrived);
+      await arrived.promise;
+      return pack.subarray(offset, offset + length);
+    });
+    const held = make(kinds()).hold(source);
+    await until(() => reads.length > 0, { timeoutMs: 10_000, what: 'a read' });
+    images.close();
+    // Its descriptor’s number is another file’s now.
+    const others = Array.from({ length: 8 }, (_, at) => openSync(join(folder, `other-${at}`), 'w'));
+    let isOver = false;
+    void held.finally(() => (isOver = true)).catch(() => undefined);
+    await until(
+      () => {
+        for (const read of reads.splice(0)) read.resolve();
+        return isOver;
+      },
+      { timeoutMs: 10_000, everyMs: 1, what: 'the end of the reads' },
+    );
+    expect(others.map((fd) => fstatSync(fd).size)).toEqual(others.map(() => 0));
+    for (const fd of others) closeSync(fd);
   });
 
   it('is made once for all who ask, and counted once for each', async () => {

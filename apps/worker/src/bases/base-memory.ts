@@ -62,7 +62,10 @@ export function inFiles(folder: string): BaseMemoryKind {
       const partial = `${path}.part`;
       rmSync(partial, { force: true });
       const fd = openSync(partial, 'wx', READ_ONLY);
+      let isClosed = false;
       const remove = (): void => {
+        if (isClosed) return;
+        isClosed = true;
         closeSync(fd);
         for (const each of [partial, path]) rmSync(each, { force: true });
       };
@@ -74,18 +77,24 @@ export function inFiles(folder: string): BaseMemoryKind {
       }
       const holes = new PageSet(sizeBytes / PIECE_BYTES);
       holes.addRun(0, holes.bound);
+      // Its number may be another file's by now.
+      const requireOpen = (): void => {
+        if (isClosed) throw new NoRoom('The base was given up');
+      };
       return {
         get storedBytes() {
-          return fstatSync(fd).blocks * STAT_BLOCK_BYTES;
+          return isClosed ? 0 : fstatSync(fd).blocks * STAT_BLOCK_BYTES;
         },
         ram: { type: 'File', path, sizeBytes },
         write: (bytes, offset) =>
           asRoom(() => {
+            requireOpen();
             writeAll(fd, bytes, offset);
             holes.deleteRun(offset / PIECE_BYTES, bytes.length / PIECE_BYTES);
           }),
         finish: () =>
           asRoom(() => {
+            requireOpen();
             // Such a file system needs room for a page of zeros that is only read, and ends who reads it by SIGBUS where there is none.
             if (statfsSync(folder).type === TMPFS_MAGIC) for (const { start, count } of holes.runs(ZEROS.length / PIECE_BYTES)) writeAll(fd, ZEROS.subarray(0, count * PIECE_BYTES), start * PIECE_BYTES);
             renameSync(partial, path);
