@@ -25,8 +25,8 @@ let machine;
 const say = (message) => process.send(message);
 say({ type: 'Waiting' });
 process.on('disconnect', () => process.exit(0));
-process.on('message', ({ type, requestId, config, directory }) => {
-  machine ??= config;
+process.on('message', ({ type, requestId, config, directory, identity }) => {
+  machine = { ...(machine ?? config), ...identity };
   appendFileSync(join(machine.directory, 'requests'), type + '\\n');
   const refuse = (reason) => say({ type: 'Reply', requestId, ok: false, reason, message: 'refused' });
   if (type === 'Start' && machine.hostname.startsWith('snapshot')) return refuse({ 'snapshot-corrupt': 'SnapshotCorrupt', 'snapshot-incompatible': 'SnapshotIncompatible', 'snapshot-unreadable': 'SnapshotUnreadable' }[machine.hostname]);
@@ -176,6 +176,35 @@ describe('A snapshot', () => {
     await expect(machine.snapshot(root, 1)).rejects.toMatchObject({ reason: 'NotStarted' });
     await expect(machine.snapshot(root, 2)).resolves.toMatchObject({ taken: { pauseMs: 1 }, manifest: { formatVersion: 2 } });
   });
+});
+
+it('A moment that is not what it should be is let go of by the process that froze it', async () => {
+  const machine = await started(await aMachine('frozen'));
+  await answers(machine);
+  await expect(machine.freeze(root, 1)).rejects.toMatchObject({ reason: 'SnapshotUnreadable' });
+  await until(async () => (await requestsOf(machine)).includes('ReleaseFrozen'), { timeoutMs: 20_000, what: 'its pages are let go of' });
+});
+
+it('A budget that its process was not told, because there was none yet, is told once there is', async () => {
+  const machine = await started(await aMachine('early'));
+  await until(async () => (await machine.folder.record()) !== undefined, { timeoutMs: 20_000, everyMs: 1, what: 'the launch' });
+  expect(machine.pid).toBeUndefined();
+  machine.setMemoryBudget(1_000_000);
+  await answers(machine);
+  expect(machine.memoryBudgetBytes).toBeUndefined();
+  machine.setMemoryBudget(1_000_000);
+  expect(machine.memoryBudgetBytes).toBe(1_000_000);
+  await until(async () => (await requestsOf(machine)).includes('SetMemoryBudget'), { timeoutMs: 20_000, what: 'its budget' });
+});
+
+it('A machine that takes over another serves nobody before its guest has heard who it is', async () => {
+  const machine = await started(await aMachine('warm'));
+  await answers(machine);
+  const becoming = machine.become({ uid: 'claimed', key: { namespace: 'default', name: 'claimed' } }, new MachineFolder(root, 'claimed'));
+  expect(machine.endpoint).toBeUndefined();
+  await becoming;
+  expect(await requestsOf(machine)).toEqual(['Start', 'Identify']);
+  expect(machine.endpoint).toBeDefined();
 });
 
 describe('Suspending a machine', () => {

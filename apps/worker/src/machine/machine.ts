@@ -68,6 +68,7 @@ export class Machine {
   hibernationRefusal: HibernationRefusal | undefined;
   diskWritten = false;
   #memoryBudgetBytes: number | undefined;
+  #isBecoming = false;
 
   constructor(
     identity: { readonly uid: string; readonly key: ObjectKey },
@@ -157,10 +158,13 @@ export class Machine {
     return this.#preparation;
   }
 
-  /** None while it is suspended or hibernates: nothing may be answered that the state written out does not hold. */
+  /**
+   * None while it is suspended or hibernates: nothing may be answered that the state written out does not hold. Nor while it becomes another: its guest
+   * still goes by who it was.
+   */
   get endpoint(): MachineEndpoint | undefined {
     const { phase } = this.#state;
-    return isLive(this.#state) && phase !== 'Suspending' && phase !== 'Hibernating' ? this.#life?.endpoint : undefined;
+    return isLive(this.#state) && phase !== 'Suspending' && phase !== 'Hibernating' && !this.#isBecoming ? this.#life?.endpoint : undefined;
   }
 
   get #process(): VmProcessHandle | undefined {
@@ -235,6 +239,15 @@ export class Machine {
    * answer for the moment; it is told as soon as it does.
    */
   async become(identity: { readonly uid: string; readonly key: ObjectKey }, folder: MachineFolder): Promise<void> {
+    this.#isBecoming = true;
+    try {
+      await this.#become(identity, folder);
+    } finally {
+      this.#isBecoming = false;
+    }
+  }
+
+  async #become(identity: { readonly uid: string; readonly key: ObjectKey }, folder: MachineFolder): Promise<void> {
     const from = this.key.name;
     this.#identity = identity;
     this.#log = logOf(identity, this.#around);
@@ -345,10 +358,12 @@ export class Machine {
     const process = this.#processOf(incarnation);
     await process.request({ type: 'Freeze', directory }, FREEZE_DEADLINE_MS);
     const { namespace = '' } = this.key;
-    const moment = await FrozenMoment.open(directory, { pid: process.pid ?? 0, namespace, packs: this.#around.packs });
-    // The node agent holds the pages from here on.
-    process.request({ type: 'ReleaseFrozen', directory }, REQUEST_DEADLINE_MS).catch((error: unknown) => this.#log.debug({ err: error }, 'The frozen pages stay with the machine until it ends'));
-    return moment;
+    try {
+      return await FrozenMoment.open(directory, { pid: process.pid ?? 0, namespace, packs: this.#around.packs });
+    } finally {
+      // The node agent holds the pages from here on, or nobody wants them.
+      process.request({ type: 'ReleaseFrozen', directory }, REQUEST_DEADLINE_MS).catch((error: unknown) => this.#log.debug({ err: error }, 'The frozen pages stay with the machine until it ends'));
+    }
   }
 
   /** The moment that this machine began with is a snapshot by now: its next one builds on that, unless it has been written out since. Never rejects. */
@@ -377,10 +392,13 @@ export class Machine {
     return this.#memoryBudgetBytes;
   }
 
+  /** Does nothing while there is no process to tell. */
   setMemoryBudget(bytes: number | undefined): void {
+    const process = this.#process;
+    if (!process) return;
     this.#memoryBudgetBytes = bytes;
-    this.#process
-      ?.request({ type: 'SetMemoryBudget', budgetBytes: bytes ?? null }, REQUEST_DEADLINE_MS)
+    process
+      .request({ type: 'SetMemoryBudget', budgetBytes: bytes ?? null }, REQUEST_DEADLINE_MS)
       .catch((error: unknown) => this.#log.debug({ err: error }, 'The memory budget was not taken'));
   }
 
