@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import getPort from 'get-port';
 import { call, createVm, deleteVm, eventually, exec, snapshotOf, SNAPSHOTS, VMS, waitFor } from '../e2e/api.ts';
 import { forget, launch, remember, shutDown, stack as runningStack, TEST_HOME } from '../e2e/stack.ts';
+import { KERNEL_OPTION, kernelFlavor, prepareKernel } from './own-kernel.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -19,6 +20,7 @@ const { values: options } = parseArgs({
     cold: { type: 'string', default: '5' },
     idleSeconds: { type: 'string', default: '20' },
     machines: { type: 'string', default: '5' },
+    kernel: { type: 'string', default: 'own' },
     output: { type: 'string' },
   },
 });
@@ -28,6 +30,7 @@ if (options.help) {
   --cold N          cold boots (5)
   --machines N      machines held at once for the memory figure (5)
   --idleSeconds N   how long an idle machine is watched (20)
+${KERNEL_OPTION}
   --output FILE     where the JSON goes (benchmarks/results/<date>.json)`);
   process.exit(0);
 }
@@ -163,7 +166,7 @@ async function measure(): Promise<void> {
   const elapsedMs = performance.now() - start;
   const shares = vmProcesses().map(({ pid, cpuMs }) => (100 * (cpuMs - (cpuBefore.get(pid) ?? cpuMs))) / elapsedMs);
   const busy = shares.sort((a, b) => b - a).slice(0, held.length);
-  const flavor = JSON.parse(readFileSync(path.join(TEST_HOME, 'images/linux-minimal/current.json'), 'utf8')).kernelFlavor as string;
+  const flavor = await kernelFlavor(TEST_HOME);
   record(`idle machine, ${flavor} kernel: share of a core`, '%', busy, flavor === 'tickless' ? 0.5 : 6);
   await Promise.all(held.map(deleteVm));
 }
@@ -190,6 +193,7 @@ function report(startedAt: Date, readyMs: number): void {
   console.log(`Written to ${path.relative(process.cwd(), file)}`);
 }
 
+await prepareKernel(TEST_HOME, options.kernel);
 const startedAt = new Date();
 console.log('Starting a Corral of its own …');
 const stack = remember(await launch(TEST_HOME, await getPort()));

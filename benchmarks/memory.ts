@@ -14,6 +14,7 @@ import { Figures } from './memory/figures.ts';
 import { measureStack, STACK_ROWS, type StackRows } from './memory/stack.ts';
 import { measureStock } from './memory/stock.ts';
 import { measureSwap } from './memory/swap.ts';
+import { KERNEL_OPTION, kernelFlavor, prepareKernel } from './own-kernel.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -24,6 +25,7 @@ const { values: options } = parseArgs({
     snapshots: { type: 'string', default: '7' },
     idleSeconds: { type: 'string', default: '20' },
     class: { type: 'string' },
+    kernel: { type: 'string', default: 'own' },
     only: { type: 'string' },
     rows: { type: 'string' },
     output: { type: 'string' },
@@ -37,6 +39,7 @@ if (options.help) {
   --snapshots N     snapshots of a 512 MiB machine, and wake-ups from hibernation (7)
   --idleSeconds N   how long idle machines are watched (20)
   --class CLASS     small or compute; else as machines are by default
+${KERNEL_OPTION}
   --only PART       stack; stock: the comparison with stock v86 alone; far: starts on a node that has to fetch the base; or swap: what a memory budget costs a guest
   --rows A,B        only these of the stack's: ${STACK_ROWS.join(', ')}; of a short run they are not written to a file
   --output FILE     where the JSON goes (benchmarks/results/<date>-memory.json)`);
@@ -74,6 +77,7 @@ async function measureOwnStack(): Promise<void> {
   }
 }
 
+await prepareKernel(TEST_HOME, options.kernel);
 const isAsked = (part: string): boolean => options.only === undefined || options.only === part;
 if (isAsked('stack')) await measureOwnStack();
 if (isAsked('far') && rows === undefined) await measureFarBase(figures, 5).catch((error: unknown) => figures.skip('far', error));
@@ -82,7 +86,7 @@ if (isAsked('stock') && rows === undefined) await measureStock(figures, 512, 7).
 
 figures.table();
 const machine = {
-  cpu: os.cpus()[0]?.model, cores: os.cpus().length, memoryGiB: Math.round(os.totalmem() / 2 ** 30), kernel: os.release(), node: process.version,
+  cpu: os.cpus()[0]?.model, cores: os.cpus().length, memoryGiB: Math.round(os.totalmem() / 2 ** 30), kernel: os.release(), node: process.version, guestKernel: await kernelFlavor(TEST_HOME),
   loadAverageBefore: loadBefore.map((load) => +load.toFixed(2)), loadAverageAfter: os.loadavg().map((load) => +load.toFixed(2)),
 };
 console.log(`\nLoad ${machine.loadAverageBefore.join(' ')} before, ${machine.loadAverageAfter.join(' ')} after.`);

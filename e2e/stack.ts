@@ -18,7 +18,7 @@ export interface Stack {
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 const STATE_FILE = path.join(ROOT, '.corral-test', 'stack.json');
-export const TEST_HOME = process.env['CORRAL_TEST_HOME'] ?? path.join(ROOT, '.corral-test');
+export const TEST_HOME = path.resolve(ROOT, process.env['CORRAL_TEST_HOME'] ?? '.corral-test');
 
 /** The stack the run's global setup started. */
 export function stack(): Stack {
@@ -77,6 +77,7 @@ export async function restartStack(): Promise<Stack> {
 }
 
 export function remember(running: Stack): Stack {
+  mkdirSync(path.dirname(STATE_FILE), { recursive: true });
   writeFileSync(STATE_FILE, JSON.stringify(running));
   return running;
 }
