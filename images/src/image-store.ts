@@ -1,28 +1,9 @@
 import { createHash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { ARTIFACT_ROLES } from '@corral/contracts';
+import { ARTIFACT_ROLES, ImageDescription } from '@corral/contracts';
 import { z } from 'zod';
 import { sha256OfFile, type DebianPackage } from './private-apt.ts';
-
-const Artifact = z.object({ file: z.string(), sha256: z.string(), sizeBytes: z.number().int() });
-
-/** `image.json`: what an image is and how a machine boots it. */
-export const ImageDescription = z.object({
-  name: z.string(),
-  description: z.string(),
-  commandLine: z.string(),
-  memory: z.string(),
-  minimumMemory: z.string(),
-  /** What the RAM of a machine may take of its node where it does not say; absent: all of it. */
-  residentMemory: z.string().optional(),
-  guestAgent: z.boolean(),
-  acpi: z.boolean(),
-  kernelFlavor: z.enum(['stock', 'tickless']),
-  digest: z.string(),
-  artifacts: z.partialRecord(z.enum(ARTIFACT_ROLES), Artifact),
-});
-export type ImageDescription = z.output<typeof ImageDescription>;
 
 const CurrentImage = ImageDescription.extend({
   directory: z.string(),

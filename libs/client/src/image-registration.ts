@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import {
-  ARTIFACT_ROLES,
+  ImageDescription,
   Problem,
   virtualMachineImages,
   VirtualMachineImageSpec,
@@ -21,22 +21,7 @@ const ATTEMPTS = 5;
 const SPEC_ANNOTATION = 'corral.dev/registered-spec';
 
 /** What an image build leaves in `current.json`. */
-const BuiltImage = z.object({
-  name: z.string(),
-  description: z.string(),
-  commandLine: z.string(),
-  memory: z.string(),
-  minimumMemory: z.string(),
-  residentMemory: z.string().optional(),
-  guestAgent: z.boolean(),
-  acpi: z.boolean(),
-  kernelFlavor: z.enum(['stock', 'tickless']),
-  artifacts: z.partialRecord(
-    z.enum(ARTIFACT_ROLES),
-    z.object({ file: z.string(), sha256: z.string(), sizeBytes: z.number().int() }),
-  ),
-  directory: z.string(),
-});
+const BuiltImage = ImageDescription.extend({ directory: z.string() });
 export type BuiltImage = Readonly<z.output<typeof BuiltImage>>;
 
 export async function readBuiltImage(currentFile: string): Promise<BuiltImage> {

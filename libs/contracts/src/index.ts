@@ -5,6 +5,7 @@ export * from './kube-time.ts';
 export * from './problems.ts';
 export * from './kind.ts';
 export * from './kinds/fields.ts';
+export * from './image-description.ts';
 export * from './kinds/image-parts.ts';
 export * from './kinds/layers.ts';
 export * from './kinds/rollback.ts';

@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readFileSync, renameSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { extname } from 'node:path';
+import { logTail, openLog } from './log-file.ts';
 import { findProgram } from './program.ts';
 
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 10_000;
-const LOG_TAIL_LINES = 12;
 
 /** An embedded server did not come up. The message says which and ends with the last lines of its log. */
 export class StartFailure extends Error {
@@ -104,22 +104,3 @@ export async function stopChild(child: ChildProcess, signal: NodeJS.Signals): Pr
   await gone;
   clearTimeout(force);
 }
-
-/** Keeps the log of the run before as `<name>.old`. */
-export function rotateLog(logFile: string): void {
-  try {
-    renameSync(logFile, `${logFile}.old`);
-  } catch {
-    // The first run has no log.
-  }
-}
-
-export function logTail(logFile: string): string {
-  try {
-    return readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n');
-  } catch {
-    return '';
-  }
-}
-
-const openLog = (logFile: string): number => openSync(logFile, 'a', 0o600);

@@ -6,4 +6,5 @@ export { startPostgres, type EmbeddedPostgres, type PostgresOptions } from './po
 export { startRedis, type EmbeddedRedis, type RedisOptions } from './redis.ts';
 export { startObjectStore, type EmbeddedObjectStore, type ObjectStoreOptions } from './object-store.ts';
 export { leash, StartFailure } from './child.ts';
+export { logTail, openLog, rotateLog } from './log-file.ts';
 export { findProgram } from './program.ts';

@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { rotateLog, startEntry, stopChild } from './child.ts';
+import { startEntry, stopChild } from './child.ts';
+import { rotateLog } from './log-file.ts';
 import { rememberedPort } from './port.ts';
 import { rememberedSecret } from './secret.ts';
 

@@ -1,4 +1,4 @@
-import type { NodeAffinity, NodeSelectorRequirement, NodeSelectorTerm } from '@corral/contracts';
+import { isAsRequired, type NodeAffinity, type NodeSelectorRequirement, type NodeSelectorTerm } from '@corral/contracts';
 import type { NodeView } from './machine.ts';
 
 type NodeIdentity = Pick<NodeView, 'name' | 'labels'>;
@@ -23,19 +23,13 @@ export function isSelected(selector: Readonly<Record<string, string>>, affinity:
 
 function holds({ operator, values = [] }: NodeSelectorRequirement, value: string | undefined): boolean {
   switch (operator) {
-    case 'In':
-      return value !== undefined && values.includes(value);
-    case 'NotIn':
-      return value === undefined || !values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
     case 'Gt':
     case 'Lt': {
       const [number, bound] = [integerOf(value), integerOf(values[0])];
       return number !== undefined && bound !== undefined && (operator === 'Gt' ? number > bound : number < bound);
     }
+    default:
+      return isAsRequired(operator, values, value);
   }
 }
 

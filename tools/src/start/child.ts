@@ -1,9 +1,7 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, renameSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
-import { leash } from '@corral/embedded';
-
-const TAIL_LINES = 15;
+import { leash, openLog } from '@corral/embedded';
 
 /** A program of ours that runs until it is told to stop. */
 export interface Running {
@@ -29,7 +27,7 @@ export interface ChildOptions {
  * however we die. It has its own process group, because a Ctrl-C in the terminal is for us alone.
  */
 export function startChild({ args, environment, cwd, logFile, stopTimeoutMs }: ChildOptions): Running {
-  const log = openSync(logFile, 'a', 0o600);
+  const log = openLog(logFile);
   const child = spawn(process.execPath, args, {
     cwd,
     env: { ...environment, CORRAL_EXIT_ON_STDIN_EOF: '1' },
@@ -84,21 +82,4 @@ export async function runChild(
   });
   signal.removeEventListener('abort', abort);
   return { exitCode, errors: errors.trim() };
-}
-
-/** Keeps the log of the run before as `<file>.old`. */
-export function rotateLog(logFile: string): void {
-  try {
-    renameSync(logFile, `${logFile}.old`);
-  } catch {
-    // The first run has none.
-  }
-}
-
-export function logTail(logFile: string): string {
-  try {
-    return readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-TAIL_LINES).join('\n');
-  } catch {
-    return '';
-  }
 }

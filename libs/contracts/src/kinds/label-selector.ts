@@ -2,11 +2,14 @@ import { z } from 'zod';
 import type { FieldProblem } from '../problems.ts';
 import { isLabelValue, isQualifiedName, labelProblems } from './fields.ts';
 
+const SetOperator = z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']);
+type SetOperator = z.output<typeof SetOperator>;
+
 /** Selects objects by label, as a field of another object. Source: k8s.io/apimachinery/pkg/apis/meta/v1, LabelSelector. */
 export const LabelSelector = z.strictObject({
   matchLabels: z.record(z.string(), z.string()).optional(),
   matchExpressions: z
-    .array(z.strictObject({ key: z.string(), operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']), values: z.array(z.string()).optional() }))
+    .array(z.strictObject({ key: z.string(), operator: SetOperator, values: z.array(z.string()).optional() }))
     .optional(),
 });
 export type LabelSelector = z.output<typeof LabelSelector>;
@@ -31,18 +34,20 @@ export function selectsLabels({ matchLabels, matchExpressions }: LabelSelector, 
   const valueOf = (key: string): string | undefined => (Object.hasOwn(labels, key) ? labels[key] : undefined);
   return (
     Object.entries(matchLabels ?? {}).every(([key, value]) => valueOf(key) === value) &&
-    (matchExpressions ?? []).every(({ key, operator, values = [] }) => {
-      const value = valueOf(key);
-      switch (operator) {
-        case 'In':
-          return value !== undefined && values.includes(value);
-        case 'NotIn':
-          return value === undefined || !values.includes(value);
-        case 'Exists':
-          return value !== undefined;
-        case 'DoesNotExist':
-          return value === undefined;
-      }
-    })
+    (matchExpressions ?? []).every(({ key, operator, values }) => isAsRequired(operator, values, valueOf(key)))
   );
+}
+
+/** Whether a value, undefined where there is none, is what a requirement of these values asks for. */
+export function isAsRequired(operator: SetOperator, values: readonly string[] | undefined, value: string | undefined): boolean {
+  switch (operator) {
+    case 'In':
+      return value !== undefined && values?.includes(value) === true;
+    case 'NotIn':
+      return value === undefined || values?.includes(value) !== true;
+    case 'Exists':
+      return value !== undefined;
+    case 'DoesNotExist':
+      return value === undefined;
+  }
 }
