@@ -24,7 +24,9 @@ interface LargeGuest {
   readonly memoryMiB: number;
   readonly filledMiB: number;
   readonly budgetBytes: number;
+  /** At the end, and at most, of all that was told. */
   readonly heldBytes: number;
+  readonly mostHeldBytes: number;
   readonly swappedBytes: number;
 }
 
@@ -41,10 +43,10 @@ export async function measureSwap(figures: Figures, runs: number): Promise<void>
   add('CPU of a guest with 25 % of its touched RAM resident, scanning', scanned, 2.5, 1.5);
   add('CPU of a guest with 25 % of its touched RAM resident, working set that fits', fitting, 1.15, 1.05);
   console.log(`  of a program that only adds up what it reads: ${quantile(read.map(({ freeMs, pagedMs }) => pagedMs / freeMs), 0.5).toFixed(2)} ×`);
-  const { memoryMiB, filledMiB, heldBytes, swappedBytes, budgetBytes: largeBudgetBytes } = await measured<LargeGuest>('large');
+  const { memoryMiB, filledMiB, heldBytes, mostHeldBytes, swappedBytes, budgetBytes: largeBudgetBytes } = await measured<LargeGuest>('large');
   const budgetMiB = largeBudgetBytes / MIB;
   const row = { name: `${memoryMiB} MiB guest that has filled ${filledMiB} MiB: what its RAM takes of ${budgetMiB} MiB`, unit: 'MiB', bar: budgetMiB * 1.1, moonshot: budgetMiB } as const;
-  figures.add(row, heldBytes / MIB, [heldBytes / MIB], `${(swappedBytes / MIB).toFixed(0)} MiB swapped`);
+  figures.add(row, heldBytes / MIB, [heldBytes / MIB], `${(mostHeldBytes / MIB).toFixed(0)} MiB at most; ${(swappedBytes / MIB).toFixed(0)} MiB swapped`);
 }
 
 /** In a process of its own, as the worker's tests have it. */

@@ -26,7 +26,9 @@ export interface LargeGuest {
   readonly memoryMiB: number;
   readonly filledMiB: number;
   readonly budgetBytes: number;
+  /** At the end, and at most, of all that was told. */
   readonly heldBytes: number;
+  readonly mostHeldBytes: number;
   readonly swappedBytes: number;
 }
 
@@ -77,8 +79,9 @@ async function largeGuest(swapRedisUrl: string): Promise<LargeGuest> {
   const { memoryMiB, budgetMiB, filledMiB } = LARGE;
   const walker = await Walker.boot({ filled: { mib: filledMiB, writes: false } }, { memoryMiB, memoryBudgetBytes: budgetMiB * MIB, swapRedisUrl });
   const { heldBytes, swappedBytes } = await walker.memory();
+  const mostHeldBytes = Math.max(...walker.told.map((memory) => memory.heldBytes));
   await walker.end();
-  return { memoryMiB, filledMiB, budgetBytes: budgetMiB * MIB, heldBytes, swappedBytes };
+  return { memoryMiB, filledMiB, budgetBytes: budgetMiB * MIB, heldBytes, mostHeldBytes, swappedBytes };
 }
 
 /** A guest in a process of its own, in which programs go through memory when they are told to. */
@@ -135,14 +138,19 @@ class Walker {
     return this.#vm.dispose();
   }
 
+  /** What the process has told of its memory. */
+  get told(): readonly VmMemoryStatus[] {
+    return this.#vm.told.flatMap((one) => (one.type === 'Memory' ? [one.memory] : []));
+  }
+
   /** As the process tells it next. */
   async memory(): Promise<VmMemoryStatus> {
-    const from = this.#vm.told.length;
+    const from = this.told.length;
     const untilMs = performance.now() + DEADLINE_SECONDS * 1000;
     for (;;) {
       await this.#exec('true');
-      const told = this.#vm.told.slice(from).findLast((one) => one.type === 'Memory');
-      if (told) return told.memory;
+      const told = this.told.slice(from).at(-1);
+      if (told) return told;
       if (performance.now() > untilMs) throw new Error('the process does not tell of its memory');
     }
   }

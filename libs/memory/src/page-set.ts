@@ -104,10 +104,15 @@ export class PageSet {
     for (const { start, count } of this.runs()) for (let page = start; page < start + count; page += 1) yield page;
   }
 
+  /** Ascending; several times as fast as iterating, where it is for many. */
+  forEach(visit: (page: number) => void): void {
+    for (let at = 0; at < this.#words.length; at += 1) for (let word = this.#words[at] ?? 0; word !== 0; word &= word - 1) visit(at * 32 + 31 - Math.clz32(word & -word));
+  }
+
   numbers(): Uint32Array {
     const numbers = new Uint32Array(this.count);
     let at = 0;
-    for (const { start, count } of this.runs()) for (let page = start; page < start + count; page += 1) numbers[at++] = page;
+    this.forEach((page) => (numbers[at++] = page));
     return numbers;
   }
 

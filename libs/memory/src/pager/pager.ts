@@ -65,8 +65,8 @@ export interface Look {
 
 /** At least so many slots for pages on their way out, so that one look can take out many at once. */
 const STAGING_SPARE = 512;
-/** More than is needed is taken out, so that not every look has to. */
-const EVICT_AHEAD = 32;
+/** More than is needed is taken out, so that not every look has to: this part of the budget, since looking at more memory takes longer. */
+const EVICT_AHEAD = { part: 256, leastPages: 32 };
 /** What a machine may exceed its budget by before it waits: this part of it; for how long at a time, and for how long while nothing leaves. */
 const TOLERATED = 16;
 const LONGEST_WAIT_MS = 200;
@@ -179,11 +179,12 @@ export class Pager {
     for (const page of written) if (page < this.#table.pages) this.#table.written(page, epoch);
     const resident = this.#residentPages();
     this.#privatePages = resident.count;
+    const ahead = Math.max(EVICT_AHEAD.leastPages, Math.floor(this.#budgetBytes / PAGE_BYTES / EVICT_AHEAD.part));
     let [evicted, waitedMs, stalledMs] = [0, 0, 0];
     for (;;) {
       const over = this.#privatePages - this.#allowance();
       if (over <= 0) return { evicted, waitedMs };
-      const taken = this.evict(this.#secondChance.choose(resident, this.#table.age, epoch, over + EVICT_AHEAD));
+      const taken = this.evict(this.#secondChance.choose(resident, this.#table.age, epoch, over + ahead));
       evicted += taken.length;
       for (const page of taken) resident.delete(page);
       // A guest that writes faster than pages can leave waits for them, as it would for a disk.

@@ -14,26 +14,34 @@ export class SecondChance {
   choose(candidates: PageSet, age: Uint32Array, epoch: number, wanted: number): Uint32Array {
     if (wanted <= 0) return new Uint32Array(0);
     const histogram = new Uint32Array(BUCKETS);
-    for (const page of candidates) {
+    candidates.forEach((page) => {
       const bucket = bucketOf(age[page] ?? 0, epoch);
       histogram[bucket] = (histogram[bucket] ?? 0) + 1;
-    }
+    });
     let [cutoff, older] = [BUCKETS - 1, 0];
     while (cutoff > 0 && older + (histogram[cutoff] ?? 0) < wanted) older += histogram[cutoff--] ?? 0;
     const atCutoff = Math.min(wanted - older, histogram[cutoff] ?? 0);
+    let behindHand = 0;
+    candidates.forEach((page) => {
+      if (page >= this.#hand && bucketOf(age[page] ?? 0, epoch) === cutoff) behindHand += 1;
+    });
     const chosen = new Uint32Array(older + atCutoff);
-    const before: number[] = [];
-    const behind: number[] = [];
-    let count = 0;
-    for (const page of candidates) {
+    // The turn begins behind the hand, and goes on from the first page where that is not enough.
+    let [count, behind, before] = [0, Math.min(behindHand, atCutoff), Math.max(0, atCutoff - behindHand)];
+    let [lastBehind, lastBefore] = [-1, -1];
+    candidates.forEach((page) => {
       const bucket = bucketOf(age[page] ?? 0, epoch);
-      if (bucket > cutoff) chosen[count++] = page;
-      else if (bucket === cutoff) (page < this.#hand ? before : behind).push(page);
-    }
-    const turn = [...behind, ...before].slice(0, atCutoff);
-    for (const page of turn) chosen[count++] = page;
-    if (turn.length > 0) this.#hand = (turn[turn.length - 1] ?? 0) + 1;
-    return chosen.sort();
+      if (bucket < cutoff) return;
+      if (bucket === cutoff) {
+        if (page >= this.#hand ? behind-- <= 0 : before-- <= 0) return;
+        if (page >= this.#hand) lastBehind = page;
+        else lastBefore = page;
+      }
+      chosen[count++] = page;
+    });
+    const last = lastBefore >= 0 ? lastBefore : lastBehind;
+    if (last >= 0) this.#hand = last + 1;
+    return chosen;
   }
 }
 
