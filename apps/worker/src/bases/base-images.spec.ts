@@ -75,9 +75,9 @@ describe.each([
   });
 
   it('that is given up while it is being filled touches nothing that was opened since', async () => {
-    const reads: PromiseWithResolvers<void>[] = [];
+    const reads: PromiseWithResolvers<undefined>[] = [];
     const source = sourceOf('a', pack, async (offset, length) => {
-      const arrived = Promise.withResolvers<void>();
+      const arrived = Promise.withResolvers<undefined>();
       reads.push(arrived);
       await arrived.promise;
       return pack.subarray(offset, offset + length);
@@ -91,7 +91,7 @@ describe.each([
     void held.finally(() => (isOver = true)).catch(() => undefined);
     await until(
       () => {
-        for (const read of reads.splice(0)) read.resolve();
+        for (const read of reads.splice(0)) read.resolve(undefined);
         return isOver;
       },
       { timeoutMs: 10_000, everyMs: 1, what: 'the end of the reads' },
