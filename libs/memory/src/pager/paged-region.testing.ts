@@ -8,6 +8,7 @@ import { PAGE_BYTES } from '../machine-pages.ts';
 import { PageSet } from '../page-set.ts';
 import { Pager } from './pager.ts';
 import { redisAddress } from './redis-address.ts';
+import { SwapLost } from './swap-tiers.ts';
 
 /**
  * For tests: a program whose memory is paged as a machine's is, and who knows every byte of it. Told what to do by IPC;
@@ -31,6 +32,8 @@ export type RegionOrder =
   | { readonly type: 'Verify' }
   /** Take pages out, and compare them where they are while the pager moves them on, so many times. */
   | { readonly type: 'ReadOut'; readonly rounds: number }
+  /** Compare what is out, where it is. */
+  | { readonly type: 'CompareOut' }
   | { readonly type: 'Usage' }
   /** Close the descriptor that the memory was registered with. */
   | { readonly type: 'CloseUserFault' }
@@ -57,6 +60,8 @@ class Region {
   #pager: Pager | undefined;
   #seed: number;
   wrong = 0;
+  /** Pages that were nowhere any more. */
+  lost = 0;
 
   constructor({ memoryMiB, isAnonymous, isLayered, seed }: RegionOptions) {
     const { memory } = HostMemory.probe();
@@ -113,6 +118,17 @@ class Region {
     for (let page = from; page < from + OUT_PAGES; page += 1) this.#write(page);
     this.push();
     for (let page = from; page < from + OUT_PAGES; page += 1) for (let again = 0; again < READS_OUT; again += 1) this.#compareOut(page);
+  }
+
+  compareOut(): void {
+    for (let page = 0; page < this.pages; page += 1) {
+      try {
+        this.#compareOut(page);
+      } catch (error) {
+        if (!(error instanceof SwapLost)) throw error;
+        this.lost += 1;
+      }
+    }
   }
 
   verify(): void {
@@ -219,9 +235,10 @@ if (process.send) {
         for (let round = 0; round < order.rounds; round += 1) region.readOut();
       } else if (order.type === 'Push') region.push();
       else if (order.type === 'Verify') region.verify();
+      else if (order.type === 'CompareOut') region.compareOut();
       else if (order.type === 'CloseUserFault') region.closeUserFault();
       else if (order.type === 'Confuse') region.confuse();
-      process.send?.({ wrong: region.wrong, privatePages: region.pager.privatePages, ...region.pager.usage() });
+      process.send?.({ wrong: region.wrong, lost: region.lost, privatePages: region.pager.privatePages, ...region.pager.usage() });
     })();
   });
   process.on('disconnect', () => process.exit(0));

@@ -10,8 +10,9 @@ import { HostMemory } from '../host/host-memory.ts';
 import { PAGE_BYTES } from '../machine-pages.ts';
 import type { RegionOptions, RegionOrder } from './paged-region.testing.ts';
 import type { PagerUsage } from './pager.ts';
+import { REDIS_DEADLINE_MS } from './swap-tiers.ts';
 
-type Answer = PagerUsage & { readonly wrong: number; readonly privatePages: number };
+type Answer = PagerUsage & { readonly wrong: number; readonly lost: number; readonly privatePages: number };
 const MIB = 1024 * 1024;
 const DEADLINE_MS = 45_000;
 
@@ -134,6 +135,14 @@ const outsideOf = ({ counters }: Answer): number => counters.redisOuts + counter
     expect(await region.ended).toEqual({ code: SWAP_LOST_EXIT_CODE, signal: null });
   });
 
+  it('a page whose copy of last resort is damaged is lost to a snapshot as well, and nothing else is taken for it', async () => {
+    const region = await PagedRegion.start();
+    await region.churnUntil('pages have left', (answer) => answer.swappedBytes > 4 * MIB);
+    region.damageDurable();
+    const { wrong, lost } = await region.order({ type: 'CompareOut' });
+    expect([wrong, lost > 500]).toEqual([0, true]);
+  });
+
   it('a userfaultfd that is closed in use costs no byte', async () => {
     const region = await PagedRegion.start();
     await region.churnUntil('pages have left', (answer) => answer.swappedBytes > 4 * MIB);
@@ -194,6 +203,20 @@ const outsideOf = ({ counters }: Answer): number => counters.redisOuts + counter
       expect(longest(during)).toBeLessThanOrEqual(longest(before) + during.counters.redisTimeouts + 2);
       proxy.heal();
       await region.churnUntil('pages go to Redis again', ({ counters }) => counters.redisOuts > during.counters.redisOuts + 100 && counters.redisIns > during.counters.redisIns + 100);
+    });
+
+    it('takes no answer that comes too late for another page’s', async () => {
+      const region = await swapping();
+      const before = await region.order({ type: 'Usage' });
+      let isStopped = false;
+      const timer = setInterval(() => process.kill(server.pid, (isStopped = !isStopped) ? 'SIGSTOP' : 'SIGCONT'), REDIS_DEADLINE_MS * 1.5);
+      try {
+        await region.churnUntil('it has often waited in vain', ({ counters }) => counters.redisTimeouts > before.counters.redisTimeouts + 5);
+      } finally {
+        clearInterval(timer);
+        process.kill(server.pid, 'SIGCONT');
+      }
+      await region.verify();
     });
 
     it('loses nothing when it is killed under faults, and comes back empty', async () => {
