@@ -26,7 +26,7 @@ describe('E5: run a command, get its output', () => {
   });
 
   it('keeps the answer bounded when a command floods', async () => {
-    const result = await exec(vm, 'yes | head -c 5000000');
+    const result = await exec(vm, 'dd if=/dev/zero bs=100k count=50 | tr "\\0" y');
     expect(result).toMatchObject({ exitCode: 0, stdoutTruncated: true });
     expect(result.stdout.length).toBeLessThanOrEqual(1024 * 1024);
   });

@@ -4,31 +4,19 @@ import { events, findCondition, nodes, podDisruptionBudgets, virtualMachines, vi
 import { guestImages, Kubectl, kubectlOnPath, obtainKubectl, until } from '@corral/testing';
 import { jest } from '@jest/globals';
 import { type Corral, IMAGE } from '../test/corral.ts';
-import { type HerdWorker, startHerd } from '../test/herd.ts';
-import { livingProcesses, Witness } from '../test/witness.ts';
+import { type HerdWorker } from '../test/herd.ts';
+import { WatchedHerd } from '../test/watched-herd.ts';
 
 jest.setTimeout(240_000);
 
-let herd: Awaited<ReturnType<typeof startHerd>>;
+const herd = WatchedHerd.around(['worker-1', 'worker-2']);
 let corral: Corral;
-let witness: Witness;
 let kubectl: Kubectl;
 beforeAll(async () => {
-  herd = await startHerd(['worker-1', 'worker-2']);
   corral = herd.corral;
   const program = kubectlOnPath() ?? (await obtainKubectl((await guestImages()).home));
   const certificate = readFileSync(join(corral.home, 'tls', 'tls.crt'), 'utf8');
   kubectl = new Kubectl(program, join(corral.home, 'kubectl'), { server: corral.url.replace('http:', 'https:'), certificate, token: corral.adminToken, namespace: 'default' });
-  witness = await Witness.start(corral);
-});
-afterAll(async () => {
-  await witness?.stop();
-  await herd?.stop();
-});
-afterEach(async () => {
-  expect(await witness.problems()).toEqual([]);
-  const { items } = await corral.client.list(virtualMachines, { namespace: 'default' });
-  for (const vm of items) expect(livingProcesses(herd.workers, vm).length).toBeLessThanOrEqual(1);
 });
 
 const isReady = (vm: VirtualMachine): boolean => findCondition(vm.status?.conditions, 'Ready')?.status === 'True';
@@ -70,7 +58,7 @@ describe('kubectl', () => {
     for (const worker of herd.workers) await kubectl.ok(['uncordon', worker.name]);
     await corral.run('commuter', on(first()));
     const said = async (command: string): Promise<string> => (await corral.execAnywhere('commuter', command)).stdout;
-    await said('head -c 3000000 /dev/urandom > /tmp/noise; head -c 3000000 /dev/urandom > /root/noise; sync');
+    await said('for folder in /tmp /root; do dd if=/dev/urandom of=$folder/noise bs=100k count=30; done; sync');
     const sums = await said('sha256sum /tmp/noise /root/noise');
     await counting('commuter');
     let counted = await countOf('commuter');

@@ -50,7 +50,7 @@ const stored = async (prefix: string): Promise<string[]> => {
 const removed = (...names: readonly string[]): Promise<unknown> => Promise.all(names.map((name) => corral.client.delete(virtualMachines, 'default', name)));
 /** So much in its memory that no compressor makes it less: the same noise again is too far away for it. */
 const filled = (name: string, mebibytes: number): Promise<string> =>
-  said(name, `head -c ${MIB} /dev/urandom > /tmp/noise; rm -f /tmp/filled; for i in $(seq ${mebibytes}); do cat /tmp/noise >> /tmp/filled; done; sha256sum /tmp/filled`);
+  said(name, `dd if=/dev/urandom of=/tmp/noise bs=64k count=16; rm -f /tmp/filled; for i in $(seq ${mebibytes}); do cat /tmp/noise >> /tmp/filled; done; sha256sum /tmp/filled`);
 
 /** Takes all room of the worker's home, but for so much. */
 function fill(leftBytes: number): void {

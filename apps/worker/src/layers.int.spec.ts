@@ -39,7 +39,7 @@ const SUMMARY = 'cat /tmp/pattern /tmp/small 2>/dev/null | sha256sum; ps -o comm
 
 it('the second snapshot of a machine adds what changed, and is the whole machine on another node', async () => {
   await corral.run('demo', { source: { image: IMAGE }, nodeName: 'worker-1' });
-  const { exitCode } = await corral.execAnywhere('demo', 'head -c 2000000 /dev/urandom > /tmp/pattern && printf "#!/bin/sh\\nwhile :; do sleep 1; done\\n" > /tmp/counting && chmod +x /tmp/counting && { /tmp/counting > /dev/null 2>&1 & }');
+  const { exitCode } = await corral.execAnywhere('demo', 'dd if=/dev/urandom of=/tmp/pattern bs=100k count=20 && printf "#!/bin/sh\\nwhile :; do sleep 1; done\\n" > /tmp/counting && chmod +x /tmp/counting && { /tmp/counting > /dev/null 2>&1 & }');
   expect(exitCode).toBe(0);
   const first = await take('first', 'demo');
   await corral.execAnywhere('demo', 'echo small > /tmp/small');
@@ -76,7 +76,7 @@ describe('A snapshot that was never uploaded, and whose packs are gone from its 
 
   beforeAll(async () => {
     await corral.run('unlucky', { source: { image: IMAGE }, nodeName: 'worker-1' });
-    await corral.execAnywhere('unlucky', 'head -c 500000 /dev/urandom > /tmp/pattern; echo disk > /root/kept; sync');
+    await corral.execAnywhere('unlucky', 'dd if=/dev/urandom of=/tmp/pattern bs=100k count=5; echo disk > /root/kept; sync');
   });
 
   it('leaves nothing that the next one lies on: that is the whole machine on another node', async () => {

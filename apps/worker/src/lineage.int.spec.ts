@@ -11,8 +11,8 @@ import { Informer, systemTimers, type Timers } from '@corral/reconcile';
 import { until } from '@corral/testing';
 import { jest } from '@jest/globals';
 import { type Corral, IMAGE } from '../test/corral.ts';
-import { type HerdWorker, startHerd } from '../test/herd.ts';
-import { Witness } from '../test/witness.ts';
+import { type HerdWorker, SHORT_LEASE_SECONDS } from '../test/herd.ts';
+import { WatchedHerd } from '../test/watched-herd.ts';
 
 jest.setTimeout(240_000);
 
@@ -23,25 +23,19 @@ interface PackSweeper {
 type PackSweepClass = new (objects: ObjectClient, store: ObjectStore, informers: object, metrics: object, timers: Timers) => PackSweeper;
 const BUILT = resolve(import.meta.dirname, '../../api/dist/modules/snapshots/pack.sweep.js');
 
-let herd: Awaited<ReturnType<typeof startHerd>>;
+const herd = WatchedHerd.around(['worker-1', 'worker-2'], { leaseSeconds: SHORT_LEASE_SECONDS });
 let corral: Corral;
-let witness: Witness;
 let store: ObjectStore;
 const ended = new AbortController();
 beforeAll(async () => {
-  herd = await startHerd(['worker-1', 'worker-2']);
   corral = herd.corral;
-  witness = await Witness.start(corral);
   const { S3_ENDPOINT = '', S3_REGION = '', S3_ACCESS_KEY_ID = '', S3_SECRET_ACCESS_KEY = '' } = corral.env;
   store = new ObjectStore({ endpoint: S3_ENDPOINT, region: S3_REGION, bucket: 'corral', accessKeyId: S3_ACCESS_KEY_ID, secretAccessKey: S3_SECRET_ACCESS_KEY });
 });
-afterAll(async () => {
+afterAll(() => {
   ended.abort();
   store?.close();
-  await witness?.stop();
-  await herd?.stop();
 });
-afterEach(async () => expect(await witness.problems()).toEqual([]));
 
 const [first, second] = [(): HerdWorker => herd.workers[0] as HerdWorker, (): HerdWorker => herd.workers[1] as HerdWorker];
 const on = (worker: HerdWorker) => ({ source: { image: IMAGE }, nodeName: worker.name }) as const;

@@ -7,32 +7,22 @@ import { until } from '@corral/testing';
 import { jest } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { ADMIN, type Corral, IMAGE } from '../test/corral.ts';
-import { type HerdWorker, startHerd } from '../test/herd.ts';
-import { livingProcesses, Witness } from '../test/witness.ts';
+import { type HerdWorker, SHORT_LEASE_SECONDS } from '../test/herd.ts';
+import { WatchedHerd } from '../test/watched-herd.ts';
 
 jest.setTimeout(240_000);
 
-let herd: Awaited<ReturnType<typeof startHerd>>;
+const herd = WatchedHerd.around(['worker-1', 'worker-2', 'worker-3'], { leaseSeconds: SHORT_LEASE_SECONDS });
 let corral: Corral;
-let witness: Witness;
 beforeAll(async () => {
-  herd = await startHerd(['worker-1', 'worker-2', 'worker-3']);
   corral = herd.corral;
   await corral.client.create(resourceQuotas, {
     metadata: { name: 'few', namespace: 'default' },
     spec: { hard: { 'count/virtualmachines.corral.dev': '20' } },
   } as never);
-  witness = await Witness.start(corral);
 });
-afterAll(async () => {
-  await witness?.stop();
-  await herd?.stop();
-});
-/** Whatever was done to workers: what was promised of machines, snapshots, watches and quotas holds. */
+/** Whatever was done to workers. */
 afterEach(async () => {
-  expect(await witness.problems()).toEqual([]);
-  const { items } = await corral.client.list(virtualMachines, { namespace: 'default' });
-  for (const vm of items) expect(livingProcesses(herd.workers, vm).length).toBeLessThanOrEqual(1);
   // What is deleted goes in its own time: the figure is that of the list at some moment.
   const usedAndThere = async (): Promise<[string | undefined, string]> => {
     const [quota, list] = await Promise.all([corral.client.get(resourceQuotas, 'default', 'few'), corral.client.list(virtualMachines, { namespace: 'default' })]);
@@ -44,11 +34,6 @@ afterEach(async () => {
 const isReady = (vm: VirtualMachine): boolean => findCondition(vm.status?.conditions, 'Ready')?.status === 'True';
 const readyElsewhere = (name: string, lost: HerdWorker): Promise<VirtualMachine> =>
   corral.when(name, 'Ready elsewhere', (vm) => vm.status?.nodeName !== lost.name && isReady(vm));
-const workerOf = (vm: VirtualMachine): HerdWorker => {
-  const worker = herd.workers.find(({ name }) => name === vm.status?.nodeName);
-  if (!worker) throw new Error(`${vm.metadata.name} runs on no worker of ours: ${vm.status?.nodeName}`);
-  return worker;
-};
 const reasonsOf = async (name: string): Promise<(string | undefined)[]> =>
   (await corral.client.list(events, { namespace: 'default', fieldSelector: `involvedObject.name=${name}` })).items.map((event) => (event as Event).reason);
 
@@ -59,7 +44,7 @@ async function withSnapshot(name: string): Promise<{ readonly vm: VirtualMachine
   await corral.takeSnapshot(`of-${name}`, name);
   await corral.snapshotWhen(`of-${name}`, 'Ready', (snapshot) => findCondition(snapshot.status?.conditions, 'Ready')?.status === 'True');
   await corral.execAnywhere(name, 'echo after > /tmp/mark');
-  return { vm, worker: workerOf(vm) };
+  return { vm, worker: herd.workerOf(vm) };
 }
 
 async function goesOnFromItsSnapshot(before: VirtualMachine, lost: HerdWorker): Promise<VirtualMachine> {

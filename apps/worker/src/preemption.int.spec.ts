@@ -11,7 +11,7 @@ let herd: Awaited<ReturnType<typeof startHerd>>;
 let corral: Corral;
 beforeAll(async () => {
   // One place in all, so that the second machine needs the first one's.
-  herd = await startHerd(['worker-1'], { CORRAL_MACHINES_MAX: '1' });
+  herd = await startHerd(['worker-1'], { env: { CORRAL_MACHINES_MAX: '1' } });
   corral = herd.corral;
 });
 afterAll(() => herd?.stop());

@@ -3,28 +3,14 @@ import { until } from '@corral/testing';
 import { jest } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { ADMIN, type Corral, IMAGE } from '../test/corral.ts';
-import { startHerd } from '../test/herd.ts';
-import { livingProcesses, Witness } from '../test/witness.ts';
+import { SHORT_LEASE_SECONDS } from '../test/herd.ts';
+import { WatchedHerd } from '../test/watched-herd.ts';
 
 jest.setTimeout(240_000);
 
-let herd: Awaited<ReturnType<typeof startHerd>>;
+const herd = WatchedHerd.around(['worker-1', 'worker-2'], { leaseSeconds: SHORT_LEASE_SECONDS });
 let corral: Corral;
-let witness: Witness;
-beforeAll(async () => {
-  herd = await startHerd(['worker-1', 'worker-2']);
-  corral = herd.corral;
-  witness = await Witness.start(corral);
-});
-afterAll(async () => {
-  await witness?.stop();
-  await herd?.stop();
-});
-afterEach(async () => {
-  expect(await witness.problems()).toEqual([]);
-  const { items } = await corral.client.list(virtualMachines, { namespace: 'default' });
-  for (const vm of items) expect(livingProcesses(herd.workers, vm).length).toBeLessThanOrEqual(1);
-});
+beforeAll(() => void (corral = herd.corral));
 
 const mark = async (name: string, word: string): Promise<void> => void (await corral.execAnywhere(name, `echo ${word} > /tmp/mark`));
 const marked = async (name: string): Promise<string> => (await corral.execAnywhere(name, 'cat /tmp/mark')).stdout.trim();

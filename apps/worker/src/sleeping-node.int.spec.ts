@@ -2,14 +2,14 @@ import { findCondition, nodes, type VirtualMachine } from '@corral/contracts';
 import { until } from '@corral/testing';
 import { jest } from '@jest/globals';
 import { ADMIN, type Corral, IMAGE } from '../test/corral.ts';
-import { type HerdWorker, startHerd } from '../test/herd.ts';
+import { type HerdWorker, SHORT_LEASE_SECONDS, startHerd } from '../test/herd.ts';
 
 jest.setTimeout(300_000);
 
 let herd: Awaited<ReturnType<typeof startHerd>>;
 let corral: Corral;
 beforeAll(async () => {
-  herd = await startHerd(['worker-1', 'worker-2', 'worker-3']);
+  herd = await startHerd(['worker-1', 'worker-2', 'worker-3'], { leaseSeconds: SHORT_LEASE_SECONDS });
   corral = herd.corral;
 });
 afterAll(() => herd?.stop());

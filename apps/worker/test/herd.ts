@@ -6,8 +6,22 @@ import { TcpProxy, until } from '@corral/testing';
 import getPort from 'get-port';
 import { Corral, endOf, launch, vmProcessesIn } from './corral.ts';
 
-/** Short terms, so that a test of a lost node takes seconds: but long enough that a busy machine loses none by itself. */
-export const LEASE_SECONDS = 6;
+/** For tests of lost nodes: short, so that they take seconds, but long enough that a busy machine loses none by itself. */
+export const SHORT_LEASE_SECONDS = 10;
+
+export interface HerdOptions {
+  /** The term of each worker's Lease: the product's own unless a test loses nodes. */
+  readonly leaseSeconds?: number;
+  /** Added to what its processes are started with. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** A Corral with several workers. */
+export interface Herd {
+  readonly corral: Corral;
+  readonly workers: readonly HerdWorker[];
+  stop(): Promise<void>;
+}
 
 /** One worker of several, whose network can be cut. */
 export class HerdWorker {
@@ -31,7 +45,7 @@ export class HerdWorker {
     this.#env = { ...corral.env, CORRAL_NODE_NAME: name, CORRAL_WORKER_HOME: this.home, ...env };
   }
 
-  static async start(corral: Corral, name: string): Promise<HerdWorker> {
+  static async start(corral: Corral, name: string, { leaseSeconds }: HerdOptions): Promise<HerdWorker> {
     const port = await getPort();
     const [api, s3, dataPlane] = await Promise.all([
       TcpProxy.to(corral.url),
@@ -44,7 +58,7 @@ export class HerdWorker {
       CORRAL_DATA_PLANE_PORT: String(port),
       CORRAL_DATA_PLANE_URL: dataPlane.url,
       CORRAL_POOL_SIZE: '1',
-      CORRAL_LEASE_SECONDS: String(LEASE_SECONDS),
+      ...(leaseSeconds === undefined ? {} : { CORRAL_LEASE_SECONDS: String(leaseSeconds) }),
     });
     worker.launch();
     return worker;
@@ -116,10 +130,9 @@ export class HerdWorker {
   }
 }
 
-/** A Corral with several workers. */
-export async function startHerd(names: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<{ readonly corral: Corral; readonly workers: readonly HerdWorker[]; stop(): Promise<void> }> {
-  const corral = await Corral.startWithoutWorker({ CORRAL_EVICTION_SECONDS: '1', CORRAL_EVICTED_NODES_PER_MINUTE: '600', ...env });
-  const workers = await Promise.all(names.map((name) => HerdWorker.start(corral, name)));
+export async function startHerd(names: readonly string[], options: HerdOptions = {}): Promise<Herd> {
+  const corral = await Corral.startWithoutWorker({ CORRAL_EVICTION_SECONDS: '1', CORRAL_EVICTED_NODES_PER_MINUTE: '600', ...options.env });
+  const workers = await Promise.all(names.map((name) => HerdWorker.start(corral, name, options)));
   await Promise.all(workers.map((worker) => worker.ready()));
   await corral.register();
   return {

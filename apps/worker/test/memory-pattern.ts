@@ -39,7 +39,7 @@ export class MemoryPattern {
     const line = (file: number): string => `file ${file} of ${this.#generation}`;
     for (let at = 0; at < files.length; at += FILES_AT_ONCE) {
       const some = files.slice(at, at + FILES_AT_ONCE);
-      await this.#run(`cd ${FOLDER} && ${some.map((file) => `(echo ${line(file)}; head -c ${SEED_BYTES} ${SEED}) > ${file}`).join(' && ')}`);
+      await this.#run(`cd ${FOLDER} && ${some.map((file) => `(echo ${line(file)}; dd if=${SEED} bs=${SEED_BYTES} count=1 2> /dev/null) > ${file}`).join(' && ')}`);
       for (const file of some) content.set(file, createHash('md5').update(`${line(file)}\n`).update(seed).digest('hex'));
     }
     return content;

@@ -5,7 +5,7 @@ import { LaunchFailure } from '../start/launch-failure.ts';
 import { seconds, Terminal } from '../terminal/terminal.ts';
 import { ensureBrowser } from './browser.ts';
 import { runStep } from './step-runner.ts';
-import { add, NOTHING, STEP_NAMES, stepsOf, summary, type StepName, type Tally } from './steps.ts';
+import { add, NOTHING, STEP_NAMES, stagesOf, summary, type StepName, type Tally } from './steps.ts';
 
 const USAGE = `Usage: npm test [-- options]
 
@@ -46,14 +46,22 @@ async function main(): Promise<number> {
   if (chosen.has('e2e')) ensureBrowser((text) => terminal.line(text));
 
   let total: Tally = NOTHING;
-  for (const step of stepsOf(root).filter(({ name }) => chosen.has(name))) {
-    terminal.line(terminal.paint('bold', step.title));
-    const begun = performance.now();
-    const tally = await runStep(root, step, environment);
-    total = add(total, tally);
-    const detail = `${seconds(performance.now() - begun)}${step.counts === 'Jest' ? ` (${tally.passed} of ${tally.passed + tally.failed + tally.skipped})` : ''}`;
-    if (tally.failed === 0) terminal.done(step.title, detail);
-    else terminal.fail(`${step.title} ${detail}`);
+  const imagesHome = resolve(root, process.env['CORRAL_TEST_HOME'] ?? '.corral-test');
+  for (const stage of stagesOf(root, imagesHome)) {
+    const steps = stage.filter(({ name }) => chosen.has(name));
+    if (steps.length === 0) continue;
+    terminal.line(terminal.paint('bold', steps.map(({ title }) => title).join(', ')));
+    const tallies = await Promise.all(
+      steps.map(async (step) => {
+        const begun = performance.now();
+        const { tally, said } = await runStep(root, step, environment);
+        const detail = `${seconds(performance.now() - begun)}${step.counts === 'Jest' ? ` (${tally.passed} of ${tally.passed + tally.failed + tally.skipped})` : ''}`;
+        if (tally.failed === 0) terminal.done(step.title, detail);
+        else terminal.fail(`${step.title} ${detail}${said === '' ? '' : `\n${said}`}`);
+        return tally;
+      }),
+    );
+    total = tallies.reduce(add, total);
   }
   console.log(summary(total));
   return total.failed === 0 && total.passed > 0 ? 0 : 1;

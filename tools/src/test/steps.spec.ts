@@ -1,5 +1,5 @@
 import { readReport, type JestOutcome } from './jest-report.ts';
-import { add, NOTHING, stepsOf, summary, tallyOf } from './steps.ts';
+import { add, NOTHING, stagesOf, summary, tallyOf } from './steps.ts';
 
 const report = {
   numPassedTests: 3,
@@ -35,7 +35,8 @@ describe('the count of npm test', () => {
     );
   });
 
-  it('goes from the cheapest to the dearest', () => {
-    expect(stepsOf('/').map(({ name }) => name)).toEqual(['lint', 'types', 'unit', 'integration', 'e2e']);
+  it('goes from the cheapest to the dearest, and has guest images before any test boots one', () => {
+    const stages = stagesOf('/', '/home').map((steps) => steps.map(({ name }) => name));
+    expect(stages).toEqual([['lint', 'types', 'images', 'unit'], ['integration'], ['e2e']]);
   });
 });

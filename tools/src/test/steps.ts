@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { JestOutcome } from './jest-report.ts';
 
-export const STEP_NAMES = ['lint', 'types', 'unit', 'integration', 'e2e'] as const;
+export const STEP_NAMES = ['lint', 'types', 'images', 'unit', 'integration', 'e2e'] as const;
 export type StepName = (typeof STEP_NAMES)[number];
 
 /** One part of `npm test`: a program of Node, and how its outcome is counted. */
@@ -16,9 +16,14 @@ export interface Step {
 }
 
 const MINUTE_MS = 60_000;
+/** The default one, and the one the end-to-end tests run programs in. */
+const TEST_IMAGES = ['linux-minimal', 'debian-dev'];
 
-/** In this order, cheapest first. */
-export function stepsOf(root: string): readonly Step[] {
+/** A step against nothing but hanging: a host that does much else takes several times as long as one that does not. */
+const MOST_CHECK_MS = 20 * MINUTE_MS;
+
+/** Stages one after the other, cheapest first; the steps of a stage run side by side, for each of them leaves cores idle. */
+export function stagesOf(root: string, imagesHome: string): readonly (readonly Step[])[] {
   const bin = (path: string): string => join(root, 'node_modules', path);
   const jest = (project: string, maxWorkers: string): string[] => [
     '--experimental-vm-modules',
@@ -30,36 +35,57 @@ export function stepsOf(root: string): readonly Step[] {
     `--outputFile=${reportFile(root, project)}`,
   ];
   return [
-    {
-      name: 'lint',
-      title: 'Lint',
-      args: [bin('eslint/bin/eslint.js'), '.', '--max-warnings', '0'],
-      timeoutMs: 5 * MINUTE_MS,
-      counts: 'Check',
-    },
-    {
-      name: 'types',
-      title: 'Type check',
-      args: [bin('typescript/bin/tsc'), '-b', '--pretty'],
-      timeoutMs: 5 * MINUTE_MS,
-      counts: 'Check',
-    },
-    { name: 'unit', title: 'Unit tests', args: jest('unit', '100%'), timeoutMs: 5 * MINUTE_MS, counts: 'Jest' },
-    {
-      name: 'integration',
-      title: 'Integration tests',
-      args: jest('integration', '2'),
-      timeoutMs: 45 * MINUTE_MS,
-      counts: 'Jest',
-    },
+    [
+      {
+        name: 'lint',
+        title: 'Lint',
+        args: [bin('eslint/bin/eslint.js'), '.', '--max-warnings', '0'],
+        timeoutMs: MOST_CHECK_MS,
+        counts: 'Check',
+      },
+      {
+        name: 'types',
+        title: 'Type check',
+        args: [bin('typescript/bin/tsc'), '-b', '--pretty'],
+        timeoutMs: MOST_CHECK_MS,
+        counts: 'Check',
+      },
+      // What real guests boot from: made before the first test that would wait for it.
+      {
+        name: 'images',
+        title: 'Guest images',
+        args: [
+          '--conditions=@corral/source',
+          '--disable-warning=ExperimentalWarning',
+          join(root, 'images/src/main.ts'),
+          ...TEST_IMAGES,
+          '--home',
+          imagesHome,
+        ],
+        timeoutMs: MOST_CHECK_MS,
+        counts: 'Check',
+      },
+      { name: 'unit', title: 'Unit tests', args: jest('unit', '100%'), timeoutMs: MOST_CHECK_MS, counts: 'Jest' },
+    ],
+    [
+      {
+        name: 'integration',
+        title: 'Integration tests',
+        args: jest('integration', '2'),
+        timeoutMs: 45 * MINUTE_MS,
+        counts: 'Jest',
+      },
+    ],
     // They share one stack, and their guests this machine's two cores.
-    {
-      name: 'e2e',
-      title: 'End-to-end tests',
-      args: jest('e2e', '1'),
-      timeoutMs: 25 * MINUTE_MS,
-      counts: 'Jest',
-    },
+    [
+      {
+        name: 'e2e',
+        title: 'End-to-end tests',
+        args: jest('e2e', '1'),
+        timeoutMs: 25 * MINUTE_MS,
+        counts: 'Jest',
+      },
+    ],
   ];
 }
 

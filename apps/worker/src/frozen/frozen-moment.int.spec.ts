@@ -48,7 +48,7 @@ beforeAll(async () => {
   const vm = await ForkedVm.fork({ ...config, uid: 'source' });
   await vm.start({ type: 'Snapshot', directory: baseSnapshot, packs: packs.directory, base: base.base });
   await vm.until('AgentAnswered');
-  await vm.exec('head -c 2000000 /dev/urandom > /root/noise; md5sum /root/noise > /root/sum; echo then > /root/mark');
+  await vm.exec('dd if=/dev/urandom of=/root/noise bs=100k count=20; md5sum /root/noise > /root/sum; echo then > /root/mark');
   await vm.send({ type: 'Pause' });
   const directory = await vm.emptyFolder('frozen');
   expect(await vm.send({ type: 'Freeze', directory })).toMatchObject({ ok: true, frozen: { base: base.base.sha256 } });

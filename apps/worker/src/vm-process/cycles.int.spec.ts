@@ -134,7 +134,7 @@ it(`${CYCLES} times stopped, stored and gone on with on another worker: every by
   await vm.start({ type: 'Boot' });
   await agent(vm);
   let release = (): void => undefined;
-  await sh(vm, 'head -c 2000000 /dev/urandom > /root/noise; md5sum /root/noise > /root/sum; head -c 3000000 /dev/urandom > /tmp/noise; md5sum /tmp/noise > /tmp/sum');
+  await sh(vm, 'dd if=/dev/urandom of=/root/noise bs=100k count=20; md5sum /root/noise > /root/sum; dd if=/dev/urandom of=/tmp/noise bs=100k count=30; md5sum /tmp/noise > /tmp/sum');
   await sh(vm, '(n=0; while :; do n=$((n+1)); echo $n > /tmp/count; usleep 20000; done) > /dev/null 2>&1 < /dev/null &');
   const count = async (): Promise<number> => Number(await sh(vm, 'cat /tmp/count'));
   await until(async () => (await count()) > 3, { timeoutMs: 20_000, what: 'the counter counts' });
@@ -143,7 +143,7 @@ it(`${CYCLES} times stopped, stored and gone on with on another worker: every by
   for (let cycle = 0; cycle < CYCLES; cycle += 1) {
     const [here, there] = cycle % 2 === 0 ? homes : [...homes].reverse();
     if (!here || !there) throw new Error('there are two homes');
-    await sh(vm, `echo ${cycle} >> /root/cycles; head -c 100000 /dev/urandom > /root/piece${cycle % 3}`);
+    await sh(vm, `echo ${cycle} >> /root/cycles; dd if=/dev/urandom of=/root/piece${cycle % 3} bs=100k count=1`);
     await vm.pause();
     const before = heldBy(vm.emulator());
     const source = await here.keep(vm, `cycle-${cycle}`);

@@ -18,7 +18,7 @@ beforeAll(async () => {
   config = await linuxMachine();
   source = await booted(config);
   // Not where start-up may still mount something.
-  await source.exec('head -c 3000000 /dev/urandom > /root/noise; md5sum /root/noise > /root/sum; echo source > /root/who');
+  await source.exec('dd if=/dev/urandom of=/root/noise bs=100k count=30; md5sum /root/noise > /root/sum; echo source > /root/who');
 });
 
 async function freeze(vm: ForkedVm, name: string): Promise<{ readonly directory: string; readonly frozen: FrozenTaken }> {

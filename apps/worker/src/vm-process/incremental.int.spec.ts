@@ -173,7 +173,7 @@ afterAll(async () => {
 
 const sizeOf = (taken: SnapshotTaken): number => taken.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 /** Writes all over memory, and frees what it wrote, for as long as the machine runs. */
-const BUSY = '(i=0; while :; do i=$((i+1)); head -c 700000 /dev/urandom > /tmp/w$((i%9)); cat /tmp/w* | md5sum > /tmp/sum; [ $((i%7)) = 0 ] && rm -f /tmp/w*; done) > /dev/null 2>&1 & true';
+const BUSY = '(i=0; while :; do i=$((i+1)); dd if=/dev/urandom of=/tmp/w$((i%9)) bs=100k count=7; cat /tmp/w* | md5sum > /tmp/sum; [ $((i%7)) = 0 ] && rm -f /tmp/w*; done) > /dev/null 2>&1 & true';
 
 it('the first snapshot of a machine that booted is everything it is', async () => {
   expect(differences(await imageOf(first.directory), first.image)).toEqual([]);
@@ -204,7 +204,7 @@ describe.each(RANK.filter((mode) => RANK.indexOf(mode) <= RANK.indexOf(best)).ma
     const next = await restored(last.directory, mode, base);
     expect(await next.sh('cat /tmp/kept')).toContain('kept');
     for (let round = 0; round < 2; round += 1) {
-      await next.sh('head -c 300000 /dev/urandom > /tmp/more');
+      await next.sh('dd if=/dev/urandom of=/tmp/more bs=100k count=3');
       const snapshot = await next.snapshot();
       expect(await next.differencesOf(snapshot)).toEqual([]);
     }
@@ -215,9 +215,9 @@ describe.each(RANK.filter((mode) => RANK.indexOf(mode) <= RANK.indexOf(best)).ma
     const guest = await restored(first.directory, mode, base);
     // Where nothing is mapped, a snapshot can do without any.
     const own = (): string[] => guest.lineage.memory.slice(mode === 'Copy' ? 0 : 1).map(({ sha256 }) => sha256);
-    await guest.sh('head -c 300000 /dev/urandom > /tmp/one');
+    await guest.sh('dd if=/dev/urandom of=/tmp/one bs=100k count=3');
     await guest.snapshot();
-    await guest.sh('head -c 300000 /dev/urandom > /tmp/two; rm /tmp/one');
+    await guest.sh('dd if=/dev/urandom of=/tmp/two bs=100k count=3; rm /tmp/one');
     await guest.snapshot();
     const [lost = ''] = own();
     await rm(join(packs, lost));
@@ -246,7 +246,7 @@ describe.each(RANK.filter((mode) => RANK.indexOf(mode) <= RANK.indexOf(best)).ma
   it('a snapshot that could not be written takes nothing from the next one', async () => {
     const guest = await restored(first.directory, mode, base);
     await guest.snapshot();
-    await guest.sh('head -c 300000 /dev/urandom > /tmp/lost');
+    await guest.sh('dd if=/dev/urandom of=/tmp/lost bs=100k count=3');
     const copied = await takeSnapshot({ emulator: guest.emulator, memory: guest.memory, serial: guest.serial, mayRun: () => true }, guest.lineage);
     await expect(copied.write(join(folder, 'no-such-folder'), IDENTITY)).rejects.toThrow();
     const next = await guest.snapshot();

@@ -14,7 +14,7 @@ jest.setTimeout(400_000);
 const BUDGET_BYTES = 16 * MIB;
 const FILES = 12;
 /** Files that do not compress, and files that do. */
-const FILL = `for i in $(seq ${FILES}); do dd if=/dev/urandom of=/tmp/r$i bs=64k count=16; yes "line $i of a file" | head -c 1048576 > /tmp/t$i; done 2> /dev/null; md5sum /tmp/r* /tmp/t* > /tmp/sums`;
+const FILL = `for i in $(seq ${FILES}); do dd if=/dev/urandom of=/tmp/r$i bs=64k count=16; yes "line $i of a file" | dd of=/tmp/t$i bs=4k count=256 iflag=fullblock; done 2> /dev/null; md5sum /tmp/r* /tmp/t* > /tmp/sums`;
 const CHECK = 'md5sum -c /tmp/sums > /tmp/checked; grep -c OK /tmp/checked';
 
 let home: string;

@@ -32,7 +32,7 @@ let rest: PromiseWithResolvers<void>;
 beforeAll(async () => {
   config = await linuxMachine({ uid: 'source' });
   source = await booted(config);
-  await source.exec(`head -c ${RANDOM_BYTES} /dev/urandom > /dev/shm/random`, { timeoutSeconds: 120 });
+  await source.exec(`dd if=/dev/urandom of=/dev/shm/random bs=${RANDOM_BYTES / 80} count=80`, { timeoutSeconds: 120 });
   sums = (await source.exec(SUM_ALL, { timeoutSeconds: 120 })).stdout;
   folder = await source.emptyFolder('snapshot');
   expect(await source.send({ type: 'Snapshot', directory: folder })).toMatchObject({ ok: true });
@@ -133,7 +133,7 @@ const untilWhole = async (): Promise<void> => {
   it('is paged by nobody else until the base is whole, and then keeps to its budget', async () => {
     const vm = await forked('tight', { memoryBudgetBytes: 12 * 2 ** 20 });
     await started(vm, await holdPartial());
-    await vm.exec('head -c 10000000 /dev/urandom > /dev/shm/more');
+    await vm.exec('dd if=/dev/urandom of=/dev/shm/more bs=100k count=100');
     const paged = (): boolean => vm.told.some((told) => told.type === 'Memory' && told.memory.pager === 'On');
     expect(bases.totals.fetchedBytes).toBe(0);
     expect(paged()).toBe(false);
