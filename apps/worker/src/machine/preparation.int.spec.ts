@@ -10,6 +10,7 @@ import {
   virtualMachineSnapshots,
 } from '@corral/contracts';
 import { overlayPath } from '../disk-overlay.ts';
+import { type HeldMoment } from '../snapshots/fork-moments.ts';
 import { MachineFolder, type MachineRecord } from './machine-folder.ts';
 import { Preparer } from './preparation.ts';
 
@@ -113,6 +114,35 @@ describe('A snapshot', () => {
       permanent: true,
       message: expect.stringContaining('older version') as unknown,
     });
+  });
+});
+
+describe('A fork', () => {
+  const fork = { virtualMachine: 'source', uid: 'source-uid', incarnation: 2, snapshot: 'moment', nodeName: 'worker-1' };
+  const held = { type: 'Kept', incarnation: 2, record, directory: '', manifest: {}, digest: '' } as unknown as HeldMoment;
+  /** From a moment with this status, which this node holds or does not. */
+  const from = (status: object, moment?: HeldMoment) => {
+    const caches = { ensure: () => Promise.reject(new Error('nothing is to be fetched')) };
+    return new Preparer({
+      nodeName: 'worker-1',
+      forks: { find: async () => moment },
+      client: { get: async () => ({ metadata: { name: 'moment', uid: 'm' }, spec: { nodeName: 'worker-1' }, status }) } as unknown as ObjectClient,
+      artifacts: caches as never, snapshots: caches as never, packs: caches as never,
+      bases: { has: () => false, prepare: async () => false },
+      remote: () => undefined, workingSet: () => undefined as never, v86Build: 'build',
+    }).prepare({ ...aVm({ source: { virtualMachine: 'source' } }), status: { fork } } as VirtualMachine, 'Source', folder);
+  };
+
+  it.each<[string, object, HeldMoment | undefined]>([
+    ['the moment is of another machine of that name', { virtualMachineUid: 'another', incarnation: 2 }, undefined],
+    ['the moment is of another life of it', { virtualMachineUid: 'source-uid', incarnation: 3 }, undefined],
+    ['what this node holds is of another life of it', { virtualMachineUid: 'source-uid' }, { ...held, incarnation: 3 }],
+  ])('begins with nothing else than what was forked: %s', async (_how, status, moment) => {
+    await expect(from(status, moment)).rejects.toMatchObject({ reason: 'ForkSourceChanged', permanent: true });
+  });
+
+  it('waits for a moment that is on its way', async () => {
+    await expect(from({ virtualMachineUid: 'source-uid', incarnation: 2 })).rejects.toMatchObject({ reason: 'WaitingForMoment', permanent: false });
   });
 });
 

@@ -37,9 +37,12 @@ class OneSnapshot {
   constructor(folder: string) {
     for (const { name } of TAKEN.files) writeFileSync(join(folder, name), '{}');
     let known = this.held;
+    const running = (): object => ({ phase: 'Running', run: { incarnation: this.incarnation } });
     const machine = {
       uid: 'vm',
-      state: { phase: 'Running', run: { incarnation: 1 } },
+      get state() {
+        return running();
+      },
       folder: { record: async () => undefined },
       lastSnapshotName: 'before',
       noteStored: (incarnation: number, stored: object) => void this.stored.push({ incarnation, ...stored }),
@@ -158,5 +161,9 @@ describe('Taking a snapshot', () => {
     one.afterBegin = () => (one.incarnation = 2);
     expect(await reconcile()).toMatchObject({ type: 'RequeueAfter' });
     expect([one.taken, one.uploads]).toEqual([[], 0]);
+    // Nor later: what runs now is not what was to be kept.
+    one.elapsedMs = 2_000;
+    expect(await reconcile()).toEqual({ type: 'Done' });
+    expect([one.taken, one.uploads, one.ready]).toEqual([[], 0, 'VirtualMachineNotRunning']);
   });
 });
