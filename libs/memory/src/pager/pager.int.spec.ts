@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { Redis } from 'ioredis';
 import { SWAP_LOST_EXIT_CODE } from '@corral/contracts';
 import { startRedis, type EmbeddedRedis } from '@corral/embedded';
@@ -10,6 +11,7 @@ import { HostMemory } from '../host/host-memory.ts';
 import { PAGE_BYTES } from '../machine-pages.ts';
 import type { RegionOptions, RegionOrder } from './paged-region.testing.ts';
 import type { PagerUsage } from './pager.ts';
+import { HEADER_BYTES } from './swap-keys.ts';
 import { REDIS_DEADLINE_MS } from './swap-tiers.ts';
 
 type Answer = PagerUsage & { readonly wrong: number; readonly lost: number; readonly privatePages: number };
@@ -98,6 +100,28 @@ class PagedRegion {
 }
 
 const outsideOf = ({ counters }: Answer): number => counters.redisOuts + counters.durableOuts;
+
+/** Another page with the same CRC-32, which is linear: what differs at its beginning is made up for in its last four bytes. */
+function twinOf(page: Uint8Array): Uint8Array {
+  const twin = Buffer.from(page);
+  const checksumWith = (last: number): number => {
+    twin.writeUInt32LE(last >>> 0, twin.length - 4);
+    return crc32(twin);
+  };
+  twin[0] = (page[0] ?? 0) ^ 0xff;
+  const plain = checksumWith(0);
+  const basis = new Map<number, { readonly flips: number; readonly last: number }>();
+  const reduce = (flips: number, last: number): { readonly flips: number; readonly last: number } => {
+    for (let known = basis.get(Math.clz32(flips)); flips !== 0 && known; known = basis.get(Math.clz32(flips))) [flips, last] = [flips ^ known.flips, last ^ known.last];
+    return { flips, last };
+  };
+  for (let bit = 0; bit < 32; bit += 1) {
+    const found = reduce(checksumWith(1 << bit) ^ plain, 1 << bit);
+    basis.set(Math.clz32(found.flips), found);
+  }
+  if (checksumWith(reduce(crc32(page) ^ plain, 0).last) !== crc32(page)) throw new Error('there is no such page');
+  return twin;
+}
 
 // Where the host has no userfaultfd there is nothing to page with, and nothing is promised.
 (HostMemory.probe().capability.mode === 'Full' ? describe : describe.skip)('paged memory', () => {
@@ -252,6 +276,23 @@ const outsideOf = ({ counters }: Answer): number => counters.redisOuts + counter
           await client.hset(key, field, at % 3 === 2 ? value.subarray(0, value.length - 1) : value);
         }
       }
+      const { counters } = await region.verify();
+      expect(counters.redisStale).toBeGreaterThan(50);
+    });
+
+    it('takes no page of another generation, also where its checksum is what it should be', async () => {
+      const region = await swapping();
+      let changed = 0;
+      for (const key of await client.keys('*')) {
+        for (const [field, value] of Object.entries(await client.hgetallBuffer(key))) {
+          if (value.length !== HEADER_BYTES + PAGE_BYTES) continue;
+          value.writeUInt32LE(value.readUInt32LE(0) + 1, 0);
+          value.set(twinOf(value.subarray(HEADER_BYTES)), HEADER_BYTES);
+          await client.hset(key, field, value);
+          changed += 1;
+        }
+      }
+      expect(changed).toBeGreaterThan(50);
       const { counters } = await region.verify();
       expect(counters.redisStale).toBeGreaterThan(50);
     });
