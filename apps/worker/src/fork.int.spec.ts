@@ -203,16 +203,31 @@ describe('A live fork', () => {
     await momentGone(result.moment);
   });
 
-  it('restarts as itself when its process ends, and can be forked again', async () => {
+  it('can be forked again; one of which nothing is left fails and says so, and does not begin anew as something else', async () => {
     const { result } = await fork('plain', { names: ['grandchild'] });
     await corral.ready('grandchild');
     expect(await said('grandchild', 'cat /tmp/mark; hostname')).toBe('later\ngrandchild');
     await momentGone(result.moment);
-    const vm = await corral.get('grandchild');
-    endProcess(vm);
-    const again = await corral.ready('grandchild', 2);
-    expect(again.status).toMatchObject({ lastTermination: { reason: 'ProcessExited' }, startedFrom: { type: 'GoldenSnapshot', name: IMAGE } });
-    expect(await said('grandchild', 'hostname')).toBe('grandchild');
+    endProcess(await corral.get('grandchild'));
+    const lost = await corral.when('grandchild', 'Failed', (vm) => findCondition(vm.status?.conditions, 'Ready')?.reason === 'ForkMomentGone');
+    expect(lost.status).toMatchObject({ phase: 'Failed', incarnation: 1, lastTermination: { reason: 'ProcessExited' } });
+  });
+
+  it('whose process ends goes on from the moment while that is held, and from its own last snapshot once it has one', async () => {
+    const { result } = await fork('plain', { names: ['phoenix'] });
+    await corral.ready('phoenix');
+    await corral.execAnywhere('phoenix', 'echo mine > /tmp/mark');
+    endProcess(await corral.get('phoenix'));
+    expect((await corral.ready('phoenix', 2)).status?.startedFrom).toEqual({ type: 'Fork', name: 'plain' });
+    expect(await said('phoenix', 'cat /tmp/mark')).toBe('later');
+    await corral.execAnywhere('phoenix', 'echo kept > /tmp/mark');
+    await corral.takeSnapshot('of-phoenix', 'phoenix');
+    await corral.snapshotWhen('of-phoenix', 'Ready', ({ status }) => findCondition(status?.conditions, 'Ready')?.status === 'True');
+    await corral.when('phoenix', 'it is told', ({ status }) => status?.lineage?.snapshot === 'of-phoenix');
+    await momentGone(result.moment);
+    endProcess(await corral.get('phoenix'));
+    expect((await corral.ready('phoenix', 3)).status?.startedFrom).toMatchObject({ type: 'Snapshot', name: 'of-phoenix' });
+    expect(await said('phoenix', 'cat /tmp/mark; hostname')).toBe('kept\nphoenix');
   });
 
   it('of what does not run is refused with the reason, and nothing is left', async () => {

@@ -140,19 +140,21 @@ export class Preparer {
     const { image, snapshot, virtualMachine } = startSourceOf(vm);
     if (image !== undefined) return this.#fromImage(vm, image, folder);
     if (snapshot !== undefined) return this.#fromSnapshot(vm, snapshot);
-    if (virtualMachine !== undefined && vm.status?.fork) return this.#fromFork(vm, vm.status.fork, folder);
+    if (virtualMachine !== undefined && vm.status?.fork) return this.#fromFork(vm, vm.status.fork);
     throw new Unpreparable('SourceMissing', 'spec.source names nothing to start from', { permanent: true });
   }
 
-  /** From the moment it was forked at, here or through the object store; once it has run and that is gone, from what that machine had started from. */
-  async #fromFork(vm: VirtualMachine, fork: VmFork, folder: MachineFolder): Promise<Preparation> {
+  /** From its own last snapshot, where it has run and has one; else from the moment it was forked at, here or through the object store. */
+  async #fromFork(vm: VirtualMachine, fork: VmFork): Promise<Preparation> {
     const { client, nodeName, forks } = this.#options;
+    const own = hasRun(vm) ? await this.#ownSnapshot(vm) : undefined;
+    if (own !== undefined) return this.#fromSnapshot(vm, own);
     const moment = await client.get(virtualMachineSnapshots, vm.metadata.namespace, fork.snapshot);
-    if (moment?.metadata.deletionTimestamp !== undefined || !moment) return this.#withoutMoment(vm, fork, folder);
+    if (moment?.metadata.deletionTimestamp !== undefined || !moment) return this.#withoutMoment(vm, fork);
     const { status } = moment;
     const ready = findCondition(status?.conditions, 'Ready');
     if (status?.completedAt !== undefined && ready?.status !== 'True') {
-      if (hasRun(vm)) return this.#withoutMoment(vm, fork, folder);
+      if (hasRun(vm)) this.#withoutMoment(vm, fork);
       throw new Unpreparable('ForkFailed', `The moment of "${fork.virtualMachine}" could not be kept: ${ready?.reason ?? ''}: ${ready?.message ?? ''}`, { permanent: true });
     }
     if (status?.virtualMachineUid !== fork.uid || (status.incarnation ?? fork.incarnation) !== fork.incarnation) {
@@ -195,9 +197,17 @@ export class Preparer {
     return { from: this.#from(directory), manifest, startedFrom: { digest }, ...(base ? { base } : {}) };
   }
 
-  #withoutMoment(vm: VirtualMachine, fork: VmFork, folder: MachineFolder): Promise<Preparation> {
-    if (hasRun(vm) && fork.image !== undefined) return this.#fromImage(vm, fork.image, folder);
-    throw new Unpreparable('ForkMomentGone', `The moment of "${fork.virtualMachine}" is gone: fork it again`, { permanent: true });
+  /** Nothing is left of what it was, and something else in its place would pass for it. */
+  #withoutMoment(vm: VirtualMachine, fork: VmFork): never {
+    const lost = hasRun(vm) ? 'What it held is lost, there is no snapshot of it, and the' : 'The';
+    throw new Unpreparable('ForkMomentGone', `${lost} moment of "${fork.virtualMachine}" that it began with is gone: fork it again`, { permanent: true });
+  }
+
+  /** The last snapshot of a machine that has run, as it was stored; undefined where there is none any more. */
+  async #ownSnapshot({ metadata, status }: VirtualMachine): Promise<string | undefined> {
+    const { snapshot: name, digest } = status?.lineage ?? {};
+    const snapshot = name === undefined ? undefined : await this.#options.client.get(virtualMachineSnapshots, metadata.namespace, name);
+    return snapshot?.metadata.deletionTimestamp === undefined && snapshot?.status?.digest === digest ? snapshot?.metadata.name : undefined;
   }
 
   async #fromImage(vm: VirtualMachine, name: string, folder: MachineFolder): Promise<Preparation> {

@@ -134,8 +134,6 @@ export const VmFork = z.object({
   nodeName: z.string(),
   v86Build: z.string().optional(),
   memoryMiB: z.number().int().optional(),
-  /** What the machine was first started from: where a fork starts anew when it has lost what it held. */
-  image: z.string().optional(),
 });
 export type VmFork = z.output<typeof VmFork>;
 

@@ -6,6 +6,10 @@ import {
 /** On a machine that is created: the moment it shares with others, by the name of the VirtualMachineSnapshot that holds it. */
 export const MOMENT_ANNOTATION = 'corral.dev/fork-moment';
 
+/** Where a machine says which moment, and which machine, it is to go on from. */
+export const MOMENT_FIELD = `metadata.annotations[${MOMENT_ANNOTATION}]`;
+export const SOURCE_FIELD = 'spec.source.virtualMachine';
+
 /** Why the machine cannot be forked now, in words for people; undefined when it can. */
 export function forkObstacle(vm: VirtualMachine): { readonly reason: 'VirtualMachineNotRunning' | 'VirtualMachineMoving'; readonly message: string } | undefined {
   const { metadata, spec, status } = vm;
@@ -25,7 +29,7 @@ export function storedSleep({ metadata, spec, status }: VirtualMachine): string 
 }
 
 /** What a fork is told of the machine it comes from. */
-export function forkOf(source: VirtualMachine, snapshot: string, image: string | undefined): VmFork {
+export function forkOf(source: VirtualMachine, snapshot: string): VmFork {
   const { metadata, spec, status } = source;
   return {
     virtualMachine: metadata.name,
@@ -35,7 +39,6 @@ export function forkOf(source: VirtualMachine, snapshot: string, image: string |
     nodeName: spec?.nodeName ?? '',
     ...(status?.v86Build === undefined ? {} : { v86Build: status.v86Build }),
     ...(status?.memoryMiB === undefined ? {} : { memoryMiB: status.memoryMiB }),
-    ...(image === undefined ? {} : { image }),
   };
 }
 

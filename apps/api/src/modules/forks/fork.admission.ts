@@ -10,9 +10,7 @@ import { CONTROLLER } from '../../platform/auth/user.ts';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { Admission, type AdmissionCompanion } from '../../platform/objects/admission.ts';
 import { MomentTaking } from './moment-taking.ts';
-import { forkObstacle, forkOf, momentOf, MOMENT_ANNOTATION } from './fork-moment.ts';
-
-const FIELD = 'spec.source.virtualMachine';
+import { forkObstacle, forkOf, momentOf, MOMENT_ANNOTATION, MOMENT_FIELD, SOURCE_FIELD } from './fork-moment.ts';
 
 /**
  * A machine that is to go on from where a running one is: what it will need to know of that one is written when it is
@@ -75,7 +73,7 @@ async function withFork(vm: VirtualMachine, objects: ObjectClient): Promise<Virt
   return {
     ...vm,
     spec: { ...vm.spec, ...(memory === undefined ? {} : { memory }) },
-    status: { ...vm.status, fork: forkOf(source, snapshot, await imageOf(source, objects)) },
+    status: { ...vm.status, fork: forkOf(source, snapshot) },
   };
 }
 
@@ -83,9 +81,9 @@ async function forkProblems(vm: VirtualMachine, objects: ObjectClient): Promise<
   if (!isFork(vm)) return [];
   const { virtualMachine: name } = startSourceOf(vm);
   const source = await sourceOf(vm, objects);
-  if (!source) return [{ field: FIELD, reason: 'FieldValueNotFound', message: `VirtualMachine "${name}" does not exist` }];
+  if (!source) return [{ field: SOURCE_FIELD, reason: 'FieldValueNotFound', message: `VirtualMachine "${name}" does not exist` }];
   const obstacle = forkObstacle(source);
-  if (obstacle) return [{ field: FIELD, ...obstacle }];
+  if (obstacle) return [{ field: SOURCE_FIELD, ...obstacle }];
   const bytes = parseBytes(vm.spec?.memory ?? '');
   const has = source.status?.memoryMiB;
   const isOther = bytes !== undefined && has !== undefined && bytes !== has * MIB;
@@ -100,7 +98,7 @@ async function forkProblems(vm: VirtualMachine, objects: ObjectClient): Promise<
 async function momentProblems({ metadata }: VirtualMachine, source: VirtualMachine, objects: ObjectClient): Promise<readonly FieldProblem[]> {
   const name = metadata.annotations?.[MOMENT_ANNOTATION];
   if (name === undefined) return [];
-  const field = `metadata.annotations[${MOMENT_ANNOTATION}]`;
+  const field = MOMENT_FIELD;
   const moment = await objects.get(virtualMachineSnapshots, metadata.namespace, name);
   if (!moment?.spec?.fork || moment.metadata.deletionTimestamp !== undefined) return [{ field, reason: 'FieldValueNotFound', message: `there is no moment "${name}" to be forked from any more` }];
   const isOfSource = moment.spec.virtualMachine === source.metadata.name && moment.status?.virtualMachineUid === source.metadata.uid;
@@ -117,11 +115,4 @@ function ownFieldProblems({ spec }: VirtualMachineSnapshot, previous: VirtualMac
 
 function sourceOf(vm: VirtualMachine, objects: ObjectClient): Promise<VirtualMachine | undefined> {
   return objects.get(virtualMachines, vm.metadata.namespace, startSourceOf(vm).virtualMachine ?? '');
-}
-
-async function imageOf(source: VirtualMachine, objects: ObjectClient): Promise<string | undefined> {
-  const { image, snapshot } = startSourceOf(source);
-  if (image !== undefined) return image;
-  if (snapshot === undefined) return source.status?.fork?.image;
-  return (await objects.get(virtualMachineSnapshots, source.metadata.namespace, snapshot))?.status?.image;
 }

@@ -16,7 +16,7 @@ const aFork = (nodeName: string | undefined, status: VirtualMachine['status'] = 
 });
 const running = { incarnation: 1, phase: 'Running' } as const;
 const failedToStart = { incarnation: 1, phase: 'Failed', lastTermination: { reason: 'StartFailed', message: '', incarnation: 1, finishedAt: toKubeTime(new Date(T0)) } } as const;
-const plan = (forks: readonly VirtualMachine[], afterMs: number, moment = aMoment()) => planMoment({ moment, forks, gatheringMs: GATHERING_MS, now: new Date(T0 + afterMs) });
+const plan = (forks: readonly VirtualMachine[], afterMs: number, moment = aMoment(), isFilling = false) => planMoment({ moment, forks, isFilling, gatheringMs: GATHERING_MS, now: new Date(T0 + afterMs) });
 
 describe('planMoment', () => {
   it.each<[string, ReturnType<typeof plan>, object]>([
@@ -30,6 +30,9 @@ describe('planMoment', () => {
     ['is sent to the object store for one that is elsewhere', plan([aFork('n1'), aFork('n2')], 0), { type: 'Upload' }],
     ['is sent once', plan([aFork('n2')], 0, aMoment(true)), { type: 'Wait' }],
     ['is not sent for one that runs elsewhere already', plan([aFork('n2', running)], 0), { type: 'Wait' }],
+    ['stays for the pool that asked for it while that makes more machines', plan([aFork('n1', running)], GATHERING_MS, aMoment(), true), { type: 'Wait', delayMs: GATHERING_MS }],
+    ['goes at its deadline, also for a pool', plan([], SNAPSHOT_DEADLINE_MS, aMoment(), true), { type: 'Delete' }],
+    ['that could not be kept is nothing to a pool', plan([], GATHERING_MS, { ...aMoment(), status: { completedAt: toKubeTime(new Date(T0)) } }, true), { type: 'Delete' }],
     ['goes at its deadline, whoever still waits', plan([aFork(undefined)], SNAPSHOT_DEADLINE_MS), { type: 'Delete' }],
     ['is left alone once it goes', plan([aFork('n2')], 0, aMoment(false, toKubeTime(new Date(T0)))), { type: 'Nothing' }],
   ])('a moment %s', (_what, step, expected) => expect(step).toMatchObject(expected));

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { assertNever, systemClock } from '@corral/base';
-import { virtualMachines, virtualMachineSnapshots, type ObjectClient, type ObjectKey, type VirtualMachine } from '@corral/contracts';
+import { findCondition, poolOwnerOf, virtualMachinePools, virtualMachines, virtualMachineSnapshots, type ObjectClient, type ObjectKey, type VirtualMachine, type VirtualMachineSnapshot } from '@corral/contracts';
 import { type ReconcileResult } from '@corral/reconcile';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 import { API_CONFIG, type ApiConfig } from '../../platform/config/api-config.ts';
@@ -32,7 +32,7 @@ export class ForkReconciler implements Reconciler {
   async reconcile({ namespace, name }: ObjectKey): Promise<ReconcileResult> {
     const moment = this.informers.of(virtualMachineSnapshots).get(namespace, name);
     if (!moment?.spec?.fork) return DONE;
-    const step = planMoment({ moment, forks: this.#forksOf(`${namespace}/${name}`), gatheringMs: this.config.forkGatheringMs, now: systemClock.now() });
+    const step = planMoment({ moment, forks: this.#forksOf(`${namespace}/${name}`), isFilling: this.#isFilling(moment), gatheringMs: this.config.forkGatheringMs, now: systemClock.now() });
     switch (step.type) {
       case 'Nothing':
         return DONE;
@@ -47,5 +47,11 @@ export class ForkReconciler implements Reconciler {
       default:
         return assertNever(step, 'step of a moment');
     }
+  }
+
+  #isFilling(moment: VirtualMachineSnapshot): boolean {
+    const owner = poolOwnerOf(moment);
+    const pool = owner && this.informers.of(virtualMachinePools).get(moment.metadata.namespace, owner.name);
+    return pool?.metadata.uid === owner?.uid && findCondition(pool?.status?.conditions, 'Ready')?.reason === 'Filling';
   }
 }

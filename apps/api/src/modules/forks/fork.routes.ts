@@ -112,7 +112,7 @@ export class ForkRoutes implements OnModuleInit {
       await once('moment', async (beside) => {
         const obstacle = forkObstacle(source);
         if (obstacle) throw new Problem('vm.not-running', obstacle.message, { details: { name: source.metadata.name, group: MACHINE.group, kind: MACHINE.plural } });
-        const object = momentOf(namespace, forkOf(source, moment, undefined), { uid: randomUUID(), now: systemClock.now() }) as KubeObject;
+        const object = momentOf(namespace, forkOf(source, moment), { uid: randomUUID(), now: systemClock.now() }) as KubeObject;
         const writes: readonly Write[] = [...beside(MOMENT, object), { type: 'Create', kind: MOMENT, object }];
         return (await this.store.transact(writes)).at(-1) ?? object;
       });

@@ -64,6 +64,17 @@ describe('planRecovery', () => {
     expect(step).not.toHaveProperty('status.nodeName');
   });
 
+  it('says of a fork of which nothing is left that nothing is, and not that it starts anew; with its moment in the object store it does', () => {
+    const fork = { virtualMachine: 'source', uid: 's', incarnation: 1, snapshot: 'moment', nodeName: 'n1' };
+    const { spec, ...rest } = aVm({ status: { ...running, fork } });
+    const vm = { ...rest, spec: { ...spec, source: { virtualMachine: 'source' } } } as VirtualMachine;
+    const gone = plan({ vm, snapshots: [aSnapshot('moment', { of: 's', ready: false })] });
+    expect(gone).toMatchObject({ type: 'Unbind', event: { reason: 'NodeLost', message: expect.stringContaining('nothing is left of it') as unknown } });
+    expect(gone.type === 'Unbind' && findCondition(gone.status.conditions, RESTARTED_WITHOUT_STATE)).toBeUndefined();
+    expect(plan({ vm, snapshots: [aSnapshot('moment', { of: 's' })] })).toMatchObject({ event: { reason: RESTARTED_WITHOUT_STATE } });
+    expect(plan({ vm, snapshots: [aSnapshot('own')] })).toMatchObject({ status: { continueFrom: { snapshot: 'own' } } });
+  });
+
   it('says so plainly when there is none, and takes it back when there is one the next time', () => {
     const first = plan();
     if (first.type !== 'Unbind') throw new Error(first.type);

@@ -1,5 +1,5 @@
 import {
-  findCondition, toKubeTime, withCondition,
+  findCondition, startSourceOf, toKubeTime, withCondition,
   type VirtualMachine, type VirtualMachineSnapshot, type VirtualMachineStatus, type VmContinuation, type VmTermination,
 } from '@corral/contracts';
 import { isAsleep, MACHINE_FINALIZER } from '@corral/vm-lifecycle';
@@ -53,17 +53,30 @@ export function planRecovery({ vm, snapshots, nodeExists, now }: LostMachine): R
     return unbind(vm, { lastTermination, continueFrom: continuation }, now, event, { status: 'False', reason: 'RestoredFromSnapshot', message: `From snapshot ${continuation.snapshot}.` });
   }
   const willStart = vm.spec?.restartPolicy !== 'Never';
+  if (willStart && !canBeginAnew(vm, snapshots)) {
+    const message = `Node ${nodeOf(vm)} is lost, and there is neither a snapshot of the machine nor the moment that it was forked at: nothing is left of it.`;
+    return unbind(vm, { lastTermination }, now, { type: 'Warning', reason: 'NodeLost', message });
+  }
   const message = `Node ${nodeOf(vm)} is lost and there is no snapshot of the machine: ${willStart ? 'it starts anew from its source, without what it held' : 'restartPolicy Never keeps it from starting anew'}.`;
   const event = { type: 'Warning', reason: willStart ? RESTARTED_WITHOUT_STATE : 'NodeLost', message } as const;
   return unbind(vm, { lastTermination }, now, event, willStart ? { status: 'True', reason: 'NodeLost', message } : undefined);
 }
+
+/** What began with a moment of another machine has no other source than that. */
+export function canBeginAnew(vm: VirtualMachine, snapshots: readonly VirtualMachineSnapshot[]): boolean {
+  const { fork } = vm.status ?? {};
+  const isFork = fork !== undefined && startSourceOf(vm).virtualMachine !== undefined;
+  return !isFork || snapshots.some((one) => one.metadata.name === fork.snapshot && isReady(one));
+}
+
+const isReady = ({ metadata, status }: VirtualMachineSnapshot): boolean => metadata.deletionTimestamp === undefined && findCondition(status?.conditions, 'Ready')?.status === 'True';
 
 /**
  * The newest snapshot of what this machine is: of its latest incarnation, and there the last one asked for. One that was sent
  * back has nothing of what it was before: until it has a snapshot of its own since, it is what it was sent back to.
  */
 export function lastSnapshot(vm: VirtualMachine, snapshots: readonly VirtualMachineSnapshot[]): VirtualMachineSnapshot | undefined {
-  const ready = snapshots.filter(({ metadata, status }) => metadata.deletionTimestamp === undefined && findCondition(status?.conditions, 'Ready')?.status === 'True');
+  const ready = snapshots.filter(isReady);
   const { lastRollback } = vm.status ?? {};
   const own = ready.filter(({ status }) => status?.virtualMachineUid === vm.metadata.uid && (status.incarnation ?? 0) > (lastRollback?.incarnation ?? -1));
   const newest = own.reduce<VirtualMachineSnapshot | undefined>((best, next) => (!best || isLater(ageOf(next), ageOf(best)) ? next : best), undefined);

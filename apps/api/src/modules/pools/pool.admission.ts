@@ -9,6 +9,9 @@ import { memoryOfSource } from '../virtual-machines/virtual-machine.admission.ts
 
 const MACHINES = virtualMachines as unknown as KindDefinition;
 
+/** What a machine cannot be made of now, a pool waits for, and says so. */
+const WAITED_FOR: ReadonlySet<FieldProblem['reason']> = new Set(['VirtualMachineNotRunning', 'VirtualMachineMoving']);
+
 /** Judges a pool's template by the rules of the machines it will make. */
 @Injectable()
 export class PoolAdmission {
@@ -25,7 +28,7 @@ export class PoolAdmission {
     if (!machine) return [];
     const problems: FieldProblem[] = [];
     for (const check of this.admission.checksOf(MACHINES)) problems.push(...(await check(machine, undefined, request)));
-    return problems.map(({ field, ...problem }) => ({ ...problem, field: `spec.template.${field}` }));
+    return problems.filter(({ reason }) => !WAITED_FOR.has(reason)).map(({ field, ...problem }) => ({ ...problem, field: `spec.template.${field}` }));
   }
 }
 

@@ -3,6 +3,7 @@ import { memberLabels, ownedByPool, POOL_LABEL, toKubeTime, type VirtualMachine,
 import { countsAfter, countsOf } from './pool-counts.ts';
 import { isClaimable, oldest, TEMPLATE_ANNOTATION, templateDigest } from './pool-members.ts';
 import { FAILED_KEPT_MS, MAX_STARTING, planPool, type PoolPlan } from './pool.plan.ts';
+import type { PoolOrigin } from './pool-origin.ts';
 
 const T0 = Date.parse('2026-01-01T00:00:00Z');
 
@@ -28,7 +29,7 @@ class Model {
 
   /** One look of the controller, at what it saw then; as the database would, refuses counts of a pool that has changed since. */
   look(seen: { readonly pool: VirtualMachinePool; readonly machines: readonly VirtualMachine[] } = this): PoolPlan {
-    const plan = planPool({ pool: seen.pool, machines: seen.machines, refusal: undefined, now: new Date(this.nowMs) });
+    const plan = planPool({ pool: seen.pool, machines: seen.machines, refusal: undefined, origin: { type: 'Template' }, now: new Date(this.nowMs) });
     if (seen.pool.status === this.pool.status && seen.machines === this.machines) this.#tell(plan);
     else if (seen.pool.status !== this.pool.status) return plan;
     const is = (a: VirtualMachine) => (b: VirtualMachine): boolean => a.metadata.uid === b.metadata.uid;
@@ -185,7 +186,7 @@ describe('a pool', () => {
   });
 
   it('says why it is not Ready', () => {
-    const said = (pool: VirtualMachinePool, machines: readonly VirtualMachine[], refusal?: string) => planPool({ pool, machines, refusal, now: new Date(T0) }).conditions.map(({ type, status, reason }) => `${type}=${status}: ${reason}`);
+    const said = (pool: VirtualMachinePool, machines: readonly VirtualMachine[], refusal?: string, origin: PoolOrigin = { type: 'Template' }) => planPool({ pool, machines, refusal, origin, now: new Date(T0) }).conditions.map(({ type, status, reason }) => `${type}=${status}: ${reason}`);
     expect(said(aPool(), [])).toEqual(['Ready=False: Filling', 'AtMaximum=False: BelowMaximum']);
     expect(said(aPool(), [], 'exceeded quota')).toEqual(['Ready=False: MachinesRefused', 'AtMaximum=False: BelowMaximum']);
     expect(said(aPool({ warm: 0 }), [])).toEqual(['Ready=True: Warm', 'AtMaximum=False: BelowMaximum']);
@@ -193,5 +194,22 @@ describe('a pool', () => {
     model.setSpec({ warm: 1, maximum: 1 });
     model.claim();
     expect(said(model.pool, model.machines)).toEqual(['Ready=False: MaximumReached', 'AtMaximum=True: MaximumReached']);
+    const gone: PoolOrigin = { type: 'Unavailable', reason: 'SourceNotRunning', message: 'it is Stopped' };
+    expect(said(aPool(), [], undefined, gone)).toEqual(['Ready=False: SourceNotRunning', 'AtMaximum=False: BelowMaximum', 'SourceRunning=False: SourceNotRunning']);
+    expect(said(aPool({ warm: 0 }), [], undefined, gone)).toEqual(['Ready=True: Warm', 'AtMaximum=False: BelowMaximum', 'SourceRunning=False: SourceNotRunning']);
+    expect(said(aPool(), [], undefined, { type: 'Underway' })).toEqual(['Ready=False: Filling', 'AtMaximum=False: BelowMaximum', 'SourceRunning=True: Running']);
+  });
+
+  it('of forks makes none before a moment of their source is held, and asks for one only when it is to make some', () => {
+    const source = { metadata: { name: 'source' } } as VirtualMachine;
+    const planned = (origin: PoolOrigin, warm = 3) => {
+      const { create, isMomentWanted } = planPool({ pool: aPool({ warm }), machines: [], refusal: undefined, origin, now: new Date(T0) });
+      return { create, isMomentWanted };
+    };
+    expect(planned({ type: 'Source', source })).toEqual({ create: 0, isMomentWanted: true });
+    expect(planned({ type: 'Source', source }, 0)).toEqual({ create: 0, isMomentWanted: false });
+    expect(planned({ type: 'Underway' })).toEqual({ create: 0, isMomentWanted: false });
+    expect(planned({ type: 'Moment', name: 'moment' })).toEqual({ create: 3, isMomentWanted: false });
+    expect(planned({ type: 'Unavailable', reason: 'SourceMissing', message: '' })).toEqual({ create: 0, isMomentWanted: false });
   });
 });

@@ -1,5 +1,5 @@
 import {
-  findCondition, namespaces, POOL_LABEL, Problem, resourceQuotas, virtualMachineImages, virtualMachinePools, virtualMachines,
+  findCondition, namespaces, POOL_LABEL, Problem, resourceQuotas, virtualMachineImages, virtualMachinePools, virtualMachines, virtualMachineSnapshots,
   type NewObject, type ObjectClient, type VirtualMachine, type VirtualMachinePool, type VirtualMachinePoolSpec,
 } from '@corral/contracts';
 import { eventually, startApi, type ApiPeer, type ApiStack } from '../../../test/api-stack.ts';
@@ -187,5 +187,96 @@ describe('VirtualMachinePools', () => {
     expect(findCondition(pool.status?.conditions, 'Ready')?.message).toMatch(/exceeded quota: q/);
     const claim = await stack.admin.create(virtualMachines, aVm('fits', { source: { pool: 'small' } }, namespace));
     expect(claim.status?.claim?.type).toBe('Warm');
+  });
+
+  describe('of forks', () => {
+    let keeping: Promise<void>;
+    let isOver = false;
+    /** What the node says of the moments that it is to take, and how many there were. */
+    let outcome: 'Held' | 'NodeDiskFull' = 'Held';
+    const asked = new Set<string>();
+    beforeAll(async () => {
+      await stack.admin.create(virtualMachines, aVm('origin'));
+      await eventually(async () => (await stack.admin.get(virtualMachines, 'default', 'origin'))?.status?.phase === 'Running', 'the source runs');
+      keeping = keepMoments();
+    });
+    afterAll(async () => {
+      isOver = true;
+      await keeping;
+    });
+
+    async function keepMoments(): Promise<void> {
+      while (!isOver) {
+        const { items } = await stack.admin.list(virtualMachineSnapshots, { namespace: 'default' });
+        for (const moment of items.filter(({ spec, status }) => spec?.fork && findCondition(status?.conditions, 'Ready')?.reason === 'Taking')) {
+          asked.add(moment.metadata.name);
+          const now = new Date().toISOString();
+          const said = { conditions: [{ type: 'Ready', status: 'False', reason: outcome, message: 'as it is', lastTransitionTime: now } as const], incarnation: 1, ...(outcome === 'Held' ? {} : { completedAt: now }) };
+          await stack.agent.replaceStatus(virtualMachineSnapshots, { ...moment, status: { ...moment.status, ...said } }).catch(unlessConflict);
+        }
+        await new Promise((next) => setTimeout(next, 20));
+      }
+    }
+    const unlessConflict = (error: unknown): void => {
+      if (!(error instanceof Problem)) throw error;
+    };
+    const aForkPool = (name: string, spec: Partial<VirtualMachinePoolSpec> = {}) => aPool(name, { template: { spec: { source: { virtualMachine: 'origin' } } } as never, warm: 4, maximum: 12, ...spec });
+    const momentOf = ({ status }: VirtualMachine): string | undefined => status?.fork?.snapshot;
+    const whenReady = (name: string, reason: string) =>
+      eventually(async () => {
+        const ready = findCondition((await poolNamed(name)).status?.conditions, 'Ready');
+        return ready?.reason === reason ? ready : undefined;
+      }, `pool ${name} is ${reason}`, 30_000);
+    async function tellOrigin(phase: 'Running' | 'Stopped'): Promise<void> {
+      for (;;) {
+        const vm = await stack.admin.get(virtualMachines, 'default', 'origin');
+        if (!vm) throw new Error('the source is there');
+        const isTold = await stack.agent.replaceStatus(virtualMachines, { ...vm, status: { ...vm.status, phase } }).then(() => true, unlessConflict);
+        if (isTold) return;
+      }
+    }
+
+    it('makes its machines from one moment of their source, as many of them as it is to fill, which is let go of when it is full', async () => {
+      asked.clear();
+      await stack.admin.create(virtualMachinePools, aForkPool('twins', { warm: 10 }));
+      expect((await filled('twins')).status).toMatchObject({ warm: 10, machines: 10 });
+      const machines = await machinesOf('twins');
+      expect(new Set(machines.map(momentOf)).size).toBe(1);
+      expect(asked.size).toBe(1);
+      expect(findCondition((await poolNamed('twins')).status?.conditions, 'SourceRunning')).toMatchObject({ status: 'True' });
+      await eventually(async () => (await stack.admin.get(virtualMachineSnapshots, 'default', momentOf(machines[0] as VirtualMachine) ?? '')) === undefined, 'the moment goes', 30_000);
+      const claim = await stack.admin.create(virtualMachines, claimOf('twins', 'twin'));
+      expect(claim.status).toMatchObject({ claim: { type: 'Warm', source: { virtualMachine: 'origin' } }, fork: { virtualMachine: 'origin' } });
+      expect((await filled('twins')).status).toMatchObject({ warm: 10, claimed: 1 });
+      // What fills the place of the claim is of a later moment.
+      expect(asked.size).toBe(2);
+      await stack.admin.delete(virtualMachinePools, 'default', 'twins');
+      await eventually(async () => (await stack.admin.list(virtualMachineSnapshots, { namespace: 'default' })).items.every(({ metadata }) => metadata.ownerReferences === undefined), 'its moments go with it', 30_000);
+    }, 90_000);
+
+    it('waits for a source that does not run, or is not there, says so, and asks for nothing meanwhile', async () => {
+      await tellOrigin('Stopped');
+      asked.clear();
+      await stack.admin.create(virtualMachinePools, aForkPool('patient', { warm: 2 }));
+      expect(await whenReady('patient', 'SourceNotRunning')).toMatchObject({ status: 'False', message: expect.stringContaining('is Stopped') as unknown });
+      const { resourceVersion } = (await poolNamed('patient')).metadata;
+      const refused = await problemOf(stack.admin.create(virtualMachinePools, aForkPool('orphans', { template: { spec: { source: { virtualMachine: 'never-made' } } } as never })));
+      expect(refused.details?.causes).toEqual([expect.objectContaining({ field: 'spec.template.spec.source.virtualMachine', reason: 'FieldValueNotFound' })]);
+      expect([asked.size, (await poolNamed('patient')).metadata.resourceVersion]).toEqual([0, resourceVersion]);
+      await tellOrigin('Running');
+      expect((await filled('patient')).status).toMatchObject({ ready: 2 });
+      expect(asked.size).toBe(1);
+    }, 60_000);
+
+    it('whose source cannot be kept says why, and asks again only after a while', async () => {
+      outcome = 'NodeDiskFull';
+      asked.clear();
+      await stack.admin.create(virtualMachinePools, aForkPool('tight-disk', { warm: 1 }));
+      expect(await whenReady('tight-disk', 'ForkFailed')).toMatchObject({ message: expect.stringContaining('NodeDiskFull') as unknown });
+      expect([asked.size, (await machinesOf('tight-disk')).length]).toEqual([1, 0]);
+      outcome = 'Held';
+      await filled('tight-disk');
+      expect(asked.size).toBe(2);
+    }, 60_000);
   });
 });

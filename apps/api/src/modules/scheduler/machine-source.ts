@@ -15,17 +15,14 @@ export function sourceOf(vm: VirtualMachine, informers: Informers): MachineSourc
   const { namespace = '' } = vm.metadata;
   const { image, snapshot = '', virtualMachine } = vm.status?.continueFrom ? { image: undefined, snapshot: vm.status.continueFrom.snapshot } : startSourceOf(vm);
   const { fork } = vm.status ?? {};
-  if (fork && virtualMachine !== undefined) return forkSource(vm, fork, informers);
+  if (fork && virtualMachine !== undefined) return forkSource(fork);
   return image === undefined
     ? snapshotSource(namespace, snapshot, informers.of(virtualMachineSnapshots).get(namespace, snapshot))
     : imageSource(vm, image, informers.of(virtualMachineImages).get(undefined, image));
 }
 
-/** A moment is there from the first, wherever it goes from there; what has lost it starts from what the machine it was of had started from. */
-function forkSource(vm: VirtualMachine, { image, v86Build, memoryMiB, nodeName }: VmFork, informers: Informers): MachineSource {
-  if ((vm.status?.incarnation ?? 0) > 0 && image !== undefined) return imageSource(vm, image, informers.of(virtualMachineImages).get(undefined, image));
-  return { type: 'Known', view: { image, v86Build, memoryMiB, forkedOn: nodeName } };
-}
+/** A moment is there from the first, wherever it goes from there; a node says of a fork that has lost it what can be made of that. */
+const forkSource = ({ v86Build, memoryMiB, nodeName }: VmFork): MachineSource => ({ type: 'Known', view: { v86Build, memoryMiB, forkedOn: nodeName } });
 
 function snapshotSource(namespace: string, name: string, snapshot: VirtualMachineSnapshot | undefined): MachineSource {
   const about = snapshotKey(namespace, name);

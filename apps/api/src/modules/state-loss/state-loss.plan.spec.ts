@@ -32,6 +32,10 @@ describe('a machine that lost a page', () => {
   });
 
   it.each<[string, VirtualMachine]>([
+    ['that was forked, and has none', { ...aVm({ ...lost, fork: { virtualMachine: 'source', uid: 's', incarnation: 1, snapshot: 'moment', nodeName: 'n1' } }), spec: { source: { virtualMachine: 'source' } } as VirtualMachine['spec'] & object }],
+  ])('%s starts anew from nothing else: its node says so', (_, vm) => expect(planStateLoss(vm, [], NOW)).toBeUndefined());
+
+  it.each<[string, VirtualMachine]>([
     ['that has started again', aVm({ ...lost, incarnation: 4 })],
     ['that ended otherwise', aVm({ ...lost, lastTermination: { reason: 'ProcessExited', message: '', incarnation: 3, finishedAt: '' } })],
     ['that is told already where to go on', aVm({ ...lost, continueFrom: { reason: 'SwapLost', snapshot: 'new', incarnation: 3 } })],

@@ -1,5 +1,5 @@
 import { findCondition, withCondition, type VirtualMachine, type VirtualMachineSnapshot, type VirtualMachineStatus } from '@corral/contracts';
-import { lastSnapshot, RESTARTED_WITHOUT_STATE } from '../nodes/recovery.plan.ts';
+import { canBeginAnew, lastSnapshot, RESTARTED_WITHOUT_STATE } from '../nodes/recovery.plan.ts';
 
 /** Ends after which a machine goes on from its last snapshot, where it is; and what was lost, for people. */
 const LOST = {
@@ -34,6 +34,8 @@ export function planStateLoss(vm: VirtualMachine, snapshots: readonly VirtualMac
   const { incarnation } = status;
   const snapshot = lastSnapshot(vm, snapshots);
   const said = findCondition(status.conditions, RESTARTED_WITHOUT_STATE);
+  // Its node says so of a fork of which nothing is left: that starts no more.
+  if (!snapshot && !canBeginAnew(vm, snapshots)) return undefined;
   if (!snapshot) {
     if (said?.status === 'True' && said.reason === reason) return undefined;
     const message = `${LOST[reason]} and there is no snapshot of the machine: it starts anew, without what it held`;
