@@ -215,6 +215,11 @@ describe('A live fork', () => {
 
   it('whose process ends goes on from the moment while that is held, and from its own last snapshot once it has one', async () => {
     const { result } = await fork('plain', { names: ['phoenix'] });
+    // There is no place for this one: so the moment is held as long as it is there.
+    await corral.client.create(virtualMachines, {
+      metadata: { name: 'unplaced', namespace: 'default', annotations: { 'corral.dev/fork-moment': result.moment } },
+      spec: { source: { virtualMachine: 'plain' }, nodeSelector: { 'kubernetes.io/hostname': 'nowhere' } } as never,
+    });
     await corral.ready('phoenix');
     await corral.execAnywhere('phoenix', 'echo mine > /tmp/mark');
     endProcess(await corral.get('phoenix'));
@@ -224,6 +229,7 @@ describe('A live fork', () => {
     await corral.takeSnapshot('of-phoenix', 'phoenix');
     await corral.snapshotWhen('of-phoenix', 'Ready', ({ status }) => findCondition(status?.conditions, 'Ready')?.status === 'True');
     await corral.when('phoenix', 'it is told', ({ status }) => status?.lineage?.snapshot === 'of-phoenix');
+    await corral.client.delete(virtualMachines, 'default', 'unplaced');
     await momentGone(result.moment);
     endProcess(await corral.get('phoenix'));
     expect((await corral.ready('phoenix', 3)).status?.startedFrom).toMatchObject({ type: 'Snapshot', name: 'of-phoenix' });

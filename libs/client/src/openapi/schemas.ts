@@ -1228,7 +1228,6 @@ export type components = {
                     readonly nodeName: string;
                     readonly v86Build?: string;
                     readonly memoryMiB?: number;
-                    readonly image?: string;
                 };
             };
         };
