@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HostMemory } from '../host/host-memory.ts';
@@ -6,6 +6,7 @@ import { loadLibc } from '../host/libc.ts';
 import { MemoryBlock } from '../host/memory-block.ts';
 import { PAGE_BYTES } from '../machine-pages.ts';
 import { SLAB_BYTES } from './arena.ts';
+import { BREAKER_OPEN_MS } from './breaker.ts';
 import { DurableFile } from './durable.file.ts';
 import { PageState, PageTable } from './page-table.ts';
 import { loadPagerCalls } from './pager-calls.ts';
@@ -32,14 +33,42 @@ function observed(table: PageTable, onWrite: () => void): PageTable {
 }
 
 (HostMemory.probe().memory ? describe : describe.skip)('on the way from one tier to the next', () => {
+  const libc = loadLibc();
   let folder: string;
-  beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'corral-tiers-'))));
-  afterEach(() => rmSync(folder, { recursive: true }));
+  let nowMs: number;
+  let staging: StagingQueue;
+  let stagingBlock: MemoryBlock;
+  let arenaBlock: MemoryBlock;
+  let tiers: SwapTiers;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'corral-tiers-'));
+    nowMs = 0;
+    staging = new StagingQueue(PAGES);
+    [stagingBlock, arenaBlock] = [MemoryBlock.anonymous(libc, PAGES * PAGE_BYTES), MemoryBlock.anonymous(libc, 4 * SLAB_BYTES)];
+  });
+  afterEach(() => {
+    tiers.dispose();
+    for (const block of [stagingBlock, arenaBlock]) block.free();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** With every page staged, and nothing that may stay. */
+  function begin(table: PageTable, durable: DurableFile, onStaged: (page: number, slot: number) => void = () => undefined): void {
+    for (let page = 0; page < PAGES; page += 1) {
+      const slot = staging.offer() ?? 0;
+      new Uint8Array(stagingBlock.buffer, slot * PAGE_BYTES, PAGE_BYTES).fill(page + 1);
+      table.slot[page] = slot;
+      table.move(page, PageState.Staged);
+      staging.commit(page);
+      onStaged(page, slot);
+    }
+    tiers = new SwapTiers({
+      libc, calls: loadPagerCalls(), table, staging, stagingAddress: stagingBlock.address, arenaAddress: arenaBlock.address, arenaBytes: arenaBlock.byteLength,
+      durable, control: new PagerControl(), redis: undefined, keyPrefix: 'none', now: () => nowMs,
+    });
+  }
 
   it('a page is found where the table says it is, whenever somebody looks', () => {
-    const libc = loadLibc();
-    const staging = new StagingQueue(PAGES);
-    const [stagingBlock, arenaBlock] = [MemoryBlock.anonymous(libc, PAGES * PAGE_BYTES), MemoryBlock.anonymous(libc, 4 * SLAB_BYTES)];
     const slots = new Map<number, number>();
     let looks = 0;
     const table: PageTable = observed(new PageTable(PAGES), () => {
@@ -49,22 +78,24 @@ function observed(table: PageTable, onWrite: () => void): PageTable {
         expect([page, table.slot[page]]).toEqual([page, slot]);
       }
     });
-    for (let page = 0; page < PAGES; page += 1) {
-      const slot = staging.offer() ?? 0;
-      new Uint8Array(stagingBlock.buffer, slot * PAGE_BYTES, PAGE_BYTES).fill(page + 1);
-      table.slot[page] = slot;
-      table.move(page, PageState.Staged);
-      staging.commit(page);
-      slots.set(page, slot);
-    }
-    const tiers = new SwapTiers({
-      libc, calls: loadPagerCalls(), table, staging, stagingAddress: stagingBlock.address, arenaAddress: arenaBlock.address, arenaBytes: arenaBlock.byteLength,
-      durable: DurableFile.create(folder), control: new PagerControl(), redis: undefined, keyPrefix: 'none', now: () => performance.now(),
-    });
+    begin(table, DurableFile.create(folder), (page, slot) => slots.set(page, slot));
     while (staging.length > 0) tiers.work();
     expect([...table.state]).toEqual(Array.from({ length: PAGES }, () => PageState.Swapped));
     expect(looks).toBeGreaterThan(PAGES);
-    tiers.dispose();
-    for (const block of [stagingBlock, arenaBlock]) block.free();
+  });
+
+  it('pages wait for a disk that is full, and nobody tries without a pause', () => {
+    const table = new PageTable(PAGES);
+    const full = openSync('/dev/full', 'r+');
+    begin(table, DurableFile.of(full));
+    for (let work = 0; work < PAGES; work += 1) tiers.work();
+    expect([...table.state]).toEqual(Array.from({ length: PAGES }, () => PageState.Packed));
+    // Else its thread would take all of a core.
+    expect([tiers.isBehind, tiers.isWaiting]).toEqual([false, true]);
+    nowMs += BREAKER_OPEN_MS;
+    expect(tiers.isBehind).toBe(true);
+    tiers.work();
+    expect(tiers.isBehind).toBe(false);
+    closeSync(full);
   });
 });

@@ -57,6 +57,8 @@ export class SwapTiers {
   readonly #arena: Arena;
   readonly #arenaView: Uint8Array;
   readonly #breaker = new Breaker();
+  /** Of the disk under the durable copy, which may be full. */
+  readonly #disk = new Breaker();
   /** Two, so that a page somebody waits for never stands behind pages that leave. */
   readonly stores: RedisConnection | undefined;
   readonly loads: RedisConnection | undefined;
@@ -155,7 +157,7 @@ export class SwapTiers {
 
   /** Whether pages can go on now: else there is nothing to do but wait. */
   #canLeave(): boolean {
-    if (this.#packedHead >= this.#packed.length) return false;
+    if (this.#packedHead >= this.#packed.length || !this.#disk.allows(this.#options.now())) return false;
     if (!this.stores) return true;
     return this.#isOverdrawn() || this.#takes(this.stores, this.#options.now());
   }
@@ -235,6 +237,7 @@ export class SwapTiers {
     if (((table.backing[page] ?? 0) & Backing.Durable) === 0) {
       if (!durable.write(page, bytes)) {
         control.count('durableFailures');
+        this.#disk.failed(now);
         return false;
       }
       table.backing[page] = Backing.Durable;
