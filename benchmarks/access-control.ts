@@ -1,12 +1,13 @@
 /**
- * `npm run bench:access -- [tenants]`: what deciding costs, by CPU time, with three bindings for a user and a group in each
- * of many tenants (1,000 unless told), to roles of the shape of those that come with the server.
+ * `npm run bench:access`: what deciding costs, by CPU time, with three bindings for a user and a group in each
+ * of many tenants, to roles of the shape of those that come with the server.
  */
 import { AccessPolicy, type Principal } from '@corral/access-control';
 import type { RequestAttributes } from '@corral/api-machinery';
 import { clusterRoles, qualifiedResource, roleBindings, type KindDefinition, type PolicyRule } from '@corral/contracts';
+import { count, programOptions } from '@corral/testing';
 
-const TENANTS = Number(process.argv[2] ?? 1000);
+const { tenants: TENANTS } = programOptions('npm run bench:access', { tenants: count(1000, 'tenants') });
 const ROLES = ['admin', 'edit', 'view'];
 const WARM_UP = 50_000;
 const DECISIONS = 300_000;

@@ -8,51 +8,29 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { count, flag, oneOf, programOptions, someOf, text } from '@corral/testing';
 import { Connection, type Target } from './api/connection.ts';
 import { cpuMsOf, machineCpuMs } from './api/cpu.ts';
 import type { LoadJob, LoadResult, WatchersReady } from './api/job.ts';
 import { startOwnStack, type OwnStack } from './api/own-stack.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    help: { type: 'boolean', short: 'h', default: false },
-    url: { type: 'string' },
-    token: { type: 'string', default: process.env['BENCH_TOKEN'] ?? '' },
-    serverPids: { type: 'string', default: '' },
-    kind: { type: 'string', default: 'lease' },
-    only: { type: 'string', default: 'create,get,list,patch,watch' },
-    clients: { type: 'string', default: '50' },
-    seconds: { type: 'string', default: '5' },
-    bytes: { type: 'string', default: '600' },
-    watchers: { type: 'string', default: '1000' },
-    events: { type: 'string', default: '50' },
-    tls: { type: 'boolean', default: false },
-    compacting: { type: 'boolean', default: false },
-    profile: { type: 'boolean', default: false },
-    label: { type: 'string', default: '' },
-    output: { type: 'string' },
-  },
+const options = programOptions('npm run bench:api', {
+  url: text('URL', 'another server instead of one of its own, e.g. a kube-apiserver'),
+  token: text('TOKEN', 'its bearer token (or BENCH_TOKEN)'),
+  serverPids: text('A,B', 'its processes on this machine, children counted too, for CPU per request (API first)'),
+  kind: oneOf(['lease', 'configmap', 'virtualmachine'], 'lease', 'of the objects; the same on both sides'),
+  only: someOf(['create', 'get', 'list', 'patch', 'watch'], 'what is measured'),
+  clients: count(50, 'concurrent clients'),
+  seconds: count(5, 'per figure, after a second of warming up'),
+  bytes: count(600, 'of padding in each object, which makes about 1 KiB'),
+  watchers: count(1000, 'watchers, over two processes'),
+  events: count(50, 'per watcher, ten a second'),
+  tls: flag('over TLS, as a kube-apiserver is always spoken to'),
+  compacting: flag('all history is forgotten every second meanwhile'),
+  profile: flag('writes a CPU profile of the API to the working directory'),
+  label: text('TEXT', 'kept in the result'),
+  output: text('FILE', 'where the JSON goes (benchmarks/results/<date>-api.json)'),
 });
-if (options.help) {
-  console.log(`npm run bench:api -- [options]
-  --url URL         another server instead of one of its own, e.g. a kube-apiserver
-  --token TOKEN     its bearer token (or BENCH_TOKEN)
-  --serverPids A,B  its processes on this machine, children counted too, for CPU per request (API first)
-  --kind KIND       lease, configmap or virtualmachine (lease); the same objects on both sides
-  --only A,B        of create, get, list, patch, watch (all)
-  --clients N       concurrent clients (50)
-  --seconds N       per figure, after a second of warming up (5)
-  --bytes N         of padding in each object (600, which makes about 1 KiB)
-  --watchers N      (1000), over two processes
-  --events N        per watcher, ten a second (50)
-  --tls             over TLS, as a kube-apiserver is always spoken to
-  --compacting      all history is forgotten every second meanwhile
-  --profile         writes a CPU profile of the API to the working directory
-  --label TEXT      kept in the result
-  --output FILE     where the JSON goes (benchmarks/results/<date>-api.json)`);
-  process.exit(0);
-}
 
 /** One of the kinds both sides may have, as small manifests. */
 interface BenchKind {
@@ -61,7 +39,7 @@ interface BenchKind {
   readonly collection: (namespace: string) => string;
   readonly body: object;
 }
-const KINDS: Readonly<Record<string, BenchKind | undefined>> = {
+const KINDS: Readonly<Record<typeof options.kind, BenchKind>> = {
   lease: {
     apiVersion: 'coordination.k8s.io/v1', kind: 'Lease',
     collection: (namespace) => `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`,
@@ -105,9 +83,9 @@ interface Figure {
 }
 const figures: Figure[] = [];
 
-const kind = KINDS[options.kind] ?? fail(`--kind: must be one of ${Object.keys(KINDS).join(', ')}`);
-const clients = Number(options.clients);
-const wanted = options.only.split(',');
+const kind = KINDS[options.kind];
+const clients = options.clients;
+const wanted = options.only;
 const run = `bench-${process.pid}`;
 
 function fail(message: string): never {
@@ -192,7 +170,7 @@ async function measure(figure: string, job: Omit<LoadJob & { type: 'Requests' },
     // Names that are counted up would be there already the second time.
     await doFor(WARM_UP_S, job.picks === 'Each' ? `warm-${job.prefix}` : job.prefix);
     const from = meter([load]);
-    const { latenciesMs, elapsedMs, refusals } = await doFor(Number(options.seconds), job.prefix);
+    const { latenciesMs, elapsedMs, refusals } = await doFor(options.seconds, job.prefix);
     record(figure, latenciesMs.length, latenciesMs, refusals, from, meter([load]), elapsedMs);
   } finally {
     load.disconnect();
@@ -208,7 +186,7 @@ const manifest = (name: string): string =>
   JSON.stringify({
     apiVersion: kind.apiVersion,
     kind: kind.kind,
-    metadata: { name, labels: { app: 'bench', tier: 'load' }, annotations: { 'bench.corral.dev/padding': 'x'.repeat(Number(options.bytes)) } },
+    metadata: { name, labels: { app: 'bench', tier: 'load' }, annotations: { 'bench.corral.dev/padding': 'x'.repeat(options.bytes) } },
     ...kind.body,
   });
 const patched = (value: string): string => JSON.stringify({ metadata: { annotations: { 'bench.corral.dev/sent-at': value } } });
@@ -221,7 +199,7 @@ async function fill(namespace: string, count: number): Promise<void> {
 }
 
 async function fanOut(): Promise<void> {
-  const [watchers, events] = [Number(options.watchers), Number(options.events)];
+  const [watchers, events] = [options.watchers, options.events];
   const namespace = `${run}-watch`;
   await fill(namespace, 1);
   const loads = [startLoad(), startLoad()];
@@ -304,8 +282,8 @@ if (options.url === undefined) {
   console.log('Starting an API of its own, on a PostgreSQL that commits to disk …');
   stack = await startOwnStack({ profile: options.profile, tls: options.tls });
 }
-const target: Target = stack?.target ?? { url: options.url ?? '', token: options.token };
-const [apiPid, storePid] = stack ? [stack.apiPid, stack.postgresPid] : options.serverPids.split(',').filter((text) => text !== '').map(Number);
+const target: Target = stack?.target ?? { url: options.url ?? '', token: options.token ?? process.env['BENCH_TOKEN'] ?? '' };
+const [apiPid, storePid] = stack ? [stack.apiPid, stack.postgresPid] : (options.serverPids?.split(',') ?? []).map(Number);
 let isDone = false;
 const compacting = options.compacting ? compact() : Promise.resolve();
 try {
@@ -314,7 +292,7 @@ try {
   const file = options.output ?? path.join(import.meta.dirname, 'results', `${startedAt.toISOString().slice(0, 16).replace(':', '')}-api.json`);
   mkdirSync(path.dirname(file), { recursive: true });
   const machine = { cpu: os.cpus()[0]?.model, cores: CORES, kernel: os.release(), node: process.version, loadAverage: os.loadavg().map((load) => +load.toFixed(2)) };
-  const method = { kind: options.kind, clients, tls: target.url.startsWith('https:'), compacting: options.compacting, seconds: Number(options.seconds), objectBytes: manifest('o-0').length, server: stack ? `own, ${stack.durability}` : 'given', label: options.label };
+  const method = { kind: options.kind, clients, tls: target.url.startsWith('https:'), compacting: options.compacting, seconds: options.seconds, objectBytes: manifest('o-0').length, server: stack ? `own, ${stack.durability}` : 'given', label: options.label ?? '' };
   writeFileSync(file, `${JSON.stringify({ startedAt: startedAt.toISOString(), machine, method, figures }, undefined, 1)}\n`);
   console.log(`Written to ${path.relative(process.cwd(), file)}`);
 } finally {

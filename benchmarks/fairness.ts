@@ -7,27 +7,24 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { count, flag, programOptions } from '@corral/testing';
 import { Connection, type Target } from './api/connection.ts';
 import type { LoadJob, LoadResult } from './api/job.ts';
 import { startOwnStack } from './api/own-stack.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    clients: { type: 'string', default: '50' },
-    seconds: { type: 'string', default: '4' },
-    rounds: { type: 'string', default: '4' },
-    open: { type: 'boolean', default: false },
-  },
+const { clients, seconds, rounds, open } = programOptions('npm run bench:fairness', {
+  clients: count(50, 'clients of the noisy tenant'),
+  seconds: count(4, 'how long each turn is'),
+  rounds: count(4, 'turns'),
+  open: flag('the server shares nothing out'),
 });
-const [clients, seconds, rounds] = [Number(options.clients), Number(options.seconds), Number(options.rounds)];
 /** The quiet tenant: this many connections, each with a request every so often. */
 const QUIET_CLIENTS = 4;
 const QUIET_EVERY_MS = 40;
 let sent = 0;
 
 const UNSHARED = { CORRAL_USER_REQUESTS_PER_SECOND: '0', CORRAL_REQUEST_SEATS: '10000' };
-const stack = await startOwnStack({ profile: false, env: options.open ? UNSHARED : {} });
+const stack = await startOwnStack({ profile: false, env: open ? UNSHARED : {} });
 const generator: ChildProcess = fork(path.join(import.meta.dirname, 'api/load.ts'), { execArgv: process.execArgv });
 try {
   const quiet = await tenant('quiet');
@@ -51,7 +48,7 @@ try {
     await delay(1_500);
   }
   const [before, during] = [percentile(alone, 0.99), percentile(together, 0.99)];
-  console.log(`a quiet tenant, ${QUIET_CLIENTS} clients, one request in ${QUIET_EVERY_MS} ms each, half of them creates${options.open ? '; nothing is shared out' : ''}`);
+  console.log(`a quiet tenant, ${QUIET_CLIENTS} clients, one request in ${QUIET_EVERY_MS} ms each, half of them creates${open ? '; nothing is shared out' : ''}`);
   console.log(`  alone                    p50 ${percentile(alone, 0.5).toFixed(1)} ms  p99 ${before.toFixed(1)} ms  (${alone.length} requests)`);
   console.log(`  beside a noisy tenant    p50 ${percentile(together, 0.5).toFixed(1)} ms  p99 ${during.toFixed(1)} ms  (${together.length} requests)`);
   console.log(`  the noisy one: ${clients} clients that never pause, ${noise.toFixed(0)} requests/s answered, ${refused} refused`);

@@ -6,70 +6,52 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { count, oneOf, programOptions, someOf, text } from '@corral/testing';
 import getPort from 'get-port';
 import { forget, launch, remember, shutDown, TEST_HOME } from '../e2e/stack.ts';
 import { measureFarBase } from './memory/far-base.ts';
 import { Figures } from './memory/figures.ts';
-import { measureStack, STACK_ROWS, type StackRows } from './memory/stack.ts';
+import { measureStack, STACK_ROWS } from './memory/stack.ts';
 import { measureStock } from './memory/stock.ts';
 import { measureSwap } from './memory/swap.ts';
-import { KERNEL_OPTION, kernelFlavor, prepareKernel } from './own-kernel.ts';
+import { kernelFlavor, kernelOption, prepareKernel } from './own-kernel.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    help: { type: 'boolean', short: 'h', default: false },
-    creates: { type: 'string', default: '20' },
-    burst: { type: 'string', default: '20' },
-    machines: { type: 'string', default: '5' },
-    snapshots: { type: 'string', default: '7' },
-    idleSeconds: { type: 'string', default: '20' },
-    class: { type: 'string' },
-    kernel: { type: 'string', default: 'own' },
-    only: { type: 'string' },
-    rows: { type: 'string' },
-    output: { type: 'string' },
-  },
+const options = programOptions('npm run bench:memory', {
+  creates: count(20, 'machines created one after the other'),
+  burst: count(20, 'machines created at once'),
+  machines: count(5, 'idle machines held for memory and CPU'),
+  snapshots: count(7, 'snapshots of a 512 MiB machine, and wake-ups from hibernation'),
+  idleSeconds: count(20, 'how long idle machines are watched'),
+  class: oneOf(['small', 'compute'], undefined, 'of machines; else as they are by default'),
+  kernel: kernelOption,
+  only: oneOf(
+    ['stack', 'stock', 'far', 'swap'],
+    undefined,
+    'stock: the comparison with stock v86 alone; far: starts on a node that has to fetch the base; swap: what a memory budget costs a guest',
+  ),
+  rows: someOf(STACK_ROWS, 'only these of the stack’s; of a short run they are not written to a file'),
+  output: text('FILE', 'where the JSON goes (benchmarks/results/<date>-memory.json)'),
 });
-if (options.help) {
-  console.log(`npm run bench:memory -- [options]
-  --creates N       machines created one after the other (20)
-  --burst N         machines created at once (20)
-  --machines N      idle machines held for memory and CPU (5)
-  --snapshots N     snapshots of a 512 MiB machine, and wake-ups from hibernation (7)
-  --idleSeconds N   how long idle machines are watched (20)
-  --class CLASS     small or compute; else as machines are by default
-${KERNEL_OPTION}
-  --only PART       stack; stock: the comparison with stock v86 alone; far: starts on a node that has to fetch the base; or swap: what a memory budget costs a guest
-  --rows A,B        only these of the stack's: ${STACK_ROWS.join(', ')}; of a short run they are not written to a file
-  --output FILE     where the JSON goes (benchmarks/results/<date>-memory.json)`);
-  process.exit(0);
-}
 
-const rows = options.rows?.split(',').map(rowsNamed);
+/** Not for trials of some rows. */
+const isWhole = options.rows.length === STACK_ROWS.length;
 const figures = new Figures();
 const startedAt = new Date();
 const loadBefore = os.loadavg();
-
-function rowsNamed(name: string): StackRows {
-  const found = STACK_ROWS.find((candidate) => candidate === name);
-  if (found === undefined) throw new Error(`--rows: there is no ${name}; there are ${STACK_ROWS.join(', ')}`);
-  return found;
-}
 
 async function measureOwnStack(): Promise<void> {
   console.log('Starting a Corral of its own …');
   const stack = remember(await launch(TEST_HOME, await getPort()));
   try {
     await measureStack(figures, {
-      creates: Number(options.creates),
-      burst: Number(options.burst),
-      machines: Number(options.machines),
-      idleSeconds: Number(options.idleSeconds),
-      snapshots: Number(options.snapshots),
+      creates: options.creates,
+      burst: options.burst,
+      machines: options.machines,
+      idleSeconds: options.idleSeconds,
+      snapshots: options.snapshots,
       launcherPid: stack.launcherPid,
       ...(options.class === undefined ? {} : { vmClass: options.class }),
-      ...(rows === undefined ? {} : { rows }),
+      rows: options.rows,
     });
   } finally {
     await shutDown(stack.launcherPid);
@@ -80,9 +62,9 @@ async function measureOwnStack(): Promise<void> {
 await prepareKernel(TEST_HOME, options.kernel);
 const isAsked = (part: string): boolean => options.only === undefined || options.only === part;
 if (isAsked('stack')) await measureOwnStack();
-if (isAsked('far') && rows === undefined) await measureFarBase(figures, 5).catch((error: unknown) => figures.skip('far', error));
-if (isAsked('swap') && rows === undefined) await measureSwap(figures, 7).catch((error: unknown) => figures.skip('swap', error));
-if (isAsked('stock') && rows === undefined) await measureStock(figures, 512, 7).catch((error: unknown) => figures.skip('stock', error));
+if (isAsked('far') && isWhole) await measureFarBase(figures, 5).catch((error: unknown) => figures.skip('far', error));
+if (isAsked('swap') && isWhole) await measureSwap(figures, 7).catch((error: unknown) => figures.skip('swap', error));
+if (isAsked('stock') && isWhole) await measureStock(figures, 512, 7).catch((error: unknown) => figures.skip('stock', error));
 
 figures.table();
 const machine = {
@@ -90,7 +72,7 @@ const machine = {
   loadAverageBefore: loadBefore.map((load) => +load.toFixed(2)), loadAverageAfter: os.loadavg().map((load) => +load.toFixed(2)),
 };
 console.log(`\nLoad ${machine.loadAverageBefore.join(' ')} before, ${machine.loadAverageAfter.join(' ')} after.`);
-const file = options.output ?? (rows === undefined ? path.join(import.meta.dirname, 'results', `${startedAt.toISOString().slice(0, 16).replace(':', '')}-memory.json`) : undefined);
+const file = options.output ?? (isWhole ? path.join(import.meta.dirname, 'results', `${startedAt.toISOString().slice(0, 16).replace(':', '')}-memory.json`) : undefined);
 if (file !== undefined) {
   mkdirSync(path.dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify({ startedAt: startedAt.toISOString(), machine, figures: figures.all, notMeasured: figures.skipped }, undefined, 1)}\n`);

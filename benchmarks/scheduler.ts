@@ -7,32 +7,20 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { HttpObjectClient } from '@corral/client';
 import { findCondition, namespaces, nodes, virtualMachineImages, virtualMachines, type KindDefinition, type Node, type NodeStatus, type VirtualMachine, type VirtualMachineImageSpec, type VirtualMachineSpec } from '@corral/contracts';
 import { Cluster, machineRequest, planPreemption, schedule, type MachineRequest } from '@corral/scheduling';
+import { count, programOptions, someOf, text } from '@corral/testing';
 import getPort from 'get-port';
 import { startOwnStack } from './api/own-stack.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    help: { type: 'boolean', short: 'h', default: false },
-    only: { type: 'string', default: 'core,bind' },
-    nodes: { type: 'string', default: '1000' },
-    machines: { type: 'string', default: '20000' },
-    bindings: { type: 'string', default: '3000' },
-    output: { type: 'string' },
-  },
+const options = programOptions('npm run bench:scheduler', {
+  only: someOf(['core', 'bind'], 'what is measured'),
+  nodes: count(1000, 'nodes'),
+  machines: count(20_000, 'machines in the cluster while the core decides'),
+  bindings: count(3000, 'machines bound through PostgreSQL'),
+  output: text('FILE', 'where the JSON goes (benchmarks/results/<date>-scheduler.json)'),
 });
-if (options.help) {
-  console.log(`npm run bench:scheduler -- [options]
-  --only A,B      of core, bind (both)
-  --nodes N       (1000)
-  --machines N    in the cluster while the core decides (20000)
-  --bindings N    machines bound through PostgreSQL (3000)
-  --output FILE   where the JSON goes (benchmarks/results/<date>-scheduler.json)`);
-  process.exit(0);
-}
 
 const CREATED = '2026-01-01T00:00:00Z';
 const READY = { type: 'Ready', status: 'True' as const, reason: 'AgentReady', message: '', lastTransitionTime: CREATED };
@@ -177,13 +165,13 @@ async function inParallel(count: number, work: (index: number) => Promise<unknow
   }));
 }
 
-const wanted = options.only.split(',');
-const [nodeCount, machineCount] = [Number(options.nodes), Number(options.machines)];
+const wanted = options.only;
+const [nodeCount, machineCount] = [options.nodes, options.machines];
 if (wanted.includes('core')) {
   console.log('Decisions, in the pure core');
   for (const part of [0.1, 0.25, 0.5, 1]) measureCore(Math.round(nodeCount * part), Math.round(machineCount * part));
 }
-const bindings = wanted.includes('bind') ? (console.log('Bindings, through PostgreSQL'), await measureBindings(nodeCount, Number(options.bindings))) : undefined;
+const bindings = wanted.includes('bind') ? (console.log('Bindings, through PostgreSQL'), await measureBindings(nodeCount, options.bindings)) : undefined;
 
 const date = new Date().toISOString().slice(0, 10);
 const output = options.output ?? path.join(import.meta.dirname, 'results', `${date}-scheduler.json`);

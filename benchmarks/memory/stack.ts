@@ -12,7 +12,7 @@ export interface StackOptions {
   readonly launcherPid: number;
   readonly vmClass?: string;
   /** Which parts are measured; all where none is named. */
-  readonly rows?: readonly StackRows[];
+  readonly rows: readonly StackRows[];
 }
 
 const ROWS = { creates, bursts, idle, snapshots, wake, forks, claims } satisfies Record<string, (figures: Figures, options: StackOptions) => Promise<void>>;
@@ -36,7 +36,7 @@ async function createToAnswer(spec: object): Promise<{ readonly vm: string; read
 
 /** What a user of a whole Corral sees of the memory engine. */
 export async function measureStack(figures: Figures, options: StackOptions): Promise<void> {
-  for (const rows of options.rows ?? STACK_ROWS) {
+  for (const rows of options.rows) {
     console.log(`\n${rows}`);
     await ROWS[rows](figures, options).catch((error: unknown) => figures.skip(rows, error));
   }

@@ -1,36 +1,23 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { count, programOptions } from '@corral/testing';
 import { Corral } from './corral.ts';
 import { MemorySoak } from './memory-soak.ts';
 import { SwapServer } from './swap-server.ts';
 
-/** `npm run soak`: the memory engine, for as long as one likes, with a real guest on a whole Corral of its own. */
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '20' },
-    files: { type: 'string', default: '80' },
-    seed: { type: 'string', default: String(process.pid) },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
+/**
+ * `npm run soak`: fills a guest's memory with bytes that are known, and compares them again and again while its memory is swapped, snapshotted, forked
+ * (from snapshots, and as it runs), rolled back, paused, hibernated and squeezed at random, and while what it swaps to forgets, hangs, dies or loses
+ * pages: for as long as one likes, on a whole Corral of its own. Ends with exit code 1 at the first wrong byte.
+ */
+const { minutes, files, seed } = programOptions('npm run soak', {
+  minutes: count(20, 'how long'),
+  files: count(80, 'files of 300 KiB in the guest'),
+  seed: { ...count(process.pid, ''), help: 'the same steps for the same seed; any other unless told' },
 });
-if (values.help) {
-  console.log(`Usage: npm run soak -- [options]
-
-Fills a guest's memory with bytes that are known, and compares them again and again while its memory is swapped, snapshotted, forked (from
-snapshots, and as it runs), rolled back, paused, hibernated and squeezed at random, and while what it swaps to forgets, hangs, dies or loses pages. Ends with exit code 1 at the first wrong byte.
-
-Options:
-  --minutes N   how long (20)
-  --files N     files of 300 KiB in the guest (80)
-  --seed N      the same steps for the same seed; any other by default
-  --help        this text`);
-  process.exit(0);
-}
-const [minutes, files, seed] = [values.minutes, values.files, values.seed].map(Number);
-if (minutes === undefined || files === undefined || seed === undefined || !(minutes > 0) || !(files >= 1 && files <= 120) || !Number.isSafeInteger(seed)) {
-  console.error('soak: --minutes must be above 0, --files from 1 to 120, --seed a whole number');
+if (!(minutes > 0) || !(files >= 1 && files <= 120) || !Number.isSafeInteger(seed)) {
+  console.error('npm run soak: --minutes must be above 0, --files from 1 to 120, --seed a whole number');
   process.exit(1);
 }
 

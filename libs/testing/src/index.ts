@@ -6,3 +6,4 @@ export { until, type UntilOptions } from './until.ts';
 export { Kubectl, kubectlOfVersion, kubectlOnPath, obtainKubectl, picksKubectl, type KubectlResult, type KubectlTarget } from './kubectl.ts';
 export { objectClientContract, type ObjectClientSubject } from './object-client.contract.ts';
 export { keyQueueContract } from './key-queue.contract.ts';
+export { count, flag, oneOf, programOptions, readOptions, someOf, text, type OptionValues, type ProgramOption, type ProgramOptions, type ReadOptions } from './program-options.ts';
