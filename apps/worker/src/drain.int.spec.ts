@@ -126,6 +126,28 @@ describe('kubectl', () => {
     await Promise.all(['kept', 'tolerant'].map((name) => corral.client.delete(virtualMachines, 'default', name)));
   });
 
+  it('moves a machine whose snapshot cannot be read where it arrives: that is given up, and it goes on from its last checkpoint', async () => {
+    for (const worker of herd.workers) await kubectl.ok(['uncordon', worker.name]);
+    await corral.run('unlucky', on(first()));
+    const said = async (command: string): Promise<string> => (await corral.execAnywhere('unlucky', command)).stdout.trim();
+    await said('echo checkpoint > /tmp/mark');
+    const { metadata } = await corral.takeSnapshot('lucky', 'unlucky');
+    await corral.snapshotWhen('lucky', 'Verified', ({ status }) => findCondition(status?.conditions, 'Ready')?.status === 'True');
+    await said('echo moved > /tmp/mark');
+    // The store has it, whole, and gives something else each time.
+    corral.s3.inject({ type: 'FlippedDownload', offset: 5 }, ({ method, path }) => method === 'GET' && path.includes('/snapshots/default/') && !path.includes(metadata.uid));
+    await kubectl.ok(['drain', first().name, '--timeout=50s']);
+    await corral.when('unlucky', 'waiting for its snapshot', ({ status }) => findCondition(status?.conditions, 'Ready')?.reason === 'DigestMismatch');
+    const after = await corral.when('unlucky', 'Ready elsewhere', (seen) => seen.status?.nodeName === second().name && isReady(seen));
+    corral.s3.heal();
+    expect(after.status).toMatchObject({ incarnation: 2, restartCount: 1, lastTermination: { reason: 'ContinuationLost', incarnation: 1 }, startedFrom: { type: 'Snapshot', name: 'lucky' } });
+    expect(after.status).not.toHaveProperty('continueFrom');
+    expect(await said('cat /tmp/mark')).toBe('checkpoint');
+    expect(await reasonsOf('unlucky')).toContain('ContinuationLost');
+    await kubectl.ok(['uncordon', first().name]);
+    await corral.client.delete(virtualMachines, 'default', 'unlucky');
+  });
+
   it('shows machines as Pods of their nodes', async () => {
     await corral.run('seen', on(first()));
     const stdout = await kubectl.ok(['get', 'pods', '-o', 'wide', '--field-selector', `spec.nodeName=${first().name}`]);

@@ -59,6 +59,7 @@ export class HerdWorker {
       CORRAL_DATA_PLANE_URL: dataPlane.url,
       CORRAL_POOL_SIZE: '1',
       ...(leaseSeconds === undefined ? {} : { CORRAL_LEASE_SECONDS: String(leaseSeconds) }),
+      CORRAL_LOST_STATE_SECONDS: '2',
     });
     worker.launch();
     return worker;

@@ -14,8 +14,8 @@ export type MachineEvent =
   | { readonly type: 'PrepareRequested'; readonly at: Date }
   | ({ readonly type: 'PreparationFailed' } & Omit<Extract<MachineState, { phase: 'Unprepared' }>, 'phase'>)
   | ({ readonly type: 'PreparationSucceeded' } & Omit<Extract<MachineState, { phase: 'Prepared' }>, 'phase'>)
-  /** What the machine was written out as cannot be had any more, and nobody waits for it any longer. */
-  | { readonly type: 'StateLost'; readonly incarnation: number; readonly message: string; readonly at: Date }
+  /** What the machine was to go on from cannot be had any more, and nobody waits for it any longer. */
+  | { readonly type: 'StateLost'; readonly lost: LostState; readonly incarnation: number; readonly message: string; readonly at: Date }
   | { readonly type: 'StartRequested'; readonly run: Run; readonly at: Date }
   /** The guest runs. */
   | { readonly type: 'Started'; readonly at: Date }
@@ -32,6 +32,9 @@ export type MachineEvent =
   /** It could not be kept, and runs on. */
   | { readonly type: 'HibernateFailed' }
   | ({ readonly type: 'Exited'; readonly at: Date } & ProcessExit);
+
+/** What a machine was written out as on its node; or the snapshot that its status said it goes on from. */
+export type LostState = Pick<VmTermination, 'snapshot'> & { readonly reason: Extract<VmTermination['reason'], 'SuspendedStateLost' | 'ContinuationLost'> };
 
 /** All that is known of a process's end. */
 export interface ProcessExit {
@@ -104,7 +107,7 @@ export function transition(machine: MachineState, event: MachineEvent): MachineS
       return { phase: 'Prepared', ...prepared };
     }
     case 'StateLost':
-      return { phase: 'Ended', termination: { reason: 'SuspendedStateLost', message: event.message, incarnation: event.incarnation, finishedAt: toKubeTime(event.at) } };
+      return { phase: 'Ended', termination: { ...event.lost, message: event.message, incarnation: event.incarnation, finishedAt: toKubeTime(event.at) } };
     case 'StartRequested':
       return { phase: 'Starting', run: event.run, since: event.at };
     case 'StopRequested':

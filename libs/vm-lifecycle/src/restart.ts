@@ -72,12 +72,16 @@ export function isGivenUp({ status }: VirtualMachine, incarnation: number): bool
 export const isGoingBack = ({ metadata, spec, status }: VirtualMachine): boolean =>
   status?.continueFrom?.reason === 'RolledBack' && spec?.powerState !== 'Stopped' && metadata.deletionTimestamp === undefined;
 
+/** Whether what it is to go on from is what was just given up: the control plane has not said yet where it goes on instead. */
+export const isContinuationLost = ({ status }: VirtualMachine, { reason, snapshot }: VmTermination): boolean =>
+  reason === 'ContinuationLost' && status?.continueFrom !== undefined && status.continueFrom.snapshot === snapshot;
+
 const ENDED_BY_WISH: ReadonlySet<VmTermination['reason']> = new Set(['Stopped', 'GuestPoweredOff', 'RolledBack']);
 const ENDED_BY_NODE: ReadonlySet<VmTermination['reason']> = new Set(['NodeStopped', 'NodeLost', 'Moved', 'Hibernated']);
 const ENDED_BY_CONTROL_PLANE: ReadonlySet<VmTermination['reason']> = new Set(['NodeLost', 'Moved', 'RolledBack']);
 
 /** The machine goes on from its last snapshot, which the control plane names. */
-const STATE_LOST: ReadonlySet<VmTermination['reason']> = new Set(['SwapLost', 'SuspendedStateLost']);
+const STATE_LOST: ReadonlySet<VmTermination['reason']> = new Set(['SwapLost', 'SuspendedStateLost', 'ContinuationLost']);
 
 export const isFailure = ({ reason }: VmTermination): boolean => !ENDED_BY_WISH.has(reason);
 
@@ -116,14 +120,15 @@ export function nextStart(world: World): NextStart {
   if (!vm || nodeStopping || desiredState(vm) === 'Stopped') return { type: 'No' };
   if (suspended && desiredState(vm) === 'Hibernated') return { type: 'No' };
   const again: NextStart = { type: 'Now', origin: originOf(world) };
+  const termination = terminationOf(world);
+  const isLost = termination !== undefined && isContinuationLost(vm, termination);
   // A move is no end, nor is a rollback: what moved goes on, whatever the policy says about ends.
-  const goesOn = vm.status?.continueFrom?.reason === 'Moved' || isGoingBack(vm);
+  const goesOn = (vm.status?.continueFrom?.reason === 'Moved' && !isLost) || isGoingBack(vm);
   if (suspended || goesOn) return again;
 
-  const termination = terminationOf(world);
   if (!termination || termination.reason === 'Stopped' || wasSwitchedOff(vm)) return again;
   if (!restarts(vm.spec?.restartPolicy ?? 'Always', termination)) return { type: 'No' };
-  if (ENDED_BY_NODE.has(termination.reason) || (STATE_LOST.has(termination.reason) && vm.status?.continueFrom)) return again;
+  if (ENDED_BY_NODE.has(termination.reason) || (STATE_LOST.has(termination.reason) && vm.status?.continueFrom && !isLost)) return again;
 
   // The end of a panicked guest is counted when its process goes, which is after the wait.
   const ends = world.machine.phase === 'Panicked' ? failures + 1 : Math.max(1, failures);

@@ -4,7 +4,7 @@ import { backoffMs } from '@corral/reconcile';
 import { imagePartsOf, type MachineFolder } from './machine-folder.ts';
 import { type MachineSurroundings } from './machine.surroundings.ts';
 import { type Preparation, Unpreparable } from './preparation.ts';
-import { SuspendedLoss } from './suspended-loss.ts';
+import { StateLoss } from './state-loss.ts';
 
 const LOST_STATE_MS = 5 * 60_000;
 const RETRY = { baseMs: 1_000, maxMs: 15_000 };
@@ -19,12 +19,12 @@ type Around = Pick<MachineSurroundings, 'preparer' | 'v86Build' | 'clock' | 'los
 /** One machine's tries to have what its start needs, each later than the one before. */
 export class MachinePreparing {
   readonly #around: Around;
-  readonly #loss: SuspendedLoss;
+  readonly #loss: StateLoss;
   #failures = 0;
 
   constructor(around: Around) {
     this.#around = around;
-    this.#loss = new SuspendedLoss(around.lostStateMs ?? LOST_STATE_MS);
+    this.#loss = new StateLoss(around.lostStateMs ?? LOST_STATE_MS);
   }
 
   /** Never rejects. Only what is wanted when it comes counts as a try: the caller says so with `settle`. */
@@ -38,7 +38,8 @@ export class MachinePreparing {
     } catch (error) {
       const { reason, message, permanent, cause } = error instanceof Unpreparable ? error : new Unpreparable('PreparationFailed', String(error));
       const at = this.#around.clock.now();
-      if (this.#loss.isFinal(origin, reason, at)) return { event: { type: 'StateLost', incarnation: vm.status?.incarnation ?? 0, message: `What it was written out as is nowhere any more: ${message}`.slice(0, 1024), at }, cause };
+      const lost = this.#loss.given(vm, origin, reason, at);
+      if (lost) return { event: { type: 'StateLost', lost, incarnation: vm.status?.incarnation ?? 0, message: `What it was to go on from is nowhere any more: ${message}`.slice(0, 1024), at }, cause };
       const retryAt = new Date(at.getTime() + backoffMs(this.#failures + 1, RETRY));
       return { event: { type: 'PreparationFailed', reason, message, permanent, retryAt }, cause };
     }

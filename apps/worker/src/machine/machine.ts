@@ -187,15 +187,15 @@ export class Machine {
       this.#preparation = prepared.preparation;
       const { event } = prepared;
       if (event.type === 'PreparationFailed') this.#log.warn({ reason: event.reason, err: 'cause' in prepared ? prepared.cause : undefined }, event.message);
-      if (event.type === 'StateLost') return void this.#giveUpSuspended(event, since);
+      if (event.type === 'StateLost') return void this.#giveUp(event, since);
       this.#apply(event);
     });
   }
 
-  /** Nobody has what it was written out as: it goes on from its last snapshot, which the control plane names. */
-  async #giveUpSuspended(event: Extract<MachineEvent, { type: 'StateLost' }>, since: MachineState): Promise<void> {
+  /** Nobody has what it was to go on from: that is now its last snapshot that is whole, which the control plane names. */
+  async #giveUp(event: Extract<MachineEvent, { type: 'StateLost' }>, since: MachineState): Promise<void> {
     await this.discardSuspended();
-    this.#notice(warning('SuspendedStateLost', event.message));
+    this.#notice(warning(event.lost.reason, event.message));
     if (this.#state === since) this.#apply(event);
   }
 

@@ -61,8 +61,10 @@ export type VmPhase = (typeof VM_PHASES)[number];
 
 /** Why the last incarnation ended. Reasons are stable; messages are for people. */
 export const VmTermination = z.object({
-  reason: z.enum(['Stopped', 'GuestPoweredOff', 'GuestPanicked', 'ProcessExited', 'EmulatorFailed', 'StartFailed', 'NodeStopped', 'NodeLost', 'Moved', 'RolledBack', 'Hibernated', 'SwapLost', 'SuspendedStateLost', 'BaseLost']),
+  reason: z.enum(['Stopped', 'GuestPoweredOff', 'GuestPanicked', 'ProcessExited', 'EmulatorFailed', 'StartFailed', 'NodeStopped', 'NodeLost', 'Moved', 'RolledBack', 'Hibernated', 'SwapLost', 'SuspendedStateLost', 'ContinuationLost', 'BaseLost']),
   message: z.string().default(''),
+  /** Of ContinuationLost: the snapshot that it was to go on from. */
+  snapshot: z.string().optional(),
   exitCode: z.number().int().optional(),
   signal: z.string().optional(),
   incarnation: z.number().int(),
@@ -90,7 +92,7 @@ export type VmMove = z.output<typeof VmMove>;
 
 /** Where the next start goes on, instead of at the machine's source: written when it left a node or was sent back, gone once it runs again. */
 export const VmContinuation = z.object({
-  reason: z.enum(['Moved', 'SwapLost', 'SuspendedStateLost', 'NodeLost', 'RolledBack']),
+  reason: z.enum(['Moved', 'SwapLost', 'SuspendedStateLost', 'ContinuationLost', 'NodeLost', 'RolledBack']),
   snapshot: z.string(),
   /** The incarnation it left behind. */
   incarnation: z.number().int(),

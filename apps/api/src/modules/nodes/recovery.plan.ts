@@ -83,10 +83,17 @@ export function lastSnapshot(vm: VirtualMachine, snapshots: readonly VirtualMach
   return newest ?? (lastRollback && ready.find(({ metadata }) => metadata.name === lastRollback.snapshot));
 }
 
+/** Those taken before the one of this name; all of them where there is none of it. */
+export function olderThan(name: string, snapshots: readonly VirtualMachineSnapshot[]): readonly VirtualMachineSnapshot[] {
+  const one = snapshots.find(({ metadata }) => metadata.name === name);
+  return one ? snapshots.filter((other) => !isLater(ageOf(other), ageOf(one))) : snapshots;
+}
+
 function ageOf({ metadata, status }: VirtualMachineSnapshot): readonly [number, number, number] {
   return [status?.incarnation ?? 0, Date.parse(metadata.creationTimestamp), Date.parse(status?.completedAt ?? metadata.creationTimestamp)];
 }
 
+/** Or as late. */
 function isLater(a: readonly number[], b: readonly number[]): boolean {
   const index = a.findIndex((value, at) => value !== b[at]);
   return index === -1 || (a[index] ?? 0) > (b[index] ?? 0);

@@ -7,8 +7,8 @@ const lost: VirtualMachineStatus = { incarnation: 3, lastTermination: { reason: 
 const aVm = (status: VirtualMachineStatus, more: object = {}): VirtualMachine => ({
   apiVersion: 'corral.dev/v1', kind: 'VirtualMachine', metadata: { ...meta, ...more }, spec: { source: { image: 'i' }, powerState: 'Running', restartPolicy: 'Always', bootPolicy: 'Golden', nodeSelector: {} }, status,
 });
-const aSnapshot = (name: string, incarnation: number, ready: 'True' | 'False' = 'True'): VirtualMachineSnapshot => ({
-  apiVersion: 'corral.dev/v1', kind: 'VirtualMachineSnapshot', metadata: { ...meta, name, uid: name }, spec: { virtualMachine: 'demo' },
+const aSnapshot = (name: string, incarnation: number, ready: 'True' | 'False' = 'True', creationTimestamp = meta.creationTimestamp): VirtualMachineSnapshot => ({
+  apiVersion: 'corral.dev/v1', kind: 'VirtualMachineSnapshot', metadata: { ...meta, name, uid: name, creationTimestamp }, spec: { virtualMachine: 'demo' },
   status: { virtualMachineUid: 'u1', incarnation, conditions: [{ type: 'Ready', status: ready, reason: 'r', message: '', lastTransitionTime: '2026-11-20T11:30:00Z' }] },
 });
 
@@ -24,6 +24,22 @@ describe('a machine that lost a page', () => {
     expect(planStateLoss(aVm(written), [], NOW)?.status).toMatchObject({ conditions: [{ type: 'RestartedWithoutState', status: 'True', reason: 'SuspendedStateLost' }] });
   });
 
+  it('whose snapshot to go on from is lost continues from the newest before that, and from none that is as new', () => {
+    const gone = { ...lost, lastTermination: { reason: 'ContinuationLost', message: '', incarnation: 3, finishedAt: '2026-11-20T11:59:59Z', snapshot: 'moved' }, continueFrom: { reason: 'Moved', snapshot: 'moved', incarnation: 3 } } as const;
+    const snapshots = [aSnapshot('old', 1), aSnapshot('new', 3), aSnapshot('moved', 3, 'True', '2026-11-20T11:40:00Z'), aSnapshot('later', 3, 'True', '2026-11-20T11:50:00Z')];
+    const step = planStateLoss(aVm(gone), snapshots, NOW);
+    expect(step).toMatchObject({ reason: 'ContinuationLost', status: { continueFrom: { reason: 'ContinuationLost', snapshot: 'new', incarnation: 3 } } });
+    // That one may be lost as well; which is looked for next is older still, so there is an end.
+    expect(planStateLoss(aVm(step?.status ?? {}), snapshots, NOW)).toBeUndefined();
+    const again = { ...step?.status, lastTermination: { ...gone.lastTermination, snapshot: 'new' } };
+    expect(planStateLoss(aVm(again), snapshots, NOW)?.status.continueFrom).toMatchObject({ snapshot: 'old' });
+    const last = { ...again, lastTermination: { ...gone.lastTermination, snapshot: 'old' }, continueFrom: { reason: 'ContinuationLost', snapshot: 'old', incarnation: 3 } } as const;
+    const anew = planStateLoss(aVm(last), snapshots, NOW);
+    expect(anew?.status).toMatchObject({ conditions: [{ type: 'RestartedWithoutState', status: 'True', reason: 'ContinuationLost' }] });
+    expect(anew?.status).not.toHaveProperty('continueFrom');
+    expect(planStateLoss(aVm(anew?.status ?? {}), snapshots, NOW)).toBeUndefined();
+  });
+
   it('starts anew where there is none, and says so once', () => {
     const step = planStateLoss(aVm(lost), [], NOW);
     expect(step?.status).toMatchObject({ conditions: [{ type: 'RestartedWithoutState', status: 'True', reason: 'SwapLost' }] });
@@ -34,6 +50,14 @@ describe('a machine that lost a page', () => {
   it.each<[string, VirtualMachine]>([
     ['that was forked, and has none', { ...aVm({ ...lost, fork: { virtualMachine: 'source', uid: 's', incarnation: 1, snapshot: 'moment', nodeName: 'n1' } }), spec: { source: { virtualMachine: 'source' } } as VirtualMachine['spec'] & object }],
   ])('%s starts anew from nothing else: its node says so', (_, vm) => expect(planStateLoss(vm, [], NOW)).toBeUndefined());
+
+  it('a fork of which nothing else is left waits no longer for the snapshot it was to go on from', () => {
+    const fork = { virtualMachine: 'source', uid: 's', incarnation: 1, snapshot: 'moment', nodeName: 'n1' };
+    const gone = { ...lost, fork, lastTermination: { reason: 'ContinuationLost', message: '', incarnation: 3, finishedAt: '', snapshot: 'moved' }, continueFrom: { reason: 'Moved', snapshot: 'moved', incarnation: 3 } } as const;
+    const step = planStateLoss({ ...aVm(gone), spec: { source: { virtualMachine: 'source' } } as VirtualMachine['spec'] & object }, [], NOW);
+    expect(step?.status).not.toHaveProperty('continueFrom');
+    expect(step?.status).not.toHaveProperty('conditions');
+  });
 
   it.each<[string, VirtualMachine]>([
     ['that has started again', aVm({ ...lost, incarnation: 4 })],

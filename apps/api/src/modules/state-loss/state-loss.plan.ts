@@ -1,10 +1,12 @@
 import { findCondition, withCondition, type VirtualMachine, type VirtualMachineSnapshot, type VirtualMachineStatus } from '@corral/contracts';
-import { canBeginAnew, lastSnapshot, RESTARTED_WITHOUT_STATE } from '../nodes/recovery.plan.ts';
+import { isContinuationLost } from '@corral/vm-lifecycle';
+import { canBeginAnew, lastSnapshot, olderThan, RESTARTED_WITHOUT_STATE } from '../nodes/recovery.plan.ts';
 
 /** Ends after which a machine goes on from its last snapshot, where it is; and what was lost, for people. */
 const LOST = {
   SwapLost: 'A page of its memory was lost',
   SuspendedStateLost: 'What it was written out as is lost',
+  ContinuationLost: 'The snapshot it was to go on from is lost',
 } as const;
 type Loss = keyof typeof LOST;
 
@@ -16,11 +18,18 @@ export interface StateLossStep {
 }
 
 /** How the latest life of a machine lost what it held; undefined where it did not, or where it is said already what follows. */
-export function lossOf({ metadata, status }: VirtualMachine): Loss | undefined {
-  const { incarnation, lastTermination, continueFrom } = status ?? {};
-  if (metadata.deletionTimestamp !== undefined || incarnation === undefined || continueFrom || lastTermination?.incarnation !== incarnation) return undefined;
+export function lossOf(vm: VirtualMachine): Loss | undefined {
+  const { incarnation, lastTermination, continueFrom } = vm.status ?? {};
+  if (vm.metadata.deletionTimestamp !== undefined || incarnation === undefined || lastTermination?.incarnation !== incarnation) return undefined;
   const { reason } = lastTermination;
+  if (continueFrom) return isContinuationLost(vm, lastTermination) ? 'ContinuationLost' : undefined;
   return reason === 'SwapLost' || reason === 'SuspendedStateLost' ? reason : undefined;
+}
+
+/** Of these snapshots, those that the machine may go on from: none that it could not go on from just now, and none since. */
+export function candidatesOf({ status }: VirtualMachine, snapshots: readonly VirtualMachineSnapshot[]): readonly VirtualMachineSnapshot[] {
+  const { reason, snapshot } = status?.lastTermination ?? {};
+  return reason === 'ContinuationLost' && snapshot !== undefined ? olderThan(snapshot, snapshots) : snapshots;
 }
 
 /**
@@ -28,14 +37,14 @@ export function lossOf({ metadata, status }: VirtualMachine): Loss | undefined {
  * says so. `snapshots` are those that are whole. Undefined where there is nothing to do. Pure.
  */
 export function planStateLoss(vm: VirtualMachine, snapshots: readonly VirtualMachineSnapshot[], now: Date): StateLossStep | undefined {
-  const { status } = vm;
   const reason = lossOf(vm);
-  if (!status?.incarnation || !reason) return undefined;
-  const { incarnation } = status;
-  const snapshot = lastSnapshot(vm, snapshots);
+  if (!vm.status?.incarnation || !reason) return undefined;
+  const { continueFrom: _lost, ...status } = vm.status;
+  const { incarnation = 0 } = status;
+  const snapshot = lastSnapshot(vm, candidatesOf(vm, snapshots));
   const said = findCondition(status.conditions, RESTARTED_WITHOUT_STATE);
   // Its node says so of a fork of which nothing is left: that starts no more.
-  if (!snapshot && !canBeginAnew(vm, snapshots)) return undefined;
+  if (!snapshot && !canBeginAnew(vm, snapshots)) return reason === 'ContinuationLost' ? { reason, status, message: `${LOST[reason]}, and nothing else of the machine is left` } : undefined;
   if (!snapshot) {
     if (said?.status === 'True' && said.reason === reason) return undefined;
     const message = `${LOST[reason]} and there is no snapshot of the machine: it starts anew, without what it held`;

@@ -8,7 +8,7 @@ import { Informers } from '../controllers/informers.ts';
 import { DONE, on, Reconcilers, type Reconciler, type Trigger } from '../controllers/reconcilers.ts';
 import { writeStatus } from '../controllers/write-status.ts';
 import { lastSnapshot } from '../nodes/recovery.plan.ts';
-import { lossOf, planStateLoss } from './state-loss.plan.ts';
+import { candidatesOf, lossOf, planStateLoss } from './state-loss.plan.ts';
 
 /** The machine's node waits half a minute. */
 const LOOK_DEADLINE_MS = 5_000;
@@ -36,7 +36,7 @@ export class StateLossReconciler implements Reconciler {
   async reconcile({ namespace, name }: ObjectKey): Promise<ReconcileResult> {
     const informer = this.informers.of(virtualMachines);
     const vm = informer.get(namespace, name);
-    const step = vm && lossOf(vm) && planStateLoss(vm, await this.#whole(vm, this.#snapshotsOf(`${namespace}/${name}`)), this.clock.now());
+    const step = vm && lossOf(vm) && planStateLoss(vm, await this.#whole(vm, candidatesOf(vm, this.#snapshotsOf(`${namespace}/${name}`))), this.clock.now());
     if (!vm || !step) return DONE;
     await writeStatus(this.objects, informer, virtualMachines, vm, step.status);
     this.events.record(vm, 'Warning', step.reason, step.message);
