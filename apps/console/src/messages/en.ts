@@ -1,5 +1,6 @@
 import type { ImageSays, MachineSays, NodeSays, SnapshotSays } from '@corral/ui';
 import { machine } from './machine.en.ts';
+import { memory } from './memory.en.ts';
 import { machines } from './machines.en.ts';
 import { platform } from './platform.en.ts';
 import { snapshots } from './snapshots.en.ts';
@@ -154,6 +155,7 @@ export const en = {
   },
   ...machines,
   ...machine,
+  ...memory,
   ...snapshots,
   ...platform,
 } as const;

@@ -34,7 +34,7 @@ export const platform = {
     cordon: 'Cordon',
     uncordon: 'Uncordon',
     machines: (number: number) => count(number, 'machine'),
-    held: (held: string, swapped: string) => `Their RAM takes ${held} now, and ${swapped} more is swapped out.`,
+    held: (held: string, swapped: string) => `It takes ${held} now, and ${swapped} more is swapped out.`,
     mode: (mode: 'Copy' | 'MapOnly' | 'Full', why: string | undefined) => `${MEMORY_MODES[mode]}${why === undefined ? '' : `: ${why}`}`,
     bases: (number: number, size: string, users: number) => (number === 0 ? 'None' : `${number}, ${size}, under ${count(users, 'machine')}`),
     condition: (type: string, status: string) => (type === 'MemoryPressure' && status === 'False' ? 'No memory pressure' : type),

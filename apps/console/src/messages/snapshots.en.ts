@@ -46,6 +46,8 @@ export const snapshots = {
     rollBack: 'Roll back…',
     rollBackNow: 'Roll back',
     clear: 'Choose no moment',
+    earlier: 'Earlier moment',
+    later: 'Later moment',
   },
   rollback: {
     title: (machine: string, snapshot: string) => `Take ${machine} back to ${snapshot}?`,

@@ -1,5 +1,5 @@
 import type { VirtualMachine, VirtualMachineSnapshot } from '@corral/contracts';
-import { formatAge, formatSize, snapshotStatus, splitSize } from '@corral/ui';
+import { formatAge, formatSize, snapshotStatus } from '@corral/ui';
 import { Link } from '@tanstack/react-router';
 import { RotateCcw } from 'lucide-react';
 import type { ReactElement, ReactNode } from 'react';
@@ -8,25 +8,27 @@ import { CopyButton } from '../../app/copy.tsx';
 import { useNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
 import { Labels } from '../machines/machine-table.tsx';
+import { MachineMemory } from '../memory/machine-memory.tsx';
 import { Conditions } from './conditions.tsx';
-import { MemoryPlaces } from './memory-places.tsx';
 import { Section } from './section.tsx';
 import { newestFirst, SnapshotWords, useRestore } from '../snapshots/snapshot-table.tsx';
 
-const MIB = 2 ** 20;
 const SHOWN_SNAPSHOTS = 3;
 
 /** The machine's whole story, beside whatever else is open. */
 export function Inspector({
   vm,
   snapshots,
+  sharers,
 }: {
   readonly vm: VirtualMachine;
   readonly snapshots: readonly VirtualMachineSnapshot[];
+  /** How many other machines hold the memory it shares. */
+  readonly sharers: number;
 }): ReactElement {
   return (
     <div className="divide-y divide-line">
-      <Memory vm={vm} />
+      <MachineMemory key={vm.status?.incarnation} vm={vm} snapshots={snapshots} sharers={sharers} />
       {snapshots.length > 0 && <RecentSnapshots vm={vm} snapshots={snapshots} />}
       <Conditions
         conditions={vm.status?.conditions ?? []}
@@ -34,31 +36,6 @@ export function Inspector({
       />
       <Details vm={vm} />
     </div>
-  );
-}
-
-function Memory({ vm }: { readonly vm: VirtualMachine }): ReactElement {
-  const total = vm.status?.memoryMiB === undefined ? undefined : vm.status.memoryMiB * MIB;
-  const runs = vm.status?.phase === 'Running' || vm.status?.phase === 'Paused';
-  const memory = runs ? vm.status?.memory : undefined;
-  const held = memory?.privateBytes ?? (runs ? vm.status?.residentBytes : undefined);
-  const { value, unit } = splitSize(held);
-  return (
-    <Section title={en.machine.memory} aside={<span className="text-12 text-ink2">{formatSize(total)}</span>}>
-      {held === undefined ? (
-        <p className="text-ink2">{runs ? en.machine.notMeasured : en.machine.notHeld}</p>
-      ) : (
-        <>
-          <p className="flex items-baseline gap-2">
-            <span className="text-22 font-strong tracking-tight whitespace-nowrap">
-              {value} {unit}
-            </span>
-            <span className="text-ink2">{memory ? en.machine.ownMemory : en.machine.heldOn(vm.status?.nodeName ?? en.none)}</span>
-          </p>
-          {memory ? <MemoryPlaces memory={memory} /> : <p className="text-12 text-ink2">{en.machine.guestSees(formatSize(total))}</p>}
-        </>
-      )}
-    </Section>
   );
 }
 

@@ -27,6 +27,7 @@ import { rowOf } from '../machines/machine-rows.ts';
 import { canFork, canSnapshot, powerVerbs, sleepVerb, type PowerVerb, type SleepVerb } from '../machines/machine-verbs.ts';
 import { reasonText, StatusChip } from '../machines/status-words.tsx';
 import { useNodesByName } from '../machines/use-machines.ts';
+import { sharersOf } from '../memory/memory-figures.ts';
 import { SnapshotTable } from '../snapshots/snapshot-table.tsx';
 import { snapshotNow } from '../snapshots/take-snapshot.ts';
 import { AuditLink } from '../audit/audit-link.tsx';
@@ -46,6 +47,8 @@ interface Loaded {
   readonly vm: VirtualMachine;
   readonly status: DisplayStatus<MachineSays>;
   readonly snapshots: readonly VirtualMachineSnapshot[];
+  /** How many other machines hold the memory it shares. */
+  readonly sharers: number;
 }
 
 export function MachinePage(): ReactElement {
@@ -81,7 +84,7 @@ export function MachinePage(): ReactElement {
       </main>
     );
   }
-  return <MachineView vm={row.vm} status={row.status} snapshots={own} refusal={intent?.refusal} />;
+  return <MachineView vm={row.vm} status={row.status} snapshots={own} sharers={sharersOf(row.vm, machines.items)} refusal={intent?.refusal} />;
 }
 
 function Gone({
@@ -124,6 +127,7 @@ function MachineView({
   vm,
   status,
   snapshots,
+  sharers,
   refusal,
 }: Loaded & { readonly refusal: Refusal | undefined }): ReactElement {
   const navigate = useNavigate();
@@ -168,9 +172,11 @@ function MachineView({
     Escape: () => void navigate({ to: '/machines', search: (previous) => ({ ns: previous.ns }) }),
   });
 
-  // A phone has no timeline beside the screen, and so no moment to look at there.
+  // A phone has no timeline beside the screen: it shows what is chosen itself.
   const moment = phone ? undefined : snapshots.find(({ metadata }) => metadata.uid === momentUid);
-  const timeline = <Timeline key={uid} vm={vm} snapshots={snapshots} snapshottable={canSnapshot(status)} chosenUid={momentUid} onChoose={setMomentUid} />;
+  const timeline = (withPicture: boolean): ReactElement => (
+    <Timeline key={uid} vm={vm} snapshots={snapshots} snapshottable={canSnapshot(status)} chosenUid={momentUid} onChoose={setMomentUid} withPicture={withPicture} />
+  );
   const reason = reasonText(status, now);
   const where =
     vm.status?.nodeName && vm.status.startedAt
@@ -274,17 +280,19 @@ function MachineView({
             {tab === 'screen' && <ScreenTab key={uid} vm={vm} status={status} moment={moment} onNow={() => setMomentUid(undefined)} />}
             {tab === 'terminal' && <TerminalTab key={uid} vm={vm} status={status} />}
             {tab === 'files' && <FilesTab key={uid} vm={vm} status={status} />}
-            {tab === 'screen' && !phone && timeline}
-            {tab === 'snapshots' && timeline}
+            {tab === 'screen' && !phone && timeline(false)}
             {tab === 'snapshots' && (
-              <div className="min-h-0 flex-1 overflow-y-auto p-5 max-phone:px-4">
-                {snapshots.length === 0 ? (
-                  <p className="py-8 text-center text-ink2">
-                    {en.snapshots.none} {en.snapshots.noneHint}
-                  </p>
-                ) : (
-                  <SnapshotTable snapshots={snapshots} showMachine={false} />
-                )}
+              <div className="min-h-0 flex-1 overflow-y-auto">
+                {timeline(true)}
+                <div className="p-5 max-phone:px-4">
+                  {snapshots.length === 0 ? (
+                    <p className="py-8 text-center text-ink2">
+                      {en.snapshots.none} {en.snapshots.noneHint}
+                    </p>
+                  ) : (
+                    <SnapshotTable snapshots={snapshots} showMachine={false} />
+                  )}
+                </div>
               </div>
             )}
             {tab === 'events' && (
@@ -297,14 +305,14 @@ function MachineView({
             )}
             {tab === 'overview' && (
               <div className="min-h-0 flex-1 overflow-y-auto">
-                <Inspector vm={vm} snapshots={snapshots} />
+                <Inspector vm={vm} snapshots={snapshots} sharers={sharers} />
               </div>
             )}
           </section>
         </div>
         {wide && (
           <aside aria-label={en.machine.details} className="w-[316px] shrink-0 overflow-y-auto border-l border-line">
-            <Inspector vm={vm} snapshots={snapshots} />
+            <Inspector vm={vm} snapshots={snapshots} sharers={sharers} />
           </aside>
         )}
       </div>
@@ -313,14 +321,11 @@ function MachineView({
           <Button size="Touch" className="flex-1" disabled={!online} onClick={() => askPower(vm, first.powerState)}>
             {first.label}
           </Button>
-          <Button
-            size="Touch"
-            look="Primary"
-            className="flex-1"
-            disabled={!online || !canSnapshot(status)}
-            onClick={snapshot}
-          >
+          <Button size="Touch" className="flex-1" disabled={!online || !canSnapshot(status)} onClick={snapshot}>
             {en.verbs.snapshot}
+          </Button>
+          <Button size="Touch" look="Primary" className="flex-1" disabled={!online || !canFork(status)} onClick={() => setForking(true)}>
+            {en.verbs.fork}
           </Button>
         </div>
       )}

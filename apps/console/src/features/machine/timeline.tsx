@@ -1,12 +1,13 @@
 import type { VirtualMachine, VirtualMachineSnapshot } from '@corral/contracts';
 import { Button, classNames, formatAge, formatSize, IconButton } from '@corral/ui';
-import { GitFork, History, X } from 'lucide-react';
-import { lazy, Suspense, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent, type ReactElement } from 'react';
+import { ChevronLeft, ChevronRight, GitFork, History, X } from 'lucide-react';
+import { lazy, Suspense, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent, type ReactElement, type ReactNode } from 'react';
 import { useOnline } from '../../live/live.ts';
 import { useNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
 import { momentsOf, positionsOf, type Moment, type SnapshotKind } from '../snapshots/lineage.ts';
 import { useRestore } from '../snapshots/snapshot-table.tsx';
+import { StoredScreen } from './stored-screen.tsx';
 
 const RollbackDialog = lazy(async () => ({ default: (await import('../snapshots/rollback-dialog.tsx')).RollbackDialog }));
 
@@ -20,6 +21,7 @@ export function Timeline({
   snapshottable,
   chosenUid,
   onChoose,
+  withPicture = false,
 }: {
   readonly vm: VirtualMachine;
   readonly snapshots: readonly VirtualMachineSnapshot[];
@@ -27,6 +29,8 @@ export function Timeline({
   /** Of the moment that is looked at; undefined is now. */
   readonly chosenUid: string | undefined;
   readonly onChoose: (uid: string | undefined) => void;
+  /** Whether it shows the moment's screen itself: where no stage beside it does. */
+  readonly withPicture?: boolean;
 }): ReactElement {
   const now = useNow();
   const online = useOnline();
@@ -71,14 +75,18 @@ export function Timeline({
 
   if (moments.length === 0) {
     return (
-      <section aria-label={en.timeline.label} className="shrink-0 border-y border-line px-5 py-3 text-12 text-ink2">
+      <section aria-label={en.timeline.label} className="shrink-0 border-y border-line px-5 py-3 text-12 text-ink2 max-phone:px-4">
         {en.timeline.none}
       </section>
     );
   }
   return (
-    <section aria-label={en.timeline.label} className="flex shrink-0 flex-col gap-1.5 border-y border-line px-5 py-2.5">
-      <div className="flex items-center gap-3">
+    <section aria-label={en.timeline.label} className="flex shrink-0 flex-col gap-1.5 border-y border-line px-5 py-2.5 max-phone:px-4">
+      <div className="flex items-center gap-3 max-phone:gap-1">
+        {/* A finger is wider than what lies between two moments. */}
+        <Step label={en.timeline.earlier} disabled={index === 0} onStep={() => choose(Math.max(0, (index === -1 ? moments.length : index) - 1))}>
+          <ChevronLeft aria-hidden size={18} />
+        </Step>
         <div
           ref={track}
           role="slider"
@@ -94,7 +102,7 @@ export function Timeline({
             scrub(event);
           }}
           onPointerMove={scrub}
-          className="relative h-7 min-w-0 flex-1 cursor-pointer touch-none rounded-tag"
+          className="relative h-7 min-w-0 flex-1 cursor-pointer touch-none rounded-tag max-phone:h-11"
         >
           <span aria-hidden className="absolute inset-x-0 top-1/2 h-px bg-line2" />
           {moments.map((moment, at) => (
@@ -112,26 +120,39 @@ export function Timeline({
           ))}
           <span aria-hidden className="absolute top-1/2 right-0 h-4 w-px -translate-y-1/2 bg-good" />
         </div>
-        <span aria-hidden className="shrink-0 text-11 text-ink2">
+        <span aria-hidden className="shrink-0 text-11 text-ink2 max-phone:hidden">
           {en.timeline.now}
         </span>
+        <Step label={en.timeline.later} disabled={index === -1} onStep={() => choose(index + 1)}>
+          <ChevronRight aria-hidden size={18} />
+        </Step>
       </div>
+      {withPicture && chosen && (
+        <figure className="self-start overflow-hidden rounded-control border-2 border-attention bg-glass max-phone:self-stretch">
+          <StoredScreen
+            key={chosen.snapshot.metadata.uid}
+            snapshot={chosen.snapshot}
+            className="max-h-[34dvh] w-full object-contain [image-rendering:auto]"
+          />
+          <figcaption className="border-t border-line bg-panel px-3 py-1.5 text-12 text-attention">{en.screen.preview(new Date(chosen.at))}</figcaption>
+        </figure>
+      )}
       <div className="flex min-h-7 flex-wrap items-center gap-2 text-12">
         {chosen ? (
           <>
-            <span className="min-w-0 flex-1 truncate" title={en.moment(chosen.snapshot.metadata.creationTimestamp)}>
+            <span className="min-w-0 flex-1 truncate max-phone:-order-2 max-phone:basis-[calc(100%-52px)] max-phone:whitespace-normal" title={en.moment(chosen.snapshot.metadata.creationTimestamp)}>
               <span className="font-medium">
                 {en.timeline.chosen(en.timeline.kinds[chosen.kind], chosen.snapshot.metadata.name)}
               </span>{' '}
               <span className="text-ink2">{factsOf(chosen, now)}</span>
             </span>
-            <Button size="Small" icon={<GitFork aria-hidden size={13} />} disabled={!online} onClick={() => fork(chosen.snapshot)}>
+            <Button size="Small" className={AT_THUMB} icon={<GitFork aria-hidden size={13} />} disabled={!online} onClick={() => fork(chosen.snapshot)}>
               {en.timeline.fork}
             </Button>
-            <Button size="Small" icon={<History aria-hidden size={13} />} disabled={!online} onClick={() => setGoingBack(chosen.snapshot)}>
+            <Button size="Small" className={AT_THUMB} icon={<History aria-hidden size={13} />} disabled={!online} onClick={() => setGoingBack(chosen.snapshot)}>
               {en.timeline.rollBack}
             </Button>
-            <IconButton label={en.timeline.clear} onClick={() => choose(moments.length)}>
+            <IconButton label={en.timeline.clear} className="max-phone:-order-1 max-phone:size-11" onClick={() => choose(moments.length)}>
               <X aria-hidden size={14} />
             </IconButton>
           </>
@@ -145,6 +166,23 @@ export function Timeline({
         )}
       </Suspense>
     </section>
+  );
+}
+
+/** Buttons that share a phone's width. */
+const AT_THUMB = 'max-phone:h-11 max-phone:flex-1 max-phone:text-13';
+
+/** To the moment before or after; only on phones, where nobody has arrow keys. */
+function Step({ label, disabled, onStep, children }: {
+  readonly label: string;
+  readonly disabled: boolean;
+  readonly onStep: () => void;
+  readonly children: ReactNode;
+}): ReactElement {
+  return (
+    <IconButton label={label} disabled={disabled} onClick={onStep} className="!hidden size-11 max-phone:!inline-flex">
+      {children}
+    </IconButton>
   );
 }
 

@@ -11,6 +11,8 @@ import { acceptWrite, useCollection } from '../../live/live.ts';
 import { useNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
 import { conditionLook } from '../machine/condition-look.ts';
+import { MemoryBar } from '../memory/memory-bar.tsx';
+import { Paging } from '../memory/paging.tsx';
 import { rowOf } from '../machines/machine-rows.ts';
 import { StatusChip } from '../machines/status-words.tsx';
 import { nodeMemoryOf } from './node-memory.ts';
@@ -62,8 +64,9 @@ function NodeCard({
   const cordoned = node.spec?.unschedulable ?? false;
   const { nodeInfo, corral, allocatable, conditions = [] } = node.status ?? {};
   const allowed = parseBytes(allocatable?.['memory'] ?? '') ?? 0;
-  const memory = nodeMemoryOf(machines);
-  const promised = memory.promisedBytes;
+  const { promisedBytes: promised, figures } = nodeMemoryOf(machines);
+  // What is shared is held once for all who share it.
+  const savedBytes = figures.places.shared - (corral?.bases?.bytes ?? 0);
   const heard = conditions.find(({ type }) => type === 'Ready');
   const facts: readonly (readonly [string, string | undefined])[] = [
     [en.nodes.fields.v86, corral?.v86Build.slice(0, 20)],
@@ -109,8 +112,17 @@ function NodeCard({
           parts={[{ label: en.nodes.promised, value: promised, className: 'bg-memory-shared' }]}
           className="h-2.5"
         />
-        <p className="text-12 text-ink2">{en.nodes.held(formatSize(memory.heldBytes), formatSize(memory.swappedBytes))}</p>
       </div>
+      {figures.heldBytes > 0 && (
+        <div className="flex flex-col gap-2">
+          <h3 className="text-12 font-medium text-ink2">{en.memory.ofMachines}</h3>
+          <MemoryBar figures={figures} mark={{ bytes: allowed, label: en.memory.capacity }} />
+          <p className="text-12 text-ink2">
+            {en.nodes.held(formatSize(figures.heldBytes), formatSize(figures.places.swapped))} {savedBytes > 0 && en.memory.saved(formatSize(savedBytes))}
+          </p>
+          {(figures.counts.faults > 0 || figures.counts.swapOuts > 0) && <Paging figures={figures} />}
+        </div>
+      )}
       <div className="flex flex-col gap-2">
         <h3 className="text-12 font-medium text-ink2">{en.nodes.machines(machines.length)}</h3>
         <ul className="flex flex-wrap gap-1.5">
