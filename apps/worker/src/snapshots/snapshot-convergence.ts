@@ -14,29 +14,21 @@ import {
   type VirtualMachineStatus,
 } from '@corral/contracts';
 import { backoffMs, type EventRecorder, type Informer, type ReconcileResult } from '@corral/reconcile';
-import { layerKeys, layersOf, SnapshotError, type SnapshotMachine } from '@corral/memory';
-import { type ObjectStore, ObjectStoreFailure } from '@corral/object-store';
+import { layerKeys, layersOf } from '@corral/memory';
+import { type ObjectStore } from '@corral/object-store';
 import { isAsleep, isLive } from '@corral/vm-lifecycle';
 import { type Logger } from 'pino';
-import { type FrozenMoment, type PackedMoment } from '../frozen/frozen-moment.ts';
-import { type LayeredManifest } from '../machine/machine.lineage.ts';
+import { type PackedMoment } from '../frozen/frozen-moment.ts';
 import { type Machine } from '../machine/machine.ts';
-import { imagePartsOf, type MachineRecord } from '../machine/machine-folder.ts';
+import { imagePartsOf } from '../machine/machine-folder.ts';
 import { type PackCache } from '../machine/pack-cache.ts';
-import { storageReason } from '../machine/storage-reason.ts';
 import { type Supervisor } from '../machine/supervisor.ts';
-import { VmProcessRefusal } from '../machine/vm-process.handle.ts';
-import {
-  failed,
-  type Facts,
-  isPastDeadline,
-  isUnderWay,
-  notReady,
-  type SnapshotReason,
-  verified,
-} from './snapshot-status.ts';
-import { PartLost, totalBytesOf, uploadSnapshot } from './snapshot-upload.ts';
 import { type ForkMoments } from './fork-moments.ts';
+import { ProgressReport } from './progress-report.ts';
+import { asFailure, Overtaken, SnapshotFailure } from './snapshot-failure.ts';
+import { frozenState, type SnapshotMoment, writtenState } from './snapshot-moment.ts';
+import { failed, type Facts, isPastDeadline, isUnderWay, notReady, verified } from './snapshot-status.ts';
+import { totalBytesOf, uploadSnapshot } from './snapshot-upload.ts';
 import { type Spool } from './spool.ts';
 
 export interface SnapshotConvergenceOptions {
@@ -56,60 +48,20 @@ export interface SnapshotConvergenceOptions {
   readonly log: Logger;
 }
 
-/** A moment of a machine that lies in the spool: written already, or frozen for forks and only written where somebody elsewhere needs it. */
-interface Moment {
-  readonly packed: PackedMoment | undefined;
-  readonly frozen?: FrozenMoment;
-  readonly pauseMs: number;
-  readonly facts: Facts;
-  /** The layers it needs, as far as they are written. */
-  readonly liesOn: LayeredManifest;
-  /** What the machine is made of. */
-  readonly record?: MachineRecord;
-  /** What kept packs of it from being deleted before it named them. */
-  readonly namedBefore: ReadonlySet<string>;
-  /** How many moments of this snapshot were lost before this one. */
-  readonly retake: number;
-  /** When the API knew what it needs, as `performance.now()` counts. */
-  namedAtMs?: number;
-}
-
 /** How often it failed, and when it may be tried again. */
 interface Tries {
   readonly failures: number;
   readonly againAt: number;
 }
 
-/** Why this try failed, and whether another may succeed. */
-class SnapshotFailure extends Error {
-  override readonly name = 'SnapshotFailure';
-  readonly reason: SnapshotReason;
-  readonly final: boolean;
-  constructor(
-    reason: SnapshotReason,
-    message: string,
-    options: { readonly final?: boolean; readonly cause?: unknown } = {},
-  ) {
-    super(message, { cause: options.cause });
-    this.reason = reason;
-    this.final = options.final ?? false;
-  }
-}
-
-/** Somebody else has had the last word: the snapshot is over, gone, or not this node's any more. */
-class Overtaken extends Error {
-  override readonly name = 'Overtaken';
-}
-
 const RETRY = { baseMs: 1_000, maxMs: 30_000 };
-const PROGRESS_INTERVAL_MS = 1_000;
 /** One try of an upload; the deadline of the whole is SNAPSHOT_DEADLINE_MS. */
 const UPLOAD_DEADLINE_MS = 5 * 60_000;
 
 /** Takes the snapshots bound to this node and brings them to the object store. */
 export class SnapshotConvergence {
   readonly #options: SnapshotConvergenceOptions;
-  readonly #moments = new Map<string, Moment>();
+  readonly #moments = new Map<string, SnapshotMoment>();
   /** Snapshots begun by this agent: what another began is lost with its spool. */
   readonly #begun = new Set<string>();
   readonly #tries = new Map<string, Tries>();
@@ -216,7 +168,7 @@ export class SnapshotConvergence {
     );
   }
 
-  async #take(snapshot: VirtualMachineSnapshot): Promise<Moment> {
+  async #take(snapshot: VirtualMachineSnapshot): Promise<SnapshotMoment> {
     const { clock, spool } = this.#options;
     const { uid } = snapshot.metadata;
     const { machine, incarnation } = this.#machineWithMemory(snapshot);
@@ -238,7 +190,7 @@ export class SnapshotConvergence {
     const record = await machine.folder.record();
     const { memoryMiB, v86Build, imageDigest } = state.machine;
     const vm = this.#options.machines.getByUid(machine.uid);
-    const moment: Moment = {
+    const moment: SnapshotMoment = {
       retake: this.#lost.get(uid) ?? 0,
       ...state,
       ...(record ? { record } : {}),
@@ -260,7 +212,7 @@ export class SnapshotConvergence {
   }
 
   /** Machines of this node may go on from it from now on. */
-  async #hold(uid: string, { packed, frozen, record, facts }: Moment): Promise<void> {
+  async #hold(uid: string, { packed, frozen, record, facts }: SnapshotMoment): Promise<void> {
     if (!record) throw new SnapshotFailure('SnapshotFailed', 'The machine has left no record of what it is made of', { final: true });
     const common = { incarnation: facts.incarnation ?? 0, record };
     if (frozen) await this.#options.forks.hold(uid, { type: 'Frozen', moment: frozen, ...common });
@@ -268,7 +220,7 @@ export class SnapshotConvergence {
   }
 
   /** What was frozen as a snapshot, on which those that began with it build from then on. */
-  async #pack({ frozen }: Moment): Promise<PackedMoment> {
+  async #pack({ frozen }: SnapshotMoment): Promise<PackedMoment> {
     if (!frozen) throw new Error('A moment is written, or frozen');
     const packed = await frozen.packed();
     for (const machine of this.#options.supervisor.machines) void machine.buildOn(frozen);
@@ -381,61 +333,3 @@ export class SnapshotConvergence {
   }
 }
 
-/** Tells progress at most once a second, one write at a time. */
-class ProgressReport {
-  readonly #clock: Clock;
-  readonly #write: (uploadedBytes: number) => Promise<void>;
-  #toldAt = 0;
-  #telling: Promise<void> = Promise.resolve();
-  #isTelling = false;
-
-  constructor(clock: Clock, write: (uploadedBytes: number) => Promise<void>) {
-    this.#clock = clock;
-    this.#write = write;
-    this.#toldAt = clock.now().getTime();
-  }
-
-  tell(uploadedBytes: number): void {
-    const now = this.#clock.now().getTime();
-    if (this.#isTelling || now - this.#toldAt < PROGRESS_INTERVAL_MS) return;
-    this.#toldAt = now;
-    this.#isTelling = true;
-    this.#telling = this.#write(uploadedBytes).finally(() => (this.#isTelling = false));
-  }
-
-  settled(): Promise<void> {
-    return this.#telling;
-  }
-}
-
-interface TakenState extends Pick<Moment, 'packed' | 'frozen' | 'pauseMs' | 'liesOn'> {
-  readonly machine: SnapshotMachine;
-}
-
-async function writtenState(machine: Machine, directory: string, incarnation: number): Promise<TakenState> {
-  const { taken, manifest } = await machine.snapshot(directory, incarnation);
-  return { packed: { directory, taken, manifest, isAsPlanned: true }, pauseMs: taken.pauseMs, liesOn: manifest, machine: manifest.machine };
-}
-
-async function frozenState(machine: Machine, directory: string, incarnation: number): Promise<TakenState> {
-  const frozen = await machine.freeze(directory, incarnation);
-  return { packed: undefined, frozen, pauseMs: frozen.pauseMs, liesOn: frozen.liesOn, machine: frozen.machine };
-}
-
-function asFailure(error: unknown): SnapshotFailure {
-  if (error instanceof SnapshotFailure) return error;
-  if (error instanceof SnapshotError && error.reason === 'DiskFull') return new SnapshotFailure('NodeDiskFull', error.message, { cause: error });
-  if (error instanceof ObjectStoreFailure) {
-    const reason = storageReason(error);
-    // An upload that meets nothing has met no bucket.
-    return new SnapshotFailure(reason === 'ObjectMissing' ? 'UploadFailed' : reason, error.message, { cause: error });
-  }
-  if (error instanceof PartLost) return new SnapshotFailure('PartLost', error.message, { cause: error });
-  if (error instanceof VmProcessRefusal) {
-    if (error.reason === 'DiskFull') return new SnapshotFailure('NodeDiskFull', error.message, { cause: error });
-    if (error.reason === 'NotStarted')
-      return new SnapshotFailure('VirtualMachineNotRunning', error.message, { cause: error });
-    return new SnapshotFailure('SnapshotFailed', `${error.reason}: ${error.message}`, { cause: error });
-  }
-  return new SnapshotFailure('SnapshotFailed', (error as Error).message, { cause: error });
-}
