@@ -1,5 +1,5 @@
 import { type Locator, type Page, type WebSocketRoute } from 'playwright-core';
-import { call, eventually, SNAPSHOTS, statusOf, uniqueName, VMS } from './api.ts';
+import { call, eventually, exec, runningVm, snapshotOf, SNAPSHOTS, statusOf, uniqueName, VMS } from './api.ts';
 import { accessibilityFaults, ANYTHING, askInTerminal, ConsoleBrowser, heading, JOURNEY_MS, NO_SCREEN_NOW, overflowOf, PHONE, running, signIn } from './console.browser.ts';
 import { stack } from './stack.ts';
 
@@ -75,6 +75,13 @@ describe('the console in a real browser', () => {
       await page.getByRole('button', { name: 'More actions' }).click();
       await page.getByRole('menuitem', { name: 'Hibernate' }).click();
       await page.getByText('It sleeps. Typing or a click wakes it.').waitFor();
+      // Whoever comes now sees what it showed last, too.
+      await page.reload();
+      await page.getByText('It sleeps. Typing or a click wakes it.').waitFor();
+      await page.getByText(/720 × 400/).waitFor();
+      expect(await page.locator('canvas').first().evaluate((canvas: HTMLCanvasElement) => new Set(canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height).data).size)).toBeGreaterThan(2);
+      // Its memory is in the last of all tiers, and on no process.
+      await page.locator('aside').getByText('In S3, and on the disk of worker-1, where it wakes up soonest.').waitFor();
       // The picture stays, and the page is no worse to use.
       expect(await page.locator('canvas').first().isVisible()).toBe(true);
       expect(await accessibilityFaults(page)).toEqual([]);
@@ -86,6 +93,31 @@ describe('the console in a real browser', () => {
       // To be awake is nothing to worry about.
       await page.getByText('Hibernated Awake').waitFor();
       expect(await page.locator('aside').getByText('Hibernated Awake').locator('xpath=ancestor::li').locator('.text-attention').count()).toBe(0);
+    },
+    JOURNEY_MS,
+  );
+
+  it(
+    'keeps a terminal open while the machine sleeps, says so, and wakes it up with what is typed there',
+    async () => {
+      const { page, name } = await theConsole.atMachine({ spec: { source: { image: 'linux-minimal' }, checkpointPolicy: { everySeconds: 10 } }, tolerates: NO_SCREEN_NOW });
+      await page.getByRole('tab', { name: 'Terminal' }).click();
+      await askInTerminal(page, 'MARK=$((6*7)); echo "now $MARK"', /now 42/);
+      await page.getByRole('button', { name: 'More actions' }).click();
+      await page.getByRole('menuitem', { name: 'Hibernate' }).click();
+      await page.getByText('Asleep: typing wakes it').waitFor();
+      expect(await page.locator('.xterm-rows').innerText()).toMatch(/now 42/);
+      await page.locator('.xterm-screen').click();
+      await page.keyboard.type('echo "still $MARK"');
+      await page.keyboard.press('Enter');
+      await eventually('it is awake', () => page.locator('.xterm-rows').innerText(), (text) => /still 42/.test(text));
+      expect(await statusOf(name)).toMatchObject({ phase: 'Running', incarnation: 2, restartCount: 0 });
+      // What its policy kept of it meanwhile is on the timeline.
+      await page.getByRole('tab', { name: /^Snapshots/ }).click();
+      const moments = page.getByRole('slider', { name: `Moments of ${name}` });
+      await moments.press('End');
+      await eventually('a checkpoint', async () => (await moments.press('ArrowLeft'), moments.getAttribute('aria-valuetext')), (text) => /^Checkpoint /.test(text ?? ''));
+      await page.getByRole('img', { name: /^Screen at .*checkpoint/ }).waitFor();
     },
     JOURNEY_MS,
   );
@@ -140,6 +172,38 @@ describe('the console in a real browser', () => {
       await page.goto(`${stack().url}/nodes`);
       await page.getByText('No memory pressure').first().waitFor();
       await page.getByText(/^(Full|MapOnly|Copy) \(/).first().waitFor();
+    },
+    JOURNEY_MS,
+  );
+
+  it(
+    'shows where a machine’s memory is against its budget, with whom it is shared, what paging does, and the same of its node',
+    async () => {
+      const { page, name } = await theConsole.atMachine();
+      const memory = page.locator('aside section').filter({ has: page.getByRole('heading', { name: 'Memory' }) });
+      await memory.getByText('No budget: all of it may stay in its node’s memory.').waitFor();
+      const [node] = (await call('GET', '/api/v1/nodes')).body.items;
+      // A host without userfaultfd shares memory, and pages none.
+      if (node.status.corral.memoryMode === 'Full') {
+        const paged = theConsole.mine(await runningVm({ source: { image: 'linux-minimal' }, residentMemory: '24Mi' }));
+        await page.goto(`${stack().url}/machines/default/${paged}/screen`);
+        await memory.getByText(/^Holds .+ of the 24 MiB it may take of its node\.$/).waitFor();
+        await exec(paged, 'head -c 40000000 /dev/urandom > /tmp/noise; for i in 1 2 3; do sha256sum /tmp/noise; done', { timeoutSeconds: 100 });
+        // What is drawn is said, too, for those who do not see it.
+        await memory.getByRole('img', { name: /Private .+, Compressed .+, Shared.* .+, Swapped .+, Budget 24 MiB$/ }).waitFor();
+        await memory.getByText('Swapped in').waitFor();
+        await memory.getByText(/^half .+ ms, 99 % .+ ms$/).waitFor();
+        const { swapIns } = (await statusOf(paged)).memory;
+        expect(swapIns).toBeGreaterThan(1_000);
+        await eventually('how fast', () => memory.getByLabel('Paging').innerText(), (text) => /Swapped out\s+[\d,]+, [\d.,]+\/s/.test(text));
+        expect(await accessibilityFaults(page)).toEqual([]);
+        await page.goto(`${stack().url}/machines/default/${name}/screen`);
+        // One more from the same golden snapshot.
+        await memory.getByText('Shared with 1').waitFor();
+        await page.goto(`${stack().url}/nodes`);
+        await page.getByRole('img', { name: /^Private .+, For machines / }).waitFor();
+        await page.getByLabel('Paging').getByText('Came back from').waitFor();
+      }
     },
     JOURNEY_MS,
   );
@@ -285,6 +349,41 @@ describe('the console in a real browser', () => {
       await page.getByLabel('Type on this machine').fill('echo phone-$((6*7))');
       await page.getByLabel('Type on this machine').press('Enter');
       await eventually('it is typed on the screen', () => screenOf(restored), (text) => /phone-42/.test(text));
+    },
+    JOURNEY_MS,
+  );
+
+  it(
+    'lets one choose a moment on a phone with a finger, shows what was on the screen then, and starts another machine from there',
+    async () => {
+      const { page, name } = await theConsole.atMachine({ viewport: PHONE, touch: true });
+      const taken: string[] = [];
+      for (const word of ['first', 'second', 'third']) {
+        await exec(name, `echo ${word} > /dev/tty1`);
+        taken.push(await snapshotOf(name));
+      }
+      await page.goto(`${stack().url}/machines/default/${name}/snapshots`);
+      const moments = page.getByRole('slider', { name: `Moments of ${name}` });
+      await eventually('all are there', () => moments.getAttribute('aria-valuemax'), (count) => count === '3');
+      const box = await moments.boundingBox();
+      if (!box) throw new Error('the timeline is not drawn');
+      expect(box.height).toBeGreaterThanOrEqual(44);
+      await page.touchscreen.tap(box.x + 2, box.y + box.height / 2);
+      const picture = page.getByRole('img', { name: `Screen at ${taken[0]}` });
+      await picture.waitFor();
+      // As large as the phone lets it be.
+      expect((await picture.boundingBox())?.width).toBeGreaterThan(320);
+      expect(await overflowOf(page)).toBe(0);
+      expect(await accessibilityFaults(page)).toEqual([]);
+      const later = page.getByRole('button', { name: 'Later moment' });
+      expect((await later.boundingBox())?.height).toBeGreaterThanOrEqual(44);
+      await later.tap();
+      await page.getByRole('img', { name: `Screen at ${taken[1]}` }).waitFor();
+      await moments.press('ArrowRight');
+      await page.getByRole('img', { name: `Screen at ${taken[2]}` }).waitFor();
+      await page.getByRole('button', { name: 'Fork from here' }).tap();
+      await createHere(page, theConsole.mine(uniqueName('phone')));
+      for (const snapshot of taken) await call('DELETE', `${SNAPSHOTS}/${snapshot}`);
     },
     JOURNEY_MS,
   );

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { events, findCondition, type Event, type VirtualMachine } from '@corral/contracts';
+import { CHECKPOINT_LABEL, events, findCondition, HIBERNATE_AFTER_ANNOTATION, namespaces, virtualMachines, virtualMachineSnapshots, type Event, type VirtualMachine, type VirtualMachineSnapshot } from '@corral/contracts';
 import { until } from '@corral/testing';
 import { jest } from '@jest/globals';
 import { WebSocket } from 'ws';
@@ -113,6 +113,43 @@ describe('A machine that nobody uses', () => {
     await until(async () => seen.includes('42 is the answer'), { timeoutMs: 60_000, what: 'the machine answers on the line that was open all night' });
     expect((await corral.ready('idle', 2)).status?.hibernation).toBeUndefined();
     viewer.close();
+  });
+});
+
+describe('What a machine does when it comes to rest', () => {
+  it('is a default of its namespace: one that says nothing itself hibernates as that says', async () => {
+    await corral.client.create(namespaces, { metadata: { name: 'drowsy', annotations: { [HIBERNATE_AFTER_ANNOTATION]: '10' } } });
+    const made = await corral.client.create(virtualMachines, { metadata: { name: 'dozing', namespace: 'drowsy' }, spec: { source: { image: IMAGE } } as never });
+    expect(made.spec?.idlePolicy).toEqual({ hibernateAfterSeconds: 10 });
+    const sleeping = await until(async () => {
+      const vm = await corral.client.get(virtualMachines, 'drowsy', 'dozing');
+      return vm && isAsleep(vm) ? vm : undefined;
+    }, { timeoutMs: 90_000, what: 'it sleeps' });
+    expect(sleeping.status?.hibernation).toMatchObject({ reason: 'Idle', incarnation: 1 });
+    await corral.client.delete(virtualMachines, 'drowsy', 'dozing');
+  });
+
+  it('is to be checkpointed, where its policy says so: once for each time it was used', async () => {
+    const checkpoints = async (): Promise<VirtualMachineSnapshot[]> =>
+      ((await corral.client.list(virtualMachineSnapshots, { namespace: 'default', labelSelector: `${CHECKPOINT_LABEL}=true`, fieldSelector: 'spec.virtualMachine=rested' })).items as VirtualMachineSnapshot[])
+        .filter(({ status }) => findCondition(status?.conditions, 'Ready')?.status === 'True')
+        .sort((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp));
+    const newerThan = (name: string | undefined): Promise<VirtualMachineSnapshot> =>
+      until(async () => {
+        const last = (await checkpoints()).at(-1);
+        return last && last.metadata.name !== name ? last : undefined;
+      }, { timeoutMs: 90_000, what: 'a checkpoint of its rest' });
+    await corral.run('rested', { source: { image: IMAGE }, checkpointPolicy: { onIdle: true } });
+    const first = await newerThan(undefined);
+    await output('rested', 'echo used > /tmp/mark');
+    const second = await newerThan(first.metadata.name);
+    expect(second.status?.parent).toBe(first.metadata.name);
+    const { idleSince = '' } = (await corral.get('rested')).status ?? {};
+    expect(Date.parse(second.metadata.creationTimestamp)).toBeGreaterThanOrEqual(Date.parse(idleSince));
+    // It is what the rest was for: what was done is in it.
+    await corral.run('from-rest', { source: { snapshot: second.metadata.name } });
+    expect(await output('from-rest', 'cat /tmp/mark')).toBe('used');
+    expect((await checkpoints()).at(-1)?.metadata.name).toBe(second.metadata.name);
   });
 });
 

@@ -319,8 +319,7 @@ describe('planMachine', () => {
     const termination = { ...anEnd('ContinuationLost'), snapshot: 'left-with' };
     const moved = { reason: 'Moved', snapshot: 'left-with', incarnation: 1 } as const;
     const node = new FakeNode(aWorld({ machine: { phase: 'Ended', termination }, vm: aVm({ status: { incarnation: 1, continueFrom: moved, lastTermination: anEnd('Moved') } }), failures: 0 }));
-    node.stepsUntilQuiet();
-    expect(node.started).toEqual([]);
+    node.step();
     expect(node.world.vm?.status).toMatchObject({ phase: 'Failed', nextStartTime: '2026-01-01T00:00:30Z', lastTermination: { reason: 'ContinuationLost', snapshot: 'left-with' }, continueFrom: moved });
     const { vm } = node.world;
     if (vm) node.set({ vm: { ...vm, status: { ...vm.status, continueFrom: { reason: 'ContinuationLost', snapshot: 'checkpoint', incarnation: 1 } } } });

@@ -1,6 +1,5 @@
 import type { ImageSays, MachineSays, NodeSays, SnapshotSays } from '@corral/ui';
 import { machine } from './machine.en.ts';
-import { memory } from './memory.en.ts';
 import { machines } from './machines.en.ts';
 import { platform } from './platform.en.ts';
 import { snapshots } from './snapshots.en.ts';
@@ -155,7 +154,6 @@ export const en = {
   },
   ...machines,
   ...machine,
-  ...memory,
   ...snapshots,
   ...platform,
 } as const;

@@ -1156,9 +1156,10 @@ export type components = {
                 readonly nextStartTime?: string;
                 readonly lastTermination?: {
                     /** @enum {string} */
-                    readonly reason: "Stopped" | "GuestPoweredOff" | "GuestPanicked" | "ProcessExited" | "EmulatorFailed" | "StartFailed" | "NodeStopped" | "NodeLost" | "Moved" | "RolledBack" | "Hibernated" | "SwapLost" | "SuspendedStateLost" | "BaseLost";
+                    readonly reason: "Stopped" | "GuestPoweredOff" | "GuestPanicked" | "ProcessExited" | "EmulatorFailed" | "StartFailed" | "NodeStopped" | "NodeLost" | "Moved" | "RolledBack" | "Hibernated" | "SwapLost" | "SuspendedStateLost" | "ContinuationLost" | "BaseLost";
                     /** @default  */
                     readonly message?: string;
+                    readonly snapshot?: string;
                     readonly exitCode?: number;
                     readonly signal?: string;
                     readonly incarnation: number;
@@ -1184,7 +1185,7 @@ export type components = {
                 };
                 readonly continueFrom?: {
                     /** @enum {string} */
-                    readonly reason: "Moved" | "SwapLost" | "SuspendedStateLost" | "NodeLost" | "RolledBack";
+                    readonly reason: "Moved" | "SwapLost" | "SuspendedStateLost" | "ContinuationLost" | "NodeLost" | "RolledBack";
                     readonly snapshot: string;
                     readonly incarnation: number;
                 };

@@ -1,7 +1,11 @@
 import { CHECKPOINT_LABEL, events, resourceQuotas, toKubeTime, virtualMachines, virtualMachineSnapshots, type CheckpointPolicy, type Event, type VirtualMachineSnapshot, type VirtualMachineStatus } from '@corral/contracts';
+import { EventRecorder } from '@corral/reconcile';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
 import { registerNode } from '../../../test/fake-node.ts';
 import { addTinyImage, aVm } from '../../../test/wishes.ts';
+import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
+import { Informers } from '../controllers/informers.ts';
+import { CheckpointReconciler } from './checkpoint.reconciler.ts';
 
 const HOUR_MS = 3_600_000;
 const ago = (ms: number): string => toKubeTime(new Date(Date.now() - ms));
@@ -61,6 +65,24 @@ describe('Checkpoints', () => {
     await end('counted', 'True');
     await eventually(async () => (await checkpointsOf('counted')).map(({ metadata }) => metadata.name).join() === next.metadata.name, 'only the newest is left');
     expect(await stack.admin.get(virtualMachineSnapshots, 'default', 'by-hand')).toBeDefined();
+  }, 60_000);
+
+  it('are kept as long as the policy says, and the newest longer', async () => {
+    await stack.admin.create(virtualMachines, aVm('aged', policy({ everySeconds: 10, keepForSeconds: 60 })));
+    await say('aged', {});
+    const first = await end('aged', 'True');
+    const next = await eventually(async () => (await checkpointsOf('aged')).find(({ metadata }) => metadata.name !== first), 'the next', 30_000);
+    await end('aged', 'True');
+    expect((await checkpointsOf('aged')).map(({ metadata }) => metadata.name)).toEqual(expect.arrayContaining([first, next.metadata.name]));
+    // The same controller, in two minutes: both are too old then.
+    const clock = { now: () => new Date(Date.now() + 120_000) };
+    const later = new CheckpointReconciler(stack.app.get(OBJECT_CLIENT), stack.app.get(Informers), stack.app.get(EventRecorder), { add: () => undefined } as never, clock);
+    await eventually(async () => {
+      await later.reconcile({ namespace: 'default', name: 'aged' });
+      return !(await checkpointsOf('aged')).some(({ metadata }) => metadata.name === first);
+    }, 'the older one is gone');
+    expect((await checkpointsOf('aged')).map(({ metadata }) => metadata.name)).toContain(next.metadata.name);
+    await stack.admin.delete(virtualMachines, 'default', 'aged');
   }, 60_000);
 
   it('that fail are told of, and are not tried again at once', async () => {

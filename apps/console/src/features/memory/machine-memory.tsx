@@ -2,6 +2,7 @@ import type { VirtualMachine, VirtualMachineSnapshot } from '@corral/contracts';
 import { formatSize, splitSize } from '@corral/ui';
 import type { ReactElement, ReactNode } from 'react';
 import { en } from '../../messages/en.ts';
+import { memory as words } from '../../messages/memory.en.ts';
 import { Section } from '../machine/section.tsx';
 import { MemoryBar } from './memory-bar.tsx';
 import { figuresOf, toldMemory, type MemoryStatus } from './memory-figures.ts';
@@ -21,21 +22,21 @@ export function MachineMemory({ vm, snapshots, sharers }: {
   const runs = phase === 'Running' || phase === 'Paused';
   const told = toldMemory(vm);
   return (
-    <Section title={en.memory.title} aside={<span className="text-12 text-ink2">{formatSize(total)}</span>}>
+    <Section title={words.title} aside={<span className="text-12 text-ink2">{formatSize(total)}</span>}>
       {phase === 'Hibernated' ? (
         <Asleep vm={vm} snapshots={snapshots} />
       ) : told ? (
         <>
-          <Figure bytes={told.privateBytes}>{en.memory.own}</Figure>
+          <Figure bytes={told.privateBytes}>{words.own}</Figure>
           <Told told={told} sharers={sharers} />
         </>
       ) : runs && residentBytes !== undefined ? (
         <>
-          <Figure bytes={residentBytes}>{en.memory.heldOn(nodeName ?? en.none)}</Figure>
-          <p className="text-12 text-ink2">{en.memory.guestSees(formatSize(total))}</p>
+          <Figure bytes={residentBytes}>{words.heldOn(nodeName ?? en.none)}</Figure>
+          <p className="text-12 text-ink2">{words.guestSees(formatSize(total))}</p>
         </>
       ) : (
-        <p className="text-ink2">{runs ? en.memory.notMeasured : en.memory.notHeld}</p>
+        <p className="text-ink2">{runs ? words.notMeasured : words.notHeld}</p>
       )}
     </Section>
   );
@@ -59,12 +60,12 @@ function Told({ told, sharers }: { readonly told: MemoryStatus; readonly sharers
   const { faults, swapOuts } = figures.counts;
   return (
     <>
-      <MemoryBar figures={figures} sharers={sharers} mark={budgetBytes === undefined ? undefined : { bytes: budgetBytes, label: en.memory.budget }} />
+      <MemoryBar figures={figures} sharers={sharers} mark={budgetBytes === undefined ? undefined : { bytes: budgetBytes, label: words.budget }} />
       <p className="text-12 text-ink2">
-        {budgetBytes === undefined ? en.memory.noBudget : en.memory.holds(formatSize(told.heldBytes), formatSize(budgetBytes))}
+        {budgetBytes === undefined ? words.noBudget : words.holds(formatSize(told.heldBytes), formatSize(budgetBytes))}
       </p>
       {(faults > 0 || swapOuts > 0) && <Paging figures={figures} />}
-      {told.pager === 'Refused' && <p className="text-12 text-attention">{en.memory.refused(told.pagerReason ?? '')}</p>}
+      {told.pager === 'Refused' && <p className="text-12 text-attention">{words.refused(told.pagerReason ?? '')}</p>}
     </>
   );
 }
@@ -76,8 +77,8 @@ function Asleep({ vm, snapshots }: { readonly vm: VirtualMachine; readonly snaps
   const nodeName = vm.spec?.nodeName;
   return (
     <>
-      {stored?.status?.sizeBytes !== undefined && <Figure bytes={stored.status.sizeBytes}>{en.memory.asleep}</Figure>}
-      <p className="text-12 text-ink2">{hibernation?.storedAt === undefined ? en.memory.asleepOn(nodeName ?? en.none) : en.memory.asleepInS3(nodeName)}</p>
+      {stored?.status?.sizeBytes !== undefined && <Figure bytes={stored.status.sizeBytes}>{words.asleep}</Figure>}
+      <p className="text-12 text-ink2">{hibernation?.storedAt === undefined ? words.asleepOn(nodeName ?? en.none) : words.asleepInS3(nodeName)}</p>
     </>
   );
 }

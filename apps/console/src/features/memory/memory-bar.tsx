@@ -1,6 +1,7 @@
 import { formatSize, Meter } from '@corral/ui';
 import type { ReactElement } from 'react';
 import { en } from '../../messages/en.ts';
+import { memory as words } from '../../messages/memory.en.ts';
 import { PLACES, type MemoryFigures, type Place } from './memory-figures.ts';
 
 const CLASSES: Readonly<Record<Place, string>> = {
@@ -21,7 +22,7 @@ export function MemoryBar({ figures: { places }, mark, sharers = 0 }: {
 }): ReactElement {
   const all = Object.values(places).reduce((sum, part) => sum + part, 0);
   const shown = PLACES.filter((place) => places[place] > 0);
-  const nameOf = (place: Place): string => (place === 'shared' && sharers > 0 ? en.memory.sharedWith(sharers) : en.memory.places[place].name);
+  const nameOf = (place: Place): string => (place === 'shared' && sharers > 0 ? words.sharedWith(sharers) : words.places[place].name);
   const inWords = [...shown.map((place) => `${nameOf(place)} ${formatSize(places[place])}`), ...(mark ? [`${mark.label} ${formatSize(mark.bytes)}`] : [])].join(', ');
   return (
     <div className="flex flex-col gap-2">
@@ -34,7 +35,7 @@ export function MemoryBar({ figures: { places }, mark, sharers = 0 }: {
       />
       <ul className="grid grid-cols-[repeat(auto-fit,minmax(min(100%,132px),1fr))] gap-x-5 gap-y-1 text-12 text-ink2">
         {shown.map((place) => (
-          <li key={place} className="flex items-center gap-2" title={en.memory.places[place].meaning}>
+          <li key={place} className="flex items-center gap-2" title={words.places[place].meaning}>
             <span aria-hidden className={`size-2 shrink-0 rounded-full ${CLASSES[place]}`} />
             <span className="grow">{nameOf(place)}</span>
             <span className="whitespace-nowrap text-ink">{formatSize(places[place])}</span>

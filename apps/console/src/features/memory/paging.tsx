@@ -1,6 +1,7 @@
 import { useState, type ReactElement } from 'react';
 import { useLocalNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
+import { memory as words } from '../../messages/memory.en.ts';
 import { TIERS, type MemoryFigures, type PagingCounts } from './memory-figures.ts';
 import { ratesOf, withSample, type PagingSample } from './paging-rates.ts';
 
@@ -8,17 +9,17 @@ import { ratesOf, withSample, type PagingSample } from './paging-rates.ts';
 export function Paging({ figures }: { readonly figures: MemoryFigures }): ReactElement {
   const { counts, cameFrom, waits, redisTroubles } = figures;
   const rates = useRates(counts);
-  const from = TIERS.filter((tier) => cameFrom[tier] > 0).map((tier) => en.memory.from[tier](cameFrom[tier]));
+  const from = TIERS.filter((tier) => cameFrom[tier] > 0).map((tier) => words.from[tier](cameFrom[tier]));
   const rows: readonly (readonly [name: string, value: string | undefined, isBad?: boolean])[] = [
-    [en.memory.faults, en.memory.rated(counts.faults, rates?.faults)],
-    [en.memory.swapOuts, en.memory.rated(counts.swapOuts, rates?.swapOuts)],
-    [en.memory.swapIns, en.memory.rated(counts.swapIns, rates?.swapIns)],
-    [en.memory.cameFrom, from.length === 0 ? undefined : en.memory.list(from)],
-    [en.memory.waits, waits && en.memory.waited(waits.p50, waits.p99)],
-    [en.memory.redisTroubles, redisTroubles === 0 ? undefined : en.memory.times(redisTroubles), true],
+    [words.faults, words.rated(counts.faults, rates?.faults)],
+    [words.swapOuts, words.rated(counts.swapOuts, rates?.swapOuts)],
+    [words.swapIns, words.rated(counts.swapIns, rates?.swapIns)],
+    [words.cameFrom, from.length === 0 ? undefined : words.list(from)],
+    [words.waits, waits && words.waited(waits.p50, waits.p99)],
+    [words.redisTroubles, redisTroubles === 0 ? undefined : words.times(redisTroubles), true],
   ];
   return (
-    <dl aria-label={en.memory.paging} className="grid grid-cols-[max-content_minmax(0,1fr)] gap-x-4 gap-y-1 text-12">
+    <dl aria-label={words.paging} className="grid grid-cols-[max-content_minmax(0,1fr)] gap-x-4 gap-y-1 text-12">
       {rows.map(([name, value, isBad = false]) => value !== undefined && (
         <div key={name} className="contents">
           <dt className="text-ink2">{name}</dt>

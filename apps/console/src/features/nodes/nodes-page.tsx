@@ -10,6 +10,7 @@ import { ListTrouble, Trouble } from '../../app/trouble.tsx';
 import { acceptWrite, useCollection } from '../../live/live.ts';
 import { useNow } from '../../live/now.ts';
 import { en } from '../../messages/en.ts';
+import { memory as words } from '../../messages/memory.en.ts';
 import { conditionLook } from '../machine/condition-look.ts';
 import { MemoryBar } from '../memory/memory-bar.tsx';
 import { Paging } from '../memory/paging.tsx';
@@ -115,10 +116,10 @@ function NodeCard({
       </div>
       {figures.heldBytes > 0 && (
         <div className="flex flex-col gap-2">
-          <h3 className="text-12 font-medium text-ink2">{en.memory.ofMachines}</h3>
-          <MemoryBar figures={figures} mark={{ bytes: allowed, label: en.memory.capacity }} />
+          <h3 className="text-12 font-medium text-ink2">{words.ofMachines}</h3>
+          <MemoryBar figures={figures} mark={{ bytes: allowed, label: words.capacity }} />
           <p className="text-12 text-ink2">
-            {en.nodes.held(formatSize(figures.heldBytes), formatSize(figures.places.swapped))} {savedBytes > 0 && en.memory.saved(formatSize(savedBytes))}
+            {en.nodes.held(formatSize(figures.heldBytes), formatSize(figures.places.swapped))} {savedBytes > 0 && words.saved(formatSize(savedBytes))}
           </p>
           {(figures.counts.faults > 0 || figures.counts.swapOuts > 0) && <Paging figures={figures} />}
         </div>
