@@ -46,7 +46,7 @@ export function planStateLoss(vm: VirtualMachine, snapshots: readonly VirtualMac
   // Its node says so of a fork of which nothing is left: that starts no more.
   if (!snapshot && !canBeginAnew(vm, snapshots)) return reason === 'ContinuationLost' ? { reason, status, message: `${LOST[reason]}, and nothing else of the machine is left` } : undefined;
   if (!snapshot) {
-    if (said?.status === 'True' && said.reason === reason) return undefined;
+    if (!vm.status.continueFrom && said?.status === 'True' && said.reason === reason) return undefined;
     const message = `${LOST[reason]} and there is no snapshot of the machine: it starts anew, without what it held`;
     return { reason, status: { ...status, conditions: withCondition(status.conditions, { type: RESTARTED_WITHOUT_STATE, status: 'True', reason, message }, now, vm.metadata.generation) }, message };
   }
