@@ -21,7 +21,7 @@ import { createHash } from 'node:crypto';
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-let machine;
+let machine, dozing;
 const say = (message) => process.send(message);
 say({ type: 'Waiting' });
 process.on('disconnect', () => process.exit(0));
@@ -31,6 +31,8 @@ process.on('message', ({ type, requestId, config, directory, identity }) => {
   const refuse = (reason) => say({ type: 'Reply', requestId, ok: false, reason, message: 'refused' });
   if (type === 'Start' && machine.hostname.startsWith('snapshot')) return refuse({ 'snapshot-corrupt': 'SnapshotCorrupt', 'snapshot-incompatible': 'SnapshotIncompatible', 'snapshot-unreadable': 'SnapshotUnreadable' }[machine.hostname]);
   if (type === 'Snapshot' && machine.hostname === 'slow') return;
+  if (type === 'Hibernate' && machine.hostname === 'dozing') return (dozing = requestId);
+  if (type === 'Stop' && dozing !== undefined) say({ type: 'Reply', requestId: dozing, ok: true });
   const manifest = JSON.stringify({
     formatVersion: 2, createdAt: '2026-01-01T00:00:00Z', parent: null, memory: { layers: [] }, devices: { name: 'devices.bin', sha256: '0'.repeat(64), sizeBytes: 1 },
     machine: { v86Build: 'b', memoryMiB: 64, imageDigest: 'd', devices: { acpi: false, disk: false, cdrom: false, floppy: false } },
@@ -175,7 +177,25 @@ describe('A snapshot', () => {
     await answers(machine);
     await expect(machine.snapshot(root, 1)).rejects.toMatchObject({ reason: 'NotStarted' });
     await expect(machine.snapshot(root, 2)).resolves.toMatchObject({ taken: { pauseMs: 1 }, manifest: { formatVersion: 2 } });
+    // What is stored late of the life before is not what this one began with.
+    machine.noteStored(1, { snapshot: 'of-before', digest: DIGEST });
+    expect(machine.lastSnapshotName).toBeUndefined();
+    machine.noteStored(2, { snapshot: 'of-now', digest: DIGEST });
+    expect(machine.lastSnapshotName).toBe('of-now');
   });
+});
+
+it('A machine that is stopped while it falls asleep does not sleep', async () => {
+  const machine = await started(await aMachine('dozing'));
+  await answers(machine);
+  machine.hibernate(new Date().toISOString(), false);
+  await until(async () => (await requestsOf(machine)).includes('Hibernate'), { timeoutMs: 20_000, what: 'the writing' });
+  machine.stop(0);
+  await until(async () => (await requestsOf(machine)).includes('Stop'), { timeoutMs: 20_000, what: 'the stop' });
+  machine.kill();
+  await phase(machine, 'Ended');
+  expect([machine.suspended, await machine.folder.hasSuspended()]).toEqual([false, false]);
+  expect(machine.state).toMatchObject({ termination: { reason: 'Stopped' } });
 });
 
 it('A moment that is not what it should be is let go of by the process that froze it', async () => {
