@@ -139,7 +139,7 @@ describe('What a machine does when it comes to rest', () => {
         const last = (await checkpoints()).at(-1);
         return last && last.metadata.name !== name ? last : undefined;
       }, { timeoutMs: 90_000, what: 'a checkpoint of its rest' });
-    await corral.run('rested', { source: { image: IMAGE }, checkpointPolicy: { onIdle: true } });
+    await corral.run('rested', { source: { image: IMAGE }, checkpointPolicy: { onIdle: true, keepLast: 5 } });
     const first = await newerThan(undefined);
     await output('rested', 'echo used > /tmp/mark');
     const second = await newerThan(first.metadata.name);
