@@ -1,6 +1,6 @@
 import { PAGE_BYTES } from '../machine-pages.ts';
 import { PageSet } from '../page-set.ts';
-import { FAILED, SEEK_DATA, SEEK_HOLE, type Libc } from './libc.ts';
+import { ENXIO, FAILED, SEEK_DATA, SEEK_HOLE, type Libc } from './libc.ts';
 import { MemoryBlock } from './memory-block.ts';
 
 /**
@@ -69,23 +69,19 @@ export class BaseView {
   }
 }
 
+/** Where the file system does not say, all that was not told of counts as stored: to compare with it costs time, and to take it for zero would be wrong. */
 function storedPages(libc: Libc, fd: number, pages: number): PageSet {
   const stored = new PageSet(pages);
   const size = pages * PAGE_BYTES;
   for (let at = 0; at < size; ) {
     const data = libc.seek(fd, at, SEEK_DATA);
-    // No more data; or a file system that does not know, where all of it counts.
-    if (data === FAILED) return at === 0 && libc.seek(fd, 0, SEEK_HOLE) === FAILED ? all(stored) : stored;
-    const hole = Math.min(libc.seek(fd, data, SEEK_HOLE), size);
-    const first = Math.floor(data / PAGE_BYTES);
+    // Nothing but a hole is left.
+    if (data === FAILED && libc.errno() === ENXIO) return stored;
+    const hole = data === FAILED ? FAILED : libc.seek(fd, data, SEEK_HOLE);
+    const first = Math.floor((data === FAILED ? at : data) / PAGE_BYTES);
     if (first >= pages) return stored;
-    stored.addRun(first, Math.ceil(hole / PAGE_BYTES) - first);
-    at = hole;
+    at = hole === FAILED ? size : Math.min(hole, size);
+    stored.addRun(first, Math.ceil(at / PAGE_BYTES) - first);
   }
   return stored;
-}
-
-function all(set: PageSet): PageSet {
-  set.addRun(0, set.bound);
-  return set;
 }

@@ -50,6 +50,7 @@ export const SEEK_HOLE = 4;
 export const FAILED = -1;
 /** errno values that are told apart. Source: errno(3), x86-64. */
 export const ENOENT = 2;
+export const ENXIO = 6;
 export const EAGAIN = 11;
 export const EFAULT = 14;
 export const EEXIST = 17;
