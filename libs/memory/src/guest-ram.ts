@@ -1,25 +1,18 @@
 import { BaseView } from './host/base-view.ts';
-import { type HostMemory, WRITTEN_PRIVATELY, type MemoryCapability, type ProbedMemory } from './host/host-memory.ts';
+import { type HostMemory, type MemoryCapability, type ProbedMemory } from './host/host-memory.ts';
 import { MemoryBlock } from './host/memory-block.ts';
 import { MissingPages } from './host/missing-pages.ts';
 import { MappingFailed } from './host/mapping-failed.ts';
-import { PageScan } from './host/page-scan.ts';
 import { eachPrivatePage } from './host/private-pages.ts';
-import { UserFaultMode, type UserFault } from './host/userfault.ts';
+import { type UserFault } from './host/userfault.ts';
 import { PAGE_BYTES } from './machine-pages.ts';
 import { PageSet, type PageRun } from './page-set.ts';
 import { RamRegions } from './ram-regions.ts';
+import { WriteTracking, type FollowedWrites } from './write-tracking.ts';
 
 /** Mappings are few on a host (vm.max_map_count, 65530): runs beyond this many are copied. */
 const MAPPED_RUNS = 1_024;
 const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
-
-/** Which pages were written to since somebody began to follow. Its `pages` are those of the latest `harvest`. */
-export interface FollowedWrites {
-  readonly pages: PageSet;
-  /** No longer counted. */
-  stop(): void;
-}
 
 /** Knows the content of pages that are not in their place. */
 export interface PagesOut {
@@ -43,12 +36,11 @@ export class GuestRam {
   readonly #views: () => readonly Uint8Array[];
   readonly #regions: RamRegions;
   readonly #host: HostMemory | undefined;
-  readonly #followers = new Set<PageSet>();
+  readonly #writes: WriteTracking;
   /** Pages over which a layer may have been mapped. */
   readonly #layered: PageSet;
   #capability: MemoryCapability;
   #base: BaseView | undefined;
-  #tracking: { readonly fault: UserFault; readonly scan: PageScan } | undefined;
   #paging: MissingPages | undefined;
   #disposed = false;
   #out: PagesOut | undefined;
@@ -59,6 +51,7 @@ export class GuestRam {
     this.#capability = capability;
     this.#regions = new RamRegions(views(), (view) => memory?.libc.addressOf(view));
     this.pages = this.#regions.pages;
+    this.#writes = new WriteTracking(this.#regions);
     this.#layered = new PageSet(this.pages);
     this.#base = memory && BaseView.ofZeros(memory.libc);
   }
@@ -69,7 +62,7 @@ export class GuestRam {
 
   /** The userfaultfd that notes writes, for whoever registers the same memory for more; undefined where writes are not noted. */
   get userFault(): UserFault | undefined {
-    return this.#tracking?.fault;
+    return this.#writes.fault;
   }
 
   /** Whether pages come from a base that was mapped. */
@@ -97,7 +90,7 @@ export class GuestRam {
       const mapped = Math.min(count, pages - firstPage);
       if (address !== undefined && mapped > 0) host.mapPrivateAt(address, mapped * PAGE_BYTES, fd, firstPage * PAGE_BYTES);
     }
-    this.#protect();
+    this.#writes.protect();
   }
 
   /**
@@ -123,7 +116,7 @@ export class GuestRam {
         layer.free();
       }
     }
-    this.#protect();
+    this.#writes.protect();
   }
 
   /** Writes pages from a number on, whole pages. */
@@ -174,15 +167,10 @@ export class GuestRam {
    * Call while the guest stands still.
    */
   track(): void {
-    if (this.#tracking || this.#capability.mode !== 'Full' || !this.#host) return;
-    let fault: UserFault | undefined;
+    if (this.#writes.fault || this.#capability.mode !== 'Full' || !this.#host) return;
     try {
-      fault = this.#host.openTracking();
-      this.#tracking = { fault, scan: new PageScan(this.#host.libc) };
-      this.#protect();
+      this.#writes.begin(this.#host);
     } catch (error) {
-      this.#tracking = undefined;
-      fault?.close();
       this.#capability = { mode: 'MapOnly', reason: error instanceof Error ? error.message : String(error) };
     }
   }
@@ -192,7 +180,7 @@ export class GuestRam {
    * writes are tracked, and nobody has looked at it yet. Throws MappingFailed where the host cannot do that.
    */
   beginPaging(held: PageSet): void {
-    const [host, base, fault] = [this.#host, this.#base, this.#tracking?.fault];
+    const [host, base, fault] = [this.#host, this.#base, this.#writes.fault];
     if (!host || !base || !fault) throw new MappingFailed('only memory on a base that is tracked can be paged');
     this.#paging = MissingPages.register(host.libc, fault, this.ranges);
     base.expect(held);
@@ -208,22 +196,19 @@ export class GuestRam {
    * stopped next. What was written to before is told first. Call between two slices of the guest.
    */
   endPaging(): void {
-    const fault = this.#tracking?.fault;
+    const fault = this.#writes.fault;
     if (!fault || !this.#paging) return;
     this.harvest();
     this.#paging.free();
     this.#paging = undefined;
     this.#base?.complete();
     for (const { pages, address } of this.ranges) fault.unregister(address, pages * PAGE_BYTES);
-    this.#protect();
+    this.#writes.protect();
   }
 
   /** From now on, every page that `harvest` finds written to is added. */
   follow(): FollowedWrites {
-    const pages = new PageSet(this.pages);
-    this.harvest();
-    this.#followers.add(pages);
-    return { pages, stop: () => this.#followers.delete(pages) };
+    return this.#writes.follow();
   }
 
   /**
@@ -232,18 +217,7 @@ export class GuestRam {
    * not there is not found. Does nothing where writes are not noted.
    */
   harvest(): number {
-    const tracking = this.#tracking;
-    if (!tracking) return 0;
-    let found = 0;
-    for (const { firstPage, pages, address } of this.#regions.all) {
-      if (address === undefined) continue;
-      tracking.scan.scan(address, address + pages * PAGE_BYTES, WRITTEN_PRIVATELY, (start, end) => {
-        const count = (end - start) / PAGE_BYTES;
-        for (const follower of this.#followers) follower.addRun(firstPage + (start - address) / PAGE_BYTES, count);
-        found += count;
-      });
-    }
-    return found;
+    return this.#writes.harvest();
   }
 
   /** Pages that hold something else than the base; where there is none, or in mode Copy, those that are not all zero. Looks at all that are there. */
@@ -277,7 +251,7 @@ export class GuestRam {
     this.harvest();
     for (const { start, count } of this.#regions.cut(run)) {
       host.dropPages(this.#regions.addressOf(start), count * PAGE_BYTES);
-      for (const follower of this.#followers) follower.addRun(start, count);
+      this.#writes.note({ start, count });
     }
   }
 
@@ -288,7 +262,7 @@ export class GuestRam {
    * Source: madvise(2), MADV_DONTNEED; userfaultfd(2), UFFDIO_ZEROPAGE.
    */
   giveBack(run: PageRun): number {
-    const [host, base, fault] = [this.#host, this.#base, this.#tracking?.fault];
+    const [host, base, fault] = [this.#host, this.#base, this.#writes.fault];
     if (!host || !base || this.#out) return 0;
     this.harvest();
     const own = new PageSet(this.pages);
@@ -301,7 +275,7 @@ export class GuestRam {
     if (!fault) return own.count;
     for (const given of covered.runs()) {
       for (const cut of this.#regions.cut(given)) this.#placeZeros(host, fault, cut);
-      for (const follower of this.#followers) follower.addRun(given.start, given.count);
+      this.#writes.note(given);
     }
     return own.count + covered.count;
   }
@@ -350,27 +324,13 @@ export class GuestRam {
     // Without it the kernel would show zeros in place of pages that are missing.
     if (this.#paging) throw new Error('the memory is still paged');
     this.#disposed = true;
-    this.#tracking?.scan.close();
-    this.#tracking?.fault.close();
-    this.#tracking = undefined;
+    this.#writes.end();
     this.#base?.close();
   }
 
   #mapping(): HostMemory {
     if (!this.#host) throw new Error(`the machine’s memory cannot be mapped: ${this.#capability.reason}`);
     return this.#host;
-  }
-
-  /** A mapping that was put in place has none of what was registered before. */
-  #protect(): void {
-    const fault = this.#tracking?.fault;
-    if (!fault || !this.#host) return;
-    for (const { pages, address } of this.#regions.all) {
-      if (address === undefined) continue;
-      this.#host.keepSmallPages(address, pages * PAGE_BYTES);
-      fault.register(address, pages * PAGE_BYTES, UserFaultMode.WriteProtect);
-      fault.writeProtect(address, pages * PAGE_BYTES, true);
-    }
   }
 
   #nonZero(): PageSet {

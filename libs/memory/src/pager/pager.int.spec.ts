@@ -12,7 +12,7 @@ import { PAGE_BYTES } from '../machine-pages.ts';
 import type { RegionOptions, RegionOrder } from './paged-region.testing.ts';
 import type { PagerUsage } from './pager.ts';
 import { HEADER_BYTES } from './swap-keys.ts';
-import { REDIS_DEADLINE_MS } from './swap-tiers.ts';
+import { REDIS_DEADLINE_MS } from './redis-tier.ts';
 
 type Answer = PagerUsage & { readonly wrong: number; readonly lost: number; readonly privatePages: number };
 const MIB = 1024 * 1024;

@@ -11,7 +11,6 @@ import { loadPagerCalls, POLLIN } from './pager-calls.ts';
 import { PagerControl } from './pager-control.ts';
 import { PollSet, type Pollable } from './poll-set.ts';
 import { READAHEAD_PAGES } from './readahead.ts';
-import type { RedisConnection } from './redis-connection.ts';
 import { StagingQueue } from './staging-queue.ts';
 import { SwapLost, SwapTiers } from './swap-tiers.ts';
 import type { PagerWorkerData } from './pager.protocol.ts';
@@ -58,7 +57,7 @@ function run(): void {
   const polled = new PollSet(libc, 4);
   const faults: Pollable = { fd: userFault.fd, events: POLLIN };
   const wakes: Pollable = { fd: data.wakeFd, events: POLLIN };
-  const connections = [tiers.stores, tiers.loads].filter((connection): connection is RedisConnection => connection !== undefined);
+  const { connections } = tiers;
   let beatMs = -Infinity;
   parentPort?.postMessage('ready');
   while (control.get('quit') === 0) {

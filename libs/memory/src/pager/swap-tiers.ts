@@ -11,24 +11,15 @@ import type { PagerCalls } from './pager-calls.ts';
 import type { PagerControl, PageOrigin } from './pager-control.ts';
 import { CLUSTER_PAGES } from './readahead.ts';
 import type { RedisAddress } from './redis-address.ts';
-import { RedisConnection } from './redis-connection.ts';
-import { PollSet } from './poll-set.ts';
-import type { RespReply } from './resp.ts';
+import type { RedisConnection } from './redis-connection.ts';
+import { RedisTier } from './redis-tier.ts';
 import type { StagingQueue } from './staging-queue.ts';
-import { clusterKey, fieldOf, HEADER_BYTES, readHeader, writeHeader } from './swap-keys.ts';
 
-/** How long a machine waits for Redis before it takes the durable copy. */
-export const REDIS_DEADLINE_MS = 100;
 /** Pages in one go, between which faults are looked for. */
 const PACK_AT_ONCE = 8;
 const DRAIN_AT_ONCE = 32;
 /** So many harvests older than they are, pages count that came in the course of a long way through memory. */
 const SCANNED_AGE = 64;
-/** Commands under way at most: what is not acknowledged is held twice. */
-const UNANSWERED_MAX = 256;
-/** A key that nobody removed, because its node died for good, removes itself; a machine that still needs it has its durable copy. */
-const KEY_LIFETIME_SECONDS = 24 * 60 * 60;
-
 /** A page is nowhere any more as it was: the machine cannot go on. */
 export class SwapLost extends Error {
   override readonly name = 'SwapLost';
@@ -56,35 +47,27 @@ export class SwapTiers {
   readonly #codec = new PageCodec();
   readonly #arena: Arena;
   readonly #arenaView: Uint8Array;
-  readonly #breaker = new Breaker();
   /** Of the disk under the durable copy, which may be full. */
   readonly #disk = new Breaker();
-  /** Two, so that a page somebody waits for never stands behind pages that leave. */
-  readonly stores: RedisConnection | undefined;
-  readonly loads: RedisConnection | undefined;
+  readonly #redis: RedisTier | undefined;
   /** Packed pages in the order they were packed; some have left since. */
   #packed: number[] = [];
   #packedHead = 0;
-  readonly #leaving = new Set<number>();
-  #leavingBytes = 0;
   readonly #scratch: MemoryBlock;
-  readonly #value: Uint8Array;
-  readonly #keysWithLifetime: Uint8Array;
-  readonly #polled: PollSet;
 
   constructor(options: SwapTiersOptions) {
     this.#options = options;
-    const { libc, calls, redis, arenaBytes, arenaAddress, table } = options;
+    const { libc, redis, arenaBytes, arenaAddress } = options;
     this.#arena = new Arena(arenaBytes);
     this.#arenaView = new Uint8Array(libc.view(arenaAddress, arenaBytes));
     // Two packed pages, a poll argument, and a page of zeros to compare with.
     this.#scratch = MemoryBlock.anonymous(libc, 4 * PAGE_BYTES);
-    this.#value = new Uint8Array(HEADER_BYTES + PAGE_BYTES);
-    this.#keysWithLifetime = new Uint8Array(Math.ceil(table.pages / CLUSTER_PAGES));
-    this.#polled = new PollSet(libc, 1);
-    const connect = (): RedisConnection | undefined => redis && new RedisConnection(libc, calls, redis, this.#breaker, () => options.control.count('redisConnections'));
-    this.stores = connect();
-    this.loads = connect();
+    this.#redis = redis && new RedisTier({ ...options, redis });
+  }
+
+  /** To be polled, and served. */
+  get connections(): readonly RedisConnection[] {
+    return this.#redis?.connections ?? [];
   }
 
   get packedBytes(): number {
@@ -98,7 +81,7 @@ export class SwapTiers {
 
   /** Whether something is due that has to wait for Redis. */
   get isWaiting(): boolean {
-    return this.#packedTooMuch() || this.#leaving.size > 0;
+    return this.#packedTooMuch() || (this.#redis?.isBusy ?? false);
   }
 
   /**
@@ -135,11 +118,9 @@ export class SwapTiers {
   }
 
   dispose(): void {
-    this.stores?.close();
-    this.loads?.close();
+    this.#redis?.close();
     this.#codec.free();
     this.#scratch.free();
-    this.#polled.free();
   }
 
   #stagedTooMany(): boolean {
@@ -148,7 +129,7 @@ export class SwapTiers {
   }
 
   #packedTooMuch(): boolean {
-    return this.#arena.usedBytes - this.#leavingBytes > this.#packedLimit();
+    return this.#arena.usedBytes - (this.#redis?.leavingBytes ?? 0) > this.#packedLimit();
   }
 
   #packedLimit(): number {
@@ -158,12 +139,7 @@ export class SwapTiers {
   /** Whether pages can go on now: else there is nothing to do but wait. */
   #canLeave(): boolean {
     if (this.#packedHead >= this.#packed.length || !this.#disk.allows(this.#options.now())) return false;
-    if (!this.stores) return true;
-    return this.#isOverdrawn() || this.#takes(this.stores, this.#options.now());
-  }
-
-  #takes(connection: RedisConnection, now: number): boolean {
-    return connection.unanswered < UNANSWERED_MAX && this.#breaker.allows(now) && connection.ensure(now);
+    return this.#redis === undefined || this.#isOverdrawn() || this.#redis.takes(this.#options.now());
   }
 
   /** Redis has not taken pages for so long that the durable copy has to do. */
@@ -214,7 +190,7 @@ export class SwapTiers {
         break;
       }
     }
-    this.stores?.flush(now);
+    this.#redis?.flush(now);
   }
 
   #nextPacked(): number | undefined {
@@ -225,7 +201,7 @@ export class SwapTiers {
         this.#packed = this.#packed.slice(this.#packedHead);
         this.#packedHead = 0;
       }
-      if (page !== undefined && table.stateOf(page) === PageState.Packed && !this.#leaving.has(page)) return page;
+      if (page !== undefined && table.stateOf(page) === PageState.Packed && !this.#redis?.isLeaving(page)) return page;
     }
     return undefined;
   }
@@ -242,49 +218,18 @@ export class SwapTiers {
       }
       table.backing[page] = Backing.Durable;
     }
-    if (this.stores && this.#takes(this.stores, now) && this.#store(this.stores, page, bytes)) return true;
-    if (this.stores && !this.#isOverdrawn()) return false;
+    if (this.#redis?.takes(now) && this.#redis.store(page, bytes, this.#settled)) return true;
+    if (this.#redis && !this.#isOverdrawn()) return false;
     this.#left(page);
     control.count('durableOuts');
     return true;
   }
 
-  #store(connection: RedisConnection, page: number, bytes: Uint8Array): boolean {
-    const { table, control, keyPrefix } = this.#options;
-    const generation = table.generation[page] ?? 0;
-    writeHeader(this.#value, generation, table.checksum[page] ?? 0);
-    this.#value.set(bytes, HEADER_BYTES);
-    const key = clusterKey(keyPrefix, page);
-    const place = table.place[page];
-    const cluster = Math.floor(page / CLUSTER_PAGES);
-    const sent = connection.send(['HSET', key, fieldOf(page), this.#value.subarray(0, HEADER_BYTES + bytes.byteLength)], (reply) => {
-      this.#leaving.delete(page);
-      this.#leavingBytes -= bytes.byteLength;
-      const isStill = table.stateOf(page) === PageState.Packed && table.generation[page] === generation && table.place[page] === place;
-      if (reply?.type === 'Integer') {
-        this.#breaker.succeeded();
-        if (!isStill) return;
-        table.backing[page] = (table.backing[page] ?? 0) | Backing.Redis;
-        control.count('redisOuts');
-        control.count('redisOutBytes', bytes.byteLength);
-        return this.#left(page);
-      }
-      if (reply) {
-        // Full, read-only, loading: it answers, and does not take pages. Later, perhaps.
-        control.count('redisRefusals');
-        this.#breaker.failed(this.#options.now());
-      }
-      if (isStill) this.#packed.push(page);
-    });
-    if (!sent) return false;
-    if (this.#keysWithLifetime[cluster] === 0) {
-      this.#keysWithLifetime[cluster] = 1;
-      connection.send(['EXPIRE', key, String(KEY_LIFETIME_SECONDS)], () => undefined);
-    }
-    this.#leaving.add(page);
-    this.#leavingBytes += bytes.byteLength;
-    return true;
-  }
+  /** Redis has a page, or has not taken it: then it waits for another time. */
+  readonly #settled = (page: number, isStored: boolean): void => {
+    if (isStored) this.#left(page);
+    else this.#packed.push(page);
+  };
 
   #left(page: number): void {
     const { table } = this.#options;
@@ -305,68 +250,13 @@ export class SwapTiers {
     return this.#arenaView.subarray(place, place + (table.length[page] ?? 0));
   }
 
-  /** Asks Redis for those pages that it has, and puts them at their places from `destination` on. Answers which came as they should be. */
+  /** Puts those pages that Redis has at their places from `destination` on. Answers which came as they should be. */
   #load(first: number, end: number, destination: number): ReadonlySet<number> {
-    const { table, control, keyPrefix, now } = this.#options;
-    const loaded = new Set<number>();
-    const wanted = new Map<string, number[]>();
-    for (let page = first; page < end; page += 1) {
-      if (table.stateOf(page) !== PageState.Swapped || ((table.backing[page] ?? 0) & Backing.Redis) === 0) continue;
-      const key = clusterKey(keyPrefix, page);
-      const others = wanted.get(key);
-      if (others) others.push(page);
-      else wanted.set(key, [page]);
-    }
-    const loads = this.loads;
-    if (wanted.size === 0 || !loads?.ensure(now())) return loaded;
-    const startMs = now();
-    let unanswered = 0;
-    for (const [key, pages] of wanted) {
-      const isSent = loads.send(['HMGET', key, ...pages.map(fieldOf)], (reply) => {
-        unanswered -= 1;
-        if (reply) this.#take(reply, pages, (page) => destination + (page - first) * PAGE_BYTES, loaded);
-      });
-      if (!isSent) break;
-      unanswered += 1;
-    }
-    loads.flush(startMs);
-    while (unanswered > 0) {
-      const leftMs = startMs + REDIS_DEADLINE_MS - now();
-      if (leftMs <= 0) {
-        control.count('redisTimeouts');
-        loads.fail(now());
-        break;
-      }
-      this.#polled.set([loads]);
-      this.#polled.poll(Math.ceil(leftMs));
-      loads.serve(this.#polled.happened(loads), now());
-    }
-    return loaded;
-  }
-
-  #take(reply: RespReply, wanted: readonly number[], placeOf: (page: number) => number, loaded: Set<number>): void {
-    const { table, control, now } = this.#options;
-    if (reply.type !== 'Array') {
-      control.count('redisRefusals');
-      return this.#breaker.failed(now());
-    }
-    this.#breaker.succeeded();
-    wanted.forEach((page, at) => {
-      const item = reply.items[at];
-      if (item?.type === 'Bulk' && this.#takeValue(page, item.bytes, placeOf(page))) return loaded.add(page);
-      control.count(item?.type === 'Bulk' ? 'redisStale' : 'redisMisses');
-      // It will not be there the next time either.
-      table.backing[page] = (table.backing[page] ?? 0) & ~Backing.Redis;
-    });
-  }
-
-  #takeValue(page: number, value: Uint8Array, destination: number): boolean {
-    const { table } = this.#options;
-    const header = readHeader(value);
-    const length = table.length[page] ?? 0;
-    if (header?.generation !== table.generation[page] || header?.checksum !== table.checksum[page] || value.byteLength !== HEADER_BYTES + length) return false;
-    new Uint8Array(this.#scratch.buffer, 0, length).set(value.subarray(HEADER_BYTES));
-    return this.#unpack(page, this.#scratch.address, destination);
+    const place = (page: number, packed: Uint8Array): boolean => {
+      new Uint8Array(this.#scratch.buffer, 0, packed.byteLength).set(packed);
+      return this.#unpack(page, this.#scratch.address, destination + (page - first) * PAGE_BYTES);
+    };
+    return this.#redis?.load(first, end, place) ?? NONE;
   }
 
   /** Puts one page that is out at `destination`, and says where it was; undefined where it cannot be had. */
@@ -412,4 +302,5 @@ export class SwapTiers {
   }
 }
 
+const NONE: ReadonlySet<number> = new Set();
 const isOut = (state: PageState): boolean => state !== PageState.Resident;
