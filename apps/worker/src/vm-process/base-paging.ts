@@ -1,22 +1,18 @@
-import { closeSync, ftruncateSync, openSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { PAGER_HEARTBEAT_FILE } from '@corral/contracts/for-vm-process';
 import { BasePager, type GuestRam, MappingFailed, PAGE_BYTES } from '@corral/memory';
 import { untilWhole } from './base-wait.ts';
 import { type OpenedBase } from './memory.restore.ts';
+import { PagerHeartbeat } from './pager-heartbeat.ts';
 
 /** Has a machine run on a base of which not all is there yet, until all is. */
 export class BasePaging {
   readonly #ram: GuestRam;
-  readonly #heartbeatPath: string;
-  readonly #heartbeatFd: number;
+  readonly #heartbeat: PagerHeartbeat;
   #pager: BasePager | undefined;
   #ending: Promise<void> | undefined;
 
   private constructor(ram: GuestRam, folder: string) {
     this.#ram = ram;
-    this.#heartbeatPath = join(folder, PAGER_HEARTBEAT_FILE);
-    this.#heartbeatFd = openSync(this.#heartbeatPath, 'w', 0o600);
+    this.#heartbeat = new PagerHeartbeat(folder);
   }
 
   /**
@@ -30,12 +26,12 @@ export class BasePaging {
       if (paging) {
         ram.mapBase(fd, pages);
         ram.track();
-        paging.#pager = await BasePager.start({ ram, socketPath: requestsPath, heartbeatFd: paging.#heartbeatFd });
+        paging.#pager = await BasePager.start({ ram, socketPath: requestsPath, heartbeatFd: paging.#heartbeat.fd });
         void paging.#pager.whole.then(() => paging.end());
         return paging;
       }
     } catch (error) {
-      if (paging) paging.#stopBeating();
+      if (paging) paging.#heartbeat.end();
       if (!(error instanceof MappingFailed)) throw error;
     }
     await untilWhole(requestsPath);
@@ -47,6 +43,11 @@ export class BasePaging {
     return this.#pager !== undefined;
   }
 
+  /** The machine's folder has another name from now on. */
+  set folder(path: string) {
+    this.#heartbeat.folder = path;
+  }
+
   /** The machine has every page, or will touch none again. Between two slices of the guest. */
   end(): Promise<void> {
     this.#ending ??= this.#end();
@@ -56,14 +57,7 @@ export class BasePaging {
   async #end(): Promise<void> {
     this.#ram.endPaging();
     await this.#pager?.stop();
-    this.#stopBeating();
+    this.#heartbeat.end();
     this.#pager = undefined;
-  }
-
-  #stopBeating(): void {
-    // The machine's folder may have another name by now: what lies there is no beat any more.
-    ftruncateSync(this.#heartbeatFd, 0);
-    closeSync(this.#heartbeatFd);
-    rmSync(this.#heartbeatPath, { force: true });
   }
 }

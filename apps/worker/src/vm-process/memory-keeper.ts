@@ -1,13 +1,11 @@
 import { lookup } from 'node:dns/promises';
-import { closeSync, openSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import type { MachineConfig, VmMemoryStatus, VmPageWaits } from '@corral/contracts';
-import { PAGER_HEARTBEAT_FILE } from '@corral/contracts/for-vm-process';
 import {
   LookPacing, PAGE_BYTES, PageCategory, Pager, PageScan, ramPages, redisAddress, swapKeyPrefix, type FollowedWrites, type GuestRam, type HostMemory, type Look, type RedisAddress,
 } from '@corral/memory';
 import { isWorthTelling } from './memory-news.ts';
 import { memoryStatus } from './memory-status.ts';
+import { PagerHeartbeat } from './pager-heartbeat.ts';
 
 export interface MemoryKeeperOptions {
   readonly config: Pick<MachineConfig, 'uid' | 'incarnation' | 'memoryMiB' | 'directory' | 'swapRedisUrl'>;
@@ -28,7 +26,7 @@ const PRESSING_SHARE = 0.85;
 const FIRST_LOOK_MS = 100;
 const TELL_EVERY_MS = 10_000;
 
-type PagerState = { readonly type: 'Off' | 'Starting' } | { readonly type: 'On'; readonly pager: Pager; readonly heartbeatFd: number } | { readonly type: 'Refused'; readonly reason: string };
+type PagerState = { readonly type: 'Off' | 'Starting' } | { readonly type: 'On'; readonly pager: Pager; readonly heartbeat: PagerHeartbeat } | { readonly type: 'Refused'; readonly reason: string };
 
 /**
  * Keeps a running machine's RAM within its budget, and tells where it is. It looks between slices of the guest, often while
@@ -69,6 +67,7 @@ export class MemoryKeeper {
   /** The machine’s folder has another name from now on. In the swap Redis, what it is called never changes. */
   set directory(path: string) {
     this.#directory = path;
+    if (this.#pager.type === 'On') this.#pager.heartbeat.folder = path;
   }
 
   /** Where the RAM is now. */
@@ -98,16 +97,11 @@ export class MemoryKeeper {
     this.#scan?.close();
     if (this.#pager.type !== 'On') return;
     await this.#pager.pager.stop();
-    closeSync(this.#pager.heartbeatFd);
-    rmSync(this.#heartbeatPath, { force: true });
+    this.#pager.heartbeat.end();
   }
 
   get #ramBytes(): number {
     return ramPages(this.#options.config.memoryMiB) * PAGE_BYTES;
-  }
-
-  get #heartbeatPath(): string {
-    return join(this.#directory, PAGER_HEARTBEAT_FILE);
   }
 
   #schedule(delayMs: number): void {
@@ -145,26 +139,27 @@ export class MemoryKeeper {
     const { config, ram, host } = this.#options;
     const range = ram.ranges[0];
     this.#pager = { type: 'Starting' };
-    let heartbeatFd: number | undefined;
+    let heartbeat: PagerHeartbeat | undefined;
     try {
       ram.track();
       if (!host || !range || !ram.userFault || !this.#scan) throw new Error(`the node holds RAM in mode ${ram.capability.mode}, which cannot be paged`);
-      heartbeatFd = openSync(this.#heartbeatPath, 'w', 0o600);
+      heartbeat = new PagerHeartbeat(this.#directory);
       const pager = await Pager.start({
         libc: host.libc, userFault: ram.userFault, scan: this.#scan,
         start: range.address, pages: ramPages(config.memoryMiB), folder: this.#directory,
         budgetBytes: this.#budgetBytes ?? this.#ramBytes,
-        redis: await this.#redis(), keyPrefix: swapKeyPrefix(config.uid, config.incarnation), heartbeatFd,
+        redis: await this.#redis(), keyPrefix: swapKeyPrefix(config.uid, config.incarnation), heartbeatFd: heartbeat.fd,
       });
       ram.pagesOut = pager;
-      this.#pager = { type: 'On', pager, heartbeatFd };
+      // It may have moved while the pager started.
+      heartbeat.folder = this.#directory;
+      this.#pager = { type: 'On', pager, heartbeat };
       pager.budgetBytes = this.#budgetBytes ?? this.#ramBytes;
       this.#schedule(0);
       // Whoever removes what the machine leaves in Redis has to know that there may be something.
       this.#tell(performance.now());
     } catch (error) {
-      if (heartbeatFd !== undefined) closeSync(heartbeatFd);
-      rmSync(this.#heartbeatPath, { force: true });
+      heartbeat?.end();
       this.#pager = { type: 'Refused', reason: error instanceof Error ? error.message : String(error) };
     }
   }

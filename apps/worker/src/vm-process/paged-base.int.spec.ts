@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import { existsSync, readFileSync } from 'node:fs';
-import { copyFile, readdir, readFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BASE_LOST_EXIT_CODE, PAGER_HEARTBEAT_FILE, type MachineConfig } from '@corral/contracts';
 import { decodeManifest, HostMemory } from '@corral/memory';
@@ -142,6 +142,26 @@ const untilWhole = async (): Promise<void> => {
     await until(paged, { timeoutMs: 60_000, what: 'the pager' }).finally(() => clearInterval(timer));
     expect(await sumsOf(vm)).toContain(sums.trimEnd().split('\n').at(-1));
     await vm.dispose();
+  });
+
+  it('is watched in its new folder when it is handed over meanwhile, until the base is whole', async () => {
+    const vm = await forked('handed');
+    await started(vm, await holdPartial());
+    const directory = `${vm.config.directory}-claimed`;
+    const heartbeat = (): string | undefined => readOr(join(directory, PAGER_HEARTBEAT_FILE));
+    await rename(vm.config.directory, directory);
+    try {
+      expect(await vm.send({ type: 'Identify', identity: { uid: 'claimed', hostname: 'claimed', macAddress: config.macAddress, directory } })).toMatchObject({ ok: true });
+      const beat = heartbeat();
+      expect(beat).toMatch(new RegExp(`^${vm.pid} \\d+\\n$`));
+      await until(() => heartbeat() !== beat, { timeoutMs: 10_000, what: 'the next beat' });
+      expect(bases.totals.fetchedBytes).toBe(0);
+      await untilWhole();
+      await until(() => heartbeat() === undefined, { timeoutMs: 20_000, what: 'the end of paging' });
+    } finally {
+      await vm.dispose();
+      await rm(directory, { recursive: true, force: true });
+    }
   });
 
   it('ends where the base cannot be had any more', async () => {

@@ -90,6 +90,7 @@ export class Vm {
     const greeted = await this.#inTurn(() => {
       this.#config = { ...this.#config, ...identity };
       if (this.#keeper) this.#keeper.directory = identity.directory;
+      if (this.#paging) this.#paging.folder = identity.directory;
       this.#greeted = Promise.withResolvers();
       if (this.#config.guestAgent) this.#session.connect();
       else this.#greeted.resolve(undefined);

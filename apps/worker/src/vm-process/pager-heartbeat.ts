@@ -1,0 +1,27 @@
+import { closeSync, ftruncateSync, openSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { PAGER_HEARTBEAT_FILE } from '@corral/contracts/for-vm-process';
+
+/** The file in a machine's folder by which the node agent sees that its pager lives; the pager's thread writes to it. Throws what the file system says. */
+export class PagerHeartbeat {
+  readonly fd: number;
+  #path: string;
+
+  constructor(folder: string) {
+    this.#path = join(folder, PAGER_HEARTBEAT_FILE);
+    this.fd = openSync(this.#path, 'w', 0o600);
+  }
+
+  /** The machine's folder has another name now, and the file went along. */
+  set folder(path: string) {
+    this.#path = join(path, PAGER_HEARTBEAT_FILE);
+  }
+
+  /** Nobody writes any more. */
+  end(): void {
+    // The folder may have got another name a moment ago: what lies there is no beat any more.
+    ftruncateSync(this.fd, 0);
+    closeSync(this.fd);
+    rmSync(this.#path, { force: true });
+  }
+}
