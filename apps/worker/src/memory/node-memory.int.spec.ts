@@ -108,6 +108,25 @@ describe('a node’s memory', () => {
     }
   });
 
+  it('what a machine swapped that ended together with its node agent, before it told of any, is removed by the next agent', async () => {
+    const log = pino({ level: 'silent' });
+    const redis = await startRedis({ home });
+    const [keys, next] = [new SwapKeys({ url: redis.url, nodeName: 'n', log }), new SwapKeys({ url: redis.url, nodeName: 'n', log })];
+    const client = new Redis(redis.url);
+    try {
+      const [key = '', others = ''] = ['untold', 'free'].map((uid) => [...clusterKeys(swapKeyPrefix(uid, 1), 16)][0]);
+      const [untold, free] = [['untold', 64 * MIB], ['free', undefined]].map(([uid, memoryBudgetBytes]) => Object.assign(aMachine({ pager: 'Off' }), { uid, memoryBudgetBytes, swapName: { uid, incarnation: 1 } }));
+      await new NodeMemory({ machines: () => [untold, free] as unknown as Machine[], budgetBytes: 1024 * MIB, keys, log, vmOf: () => undefined }).look();
+      await client.mset(key, 'pages', others, 'of another node');
+      await next.sweep();
+      expect([await client.exists(key), await client.exists(others), await client.scard('corral:swap:node:n')]).toEqual([0, 1, 0]);
+    } finally {
+      client.disconnect();
+      for (const each of [keys, next]) each.close();
+      await redis.stop();
+    }
+  });
+
   it('is short when its machines were given less than they want, and hold nearly that', async () => {
     const calm = over(aMachine({ heldBytes: 56 * MIB }), 64 * MIB, '56Mi');
     const overcommitted = over(aMachine({ heldBytes: 56 * MIB }), 64 * MIB);

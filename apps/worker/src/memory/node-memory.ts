@@ -107,23 +107,23 @@ export class NodeMemory {
   async #tidy(): Promise<void> {
     const { keys } = this.#options;
     if (!keys) return;
-    const now = new Map<string, SwappingRun>();
-    for (const { swapName, state, memory } of this.#live()) {
-      if (isLive(state) && swapName && memory?.pager === 'On') now.set(nameOf(swapName), { ...swapName, pages: ramPages(state.run.memoryMiB) });
-    }
-    for (const [name, run] of now) {
-      if (this.#swapping.has(name)) continue;
-      this.#swapping.set(name, run);
+    const live = this.#live().flatMap((machine) => (machine.swapName && isLive(machine.state) ? [{ machine, run: { ...machine.swapName, pages: ramPages(machine.state.run.memoryMiB) } }] : []));
+    for (const { machine, run } of live) {
+      if (!maySwap(machine) || this.#swapping.has(nameOf(run))) continue;
+      this.#swapping.set(nameOf(run), run);
       await keys.add(run);
     }
+    const names = new Set(live.map(({ run }) => nameOf(run)));
     for (const [name, run] of this.#swapping) {
-      if (now.has(name)) continue;
+      if (names.has(name)) continue;
       this.#swapping.delete(name);
       await keys.remove(run);
     }
   }
 }
 
+/** Whether there may be something of it in Redis: before it has told so, it and this agent may end together. */
+const maySwap = ({ memory, memoryBudgetBytes }: Machine): boolean => memory?.pager === 'On' || memoryBudgetBytes !== undefined;
 /** Of one life, whoever the machine has become since. */
 const nameOf = ({ uid, incarnation }: Pick<SwappingRun, 'uid' | 'incarnation'>): string => `${uid} ${incarnation}`;
 const ramBytesOf = ({ state }: Machine): number => (isLive(state) ? state.run.memoryMiB * MIB : 0);
