@@ -20,6 +20,7 @@ const PACK_AT_ONCE = 8;
 const DRAIN_AT_ONCE = 32;
 /** So many harvests older than they are, pages count that came in the course of a long way through memory. */
 const SCANNED_AGE = 64;
+
 /** A page is nowhere any more as it was: the machine cannot go on. */
 export class SwapLost extends Error {
   override readonly name = 'SwapLost';
