@@ -17,7 +17,7 @@ export interface MetricsSources {
   corrections(): Readonly<Record<string, number>>;
 }
 
-/** What a node agent counts, in the Prometheus text format. Labels are few and known: no machine has one of its own. */
+/** What a node agent counts, in the Prometheus text format. Labels are few and known; what machines' memory does is told of each, by its uid. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #failures = new Counter({

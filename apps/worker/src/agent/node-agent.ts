@@ -243,6 +243,7 @@ export class NodeAgent {
       machines: () => supervisor.liveCount,
       bases: () => bases.totals,
       pressure: () => memory.pressure,
+      memoryUse: () => memory.use,
       images: () => prefetch.ready,
       snapshots: (limit) => snapshotCache.digests(limit),
     });

@@ -1,5 +1,5 @@
 import { type Clock } from '@corral/base';
-import { findCondition, type Node, type NodeStatus, type ObjectClient, Problem, withCondition } from '@corral/contracts';
+import { type NodeMemoryStatus, findCondition, type Node, type NodeStatus, type ObjectClient, Problem, withCondition } from '@corral/contracts';
 import { Registration } from './registration.ts';
 
 /** An API that holds one Node, and counts what is read of it and written to it. */
@@ -52,7 +52,10 @@ let nowMs: number;
 let images: string[];
 let snapshots: string[];
 let registration: Registration;
+const NO_USE: NodeMemoryStatus = { budgetBytes: 100, heldBytes: 0, sharedBytes: 0, compressedBytes: 0, swappedBytes: 0, faults: 0, swapIns: 0, swapOuts: 0 };
+let memoryUse = NO_USE;
 beforeEach(async () => {
+  memoryUse = NO_USE;
   [api, nowMs, images, snapshots] = [new OneNode(), Date.parse('2026-01-01T00:00:00Z'), [], []];
   const clock: Clock = { now: () => new Date(nowMs) };
   registration = sharedBy(1, clock);
@@ -63,7 +66,7 @@ beforeEach(async () => {
 const sharedBy = (workersOnHost: number, clock: Clock): Registration =>
   new Registration({
     client: api.client, nodeName: 'worker-1', dataPlaneUrl: 'http://127.0.0.1:1', v86Build: 'build', machinesMax: 10,
-    reservedMemoryMiB: 512, workersOnHost, memory: { mode: 'Full', reason: '' }, clock, machines: () => 0, bases: () => ({ bases: 1, storedBytes: 4096, users: 0, mappedBytes: 0, askedFrames: 0, fetchedBytes: 0 }), pressure: () => ({ isPressing: false, reason: 'SufficientMemory', message: '' }), images: () => images, snapshots: (limit) => Promise.resolve(snapshots.slice(0, limit)),
+    reservedMemoryMiB: 512, workersOnHost, memory: { mode: 'Full', reason: '' }, clock, machines: () => 0, bases: () => ({ bases: 1, storedBytes: 4096, users: 0, mappedBytes: 0, askedFrames: 0, fetchedBytes: 0 }), pressure: () => ({ isPressing: false, reason: 'SufficientMemory', message: '' }), memoryUse: () => memoryUse, images: () => images, snapshots: (limit) => Promise.resolve(snapshots.slice(0, limit)),
   });
 
 it('workers of one host offer together what one would offer alone', async () => {
@@ -90,6 +93,15 @@ describe('The Node of a node agent', () => {
     expect(api.writes).toBe(0);
     await renewals(6);
     expect(api.writes).toBe(1);
+  });
+
+  it('says with its heartbeat what machines’ RAM takes, and is not written to for that alone', async () => {
+    expect(api.status?.corral?.memory).toEqual(NO_USE);
+    memoryUse = { ...NO_USE, heldBytes: 50, swappedBytes: 20, swapOuts: 5 };
+    await renewals(5);
+    expect([api.writes, api.status?.corral?.memory]).toEqual([0, NO_USE]);
+    await renewals(2);
+    expect([api.writes, api.status?.corral?.memory]).toEqual([1, memoryUse]);
   });
 
   it('is not read before it is written to, unless somebody else changed it', async () => {

@@ -7,6 +7,7 @@ import {
   MIB,
   type Node,
   nodes,
+  type NodeMemoryStatus,
   type NodeStatus,
   type ObjectClient,
   Problem,
@@ -36,6 +37,8 @@ export interface RegistrationOptions {
   bases(): BaseTotals;
   /** Whether there is too little memory for what runs here. */
   pressure(): MemoryPressure;
+  /** What machines' RAM takes. */
+  memoryUse(): NodeMemoryStatus;
   /** Images whose machines start at once here. */
   images(): readonly string[];
   /** Digests of the `limit` most recently used snapshots at hand here. */
@@ -135,7 +138,7 @@ export class Registration {
   }
 
   async #statusOf(node: Node, ready: ConditionUpdate, held: string[], now: Date): Promise<NodeStatus> {
-    const { dataPlaneUrl, v86Build, memory: capability, machinesMax, reservedMemoryMiB, workersOnHost, machines, bases, pressure, images } = this.#options;
+    const { dataPlaneUrl, v86Build, memory: capability, machinesMax, reservedMemoryMiB, workersOnHost, machines, bases, pressure, memoryUse, images } = this.#options;
     const memory = Math.floor(usableMemoryBytes() / workersOnHost);
     const { bases: count, storedBytes, users } = bases();
     const conditions = withCondition(withCondition(node.status?.conditions, ready, now), pressureOf(pressure()), now).map((condition) =>
@@ -155,7 +158,7 @@ export class Registration {
         { type: 'Hostname', address: hostname() },
       ],
       nodeInfo: await hostInfo(v86Build),
-      corral: { dataPlaneUrl, v86Build, memoryMode: capability.mode, ...(capability.reason === '' ? {} : { memoryModeReason: capability.reason }), machines: machines(), bases: { count, bytes: storedBytes, users }, images: [...images()], snapshots: held, ...(this.#isEmptying ? { isEmptying: true } : {}) },
+      corral: { dataPlaneUrl, v86Build, memoryMode: capability.mode, ...(capability.reason === '' ? {} : { memoryModeReason: capability.reason }), machines: machines(), bases: { count, bytes: storedBytes, users }, memory: memoryUse(), images: [...images()], snapshots: held, ...(this.#isEmptying ? { isEmptying: true } : {}) },
     };
   }
 }

@@ -1,14 +1,13 @@
 import { LATENCY_BUCKETS_US, PAGE_ORIGINS, type PageOrigin } from '@corral/memory';
 import { Counter, Gauge, Histogram, type MetricType, type Registry } from 'prom-client';
-import type { VmMemoryStatus } from '@corral/contracts';
 import { type MemoryCount } from './memory-totals.ts';
 import { type NodeMemory } from './node-memory.ts';
+import { PLACES, registerVmMemoryMetrics } from './vm-memory.metrics.ts';
 
-const PLACES = { private: 'privateBytes', shared: 'sharedBytes', compressed: 'compressedBytes', swapped: 'swappedBytes', zero: 'zeroBytes' } as const satisfies Record<string, keyof VmMemoryStatus>;
 const TIERS = { staged: 'stagedIns', compressed: 'compressedIns', redis: 'redisIns', durable: 'durableIns' } as const satisfies Record<string, MemoryCount>;
 const TROUBLES = { timeout: 'redisTimeouts', miss: 'redisMisses', refusal: 'redisRefusals', stale: 'redisStale' } as const satisfies Record<string, MemoryCount>;
 
-/** What machines' RAM takes and does, in the Prometheus text format. Sums over the node: no machine has a label of its own. */
+/** What machines' RAM takes and does, in the Prometheus text format: sums over the node, and each machine by itself. */
 export function registerMemoryMetrics(registry: Registry, memory: () => NodeMemory | undefined): void {
   const registers = [registry];
   const gauge = (name: string, help: string, value: (node: NodeMemory) => number): void => {
@@ -46,6 +45,7 @@ export function registerMemoryMetrics(registry: Registry, memory: () => NodeMemo
   counter('corral_swap_ins_total', 'Pages that came back, by where from.', TIERS, 'from');
   counter('corral_swap_redis_troubles_total', 'What kept the swap Redis from being used.', TROUBLES, 'kind');
   registry.registerMetric(new WaitHistogram(memory));
+  registerVmMemoryMetrics(registry, () => memory()?.machines ?? new Map());
 }
 
 type WaitFigures = Awaited<ReturnType<Histogram<'from' | 'le'>['get']>>;

@@ -34,7 +34,7 @@ afterEach(() => {
 function aMachine(memory?: Partial<VmMemoryStatus>): Machine & { readonly told: (number | undefined)[] } {
   const told: (number | undefined)[] = [];
   return {
-    uid: 'u', state: running, pid: child.pid, folder: { path: home }, memory: memory && { ...NOTHING, ...memory }, memoryBudgetBytes: undefined, told,
+    uid: 'u', state: running, pid: child.pid, folder: { path: home }, memory: memory && { ...NOTHING, sharedBytes: 0, compressedBytes: 0, swappedBytes: 0, ...memory }, memoryBudgetBytes: undefined, told,
     setMemoryBudget: (bytes: number | undefined) => void told.push(bytes),
     killStuck() {
       isDead = true;
@@ -133,6 +133,7 @@ describe('a node’s memory', () => {
     for (const memory of [calm, overcommitted, calm, overcommitted]) await memory.look();
     expect(calm.pressure).toMatchObject({ isPressing: false });
     expect(overcommitted.pressure).toMatchObject({ isPressing: true, reason: 'BudgetExhausted' });
+    expect(overcommitted.use).toMatchObject({ budgetBytes: 64 * MIB, heldBytes: 56 * MIB, swapIns: 0 });
   });
 
   it('is short when its machines take all of it', async () => {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MIB, PAGER_HEARTBEAT_FILE, parseBytes, type VirtualMachine, type VmMemoryStatus } from '@corral/contracts';
+import { MIB, type NodeMemoryStatus, PAGER_HEARTBEAT_FILE, parseBytes, type VirtualMachine, type VmMemoryStatus } from '@corral/contracts';
 import { ramPages } from '@corral/memory';
 import { isLive } from '@corral/vm-lifecycle';
 import { type Logger } from 'pino';
@@ -56,7 +56,22 @@ export class NodeMemory {
 
   /** What the machines that run have told of their RAM. */
   get told(): readonly VmMemoryStatus[] {
-    return this.#live().flatMap(({ memory }) => memory ?? []);
+    return [...this.machines.values()];
+  }
+
+  /** The same, by the machines' uids. */
+  get machines(): ReadonlyMap<string, VmMemoryStatus> {
+    return new Map(this.#live().flatMap(({ uid, memory }) => (memory ? [[uid, memory]] : [])));
+  }
+
+  /** What is told of all of it together. */
+  get use(): NodeMemoryStatus {
+    const { heldBytes, told, totals } = this;
+    const sum = (of: (memory: VmMemoryStatus) => number): number => told.reduce((bytes, memory) => bytes + of(memory), 0);
+    return {
+      budgetBytes: Math.floor(this.budgetBytes), heldBytes, sharedBytes: sum((memory) => memory.sharedBytes), compressedBytes: sum((memory) => memory.compressedBytes), swappedBytes: sum((memory) => memory.swappedBytes),
+      faults: totals.faults, swapIns: totals.stagedIns + totals.compressedIns + totals.redisIns + totals.durableIns, swapOuts: totals.swapOuts,
+    };
   }
 
   get totals(): MemoryCounts {

@@ -243,6 +243,16 @@ export type components = {
                         readonly bytes: number;
                         readonly users: number;
                     };
+                    readonly memory?: {
+                        readonly budgetBytes: number;
+                        readonly heldBytes: number;
+                        readonly sharedBytes: number;
+                        readonly compressedBytes: number;
+                        readonly swappedBytes: number;
+                        readonly faults: number;
+                        readonly swapIns: number;
+                        readonly swapOuts: number;
+                    };
                     readonly images?: readonly string[];
                     readonly isEmptying?: boolean;
                     readonly snapshots?: readonly string[];

@@ -60,6 +60,13 @@ export const NodeStatus = z.object({
       machines: z.number().int().optional(),
       /** RAM that machines from the same snapshot share: how many bases there are, what they take, and how many machines map them. */
       bases: z.object({ count: z.number().int(), bytes: z.number().int(), users: z.number().int() }).optional(),
+      /** What the RAM of its machines may take together, takes, and where the rest of it is; and what was swapped since the node agent began. As of the last heartbeat. */
+      memory: z
+        .object({
+          budgetBytes: z.number().int(), heldBytes: z.number().int(), sharedBytes: z.number().int(), compressedBytes: z.number().int(), swappedBytes: z.number().int(),
+          faults: z.number().int(), swapIns: z.number().int(), swapOuts: z.number().int(),
+        })
+        .optional(),
       /** Images whose machines start at once here: their golden snapshots are at hand. */
       images: z.array(z.string()).optional(),
       /** It stops, and would rather have its machines moved than suspend them. */
@@ -70,6 +77,7 @@ export const NodeStatus = z.object({
     .optional(),
 });
 export type NodeStatus = z.output<typeof NodeStatus>;
+export type NodeMemoryStatus = NonNullable<NonNullable<NodeStatus['corral']>['memory']>;
 export type Node = KubeObject<NodeSpec, NodeStatus>;
 
 export const nodes: KindDefinition<NodeSpec, NodeStatus> = {
