@@ -4,9 +4,11 @@ import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, t
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { systemClock } from '@corral/base';
 import { type EmbeddedObjectStore, startObjectStore } from '@corral/embedded';
 import { type Layer, layersOf, openSnapshot, PIECE_BYTES, writeSnapshot } from '@corral/memory';
 import { ObjectStore } from '@corral/object-store';
+import { pino } from 'pino';
 import { S3FaultProxy } from '@corral/testing';
 import { ArtifactCache } from './artifact-cache.ts';
 import { MachineFolder } from './machine-folder.ts';
@@ -305,6 +307,19 @@ describe('The cache of packs', () => {
     await copyFile(join(directory, 'manifest.json'), join(suspendedPath, 'manifest.json'));
     const supervisor = new Supervisor({ home } as SupervisorOptions);
     expect(await supervisor.neededPacks()).toEqual(new Set(source.layers.map(({ sha256 }) => sha256)));
+  });
+
+  it('does not lose a machine that could not be handed over', async () => {
+    const supervisor = new Supervisor({ home, clock: systemClock, log: pino({ level: 'silent' }) } as unknown as SupervisorOptions);
+    await mkdir(join(home, 'machines', 'warm'), { recursive: true });
+    await mkdir(join(home, 'machines', 'claimed', 'something'), { recursive: true });
+    const machine = await supervisor.ensure('warm', { namespace: 'default', name: 'warm' });
+    const handOver = (): Promise<void> => supervisor.handOver('warm', { uid: 'claimed', key: { namespace: 'default', name: 'claimed' } });
+    await expect(handOver()).rejects.toMatchObject({ code: 'ENOTEMPTY' });
+    expect([supervisor.find('warm'), supervisor.find('claimed')]).toEqual([machine, undefined]);
+    await rm(join(home, 'machines', 'claimed'), { recursive: true });
+    await handOver();
+    expect([supervisor.find('warm'), supervisor.find('claimed')]).toEqual([undefined, machine]);
   });
 
   it('makes room, but never of what is in use or was used a moment ago', async () => {

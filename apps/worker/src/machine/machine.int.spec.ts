@@ -227,6 +227,19 @@ it('A machine that takes over another serves nobody before its guest has heard w
   expect(machine.endpoint).toBeDefined();
 });
 
+it('A machine that cannot take over another yet is who it was, and takes over the next time', async () => {
+  const machine = await started(await aMachine('early-bird'));
+  await answers(machine);
+  const taken = new MachineFolder(root, 'taken');
+  await mkdir(join(taken.path, 'something'), { recursive: true });
+  const become = (): Promise<void> => machine.become({ uid: 'taken', key: { namespace: 'default', name: 'taken' } }, taken);
+  await expect(become()).rejects.toMatchObject({ code: 'ENOTEMPTY' });
+  expect([machine.uid, machine.key.name]).toEqual(['early-bird', 'early-bird']);
+  await taken.remove();
+  await become();
+  expect([machine.uid, await requestsOf(machine)]).toEqual(['taken', ['Start', 'Identify']]);
+});
+
 describe('Suspending a machine', () => {
   it('stops its guest before its state is copied, and serves nobody meanwhile', async () => {
     const machine = await started(await aMachine('slow'));

@@ -249,10 +249,10 @@ export class Machine {
 
   async #become(identity: { readonly uid: string; readonly key: ObjectKey }, folder: MachineFolder): Promise<void> {
     const from = this.key.name;
-    this.#identity = identity;
-    this.#log = logOf(identity, this.#around);
     await this.#folder.become(folder);
     this.#folder = folder;
+    this.#identity = identity;
+    this.#log = logOf(identity, this.#around);
     if (!isLive(this.#state)) return;
     this.#notice(notice('Claimed', `Took over the warm machine ${from}`));
     const told = { uid: identity.uid, hostname: identity.key.name, macAddress: macAddressOf(identity.uid), directory: folder.path };

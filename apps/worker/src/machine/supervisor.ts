@@ -78,9 +78,9 @@ export class Supervisor {
     const machine = this.#machines.get(uid);
     // An earlier node agent knew the machine; it has left a folder at most.
     if (!machine) return new MachineFolder(this.#root, uid).become(folder);
+    await machine.become(to, folder);
     this.#machines.delete(uid);
     this.#machines.set(to.uid, machine);
-    await machine.become(to, folder);
   }
 
   /** Machines that once were, or are, called this. */
