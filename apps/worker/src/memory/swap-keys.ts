@@ -19,7 +19,7 @@ const KEYS_AT_ONCE = 1_000;
 const DEADLINE_MS = 5_000;
 
 /**
- * Removes from the swap Redis what machines left there. Which of this node's machines swap is written down in Redis itself, so that
+ * Removes from the swap Redis what machines left there. Which of this node's machines may swap is written down in Redis itself, so that
  * what a crash left is found. While Redis is away nothing is removed, and what is left removes itself after a day.
  */
 export class SwapKeys {
