@@ -285,7 +285,7 @@ function OfflineStrip(): ReactElement | null {
 function BottomTabs(): ReactElement {
   const { ns } = useSearch({ from: '/app' });
   const pages = usePages();
-  const tab = 'flex min-w-0 flex-1 flex-col items-center gap-1 pt-2 pb-1 text-11 font-medium text-ink2';
+  const tab = 'flex min-w-0 flex-auto flex-col items-center gap-1 pt-2 pb-1 text-11 font-medium text-ink2';
   const link = ({ to, label, icon: Icon }: (typeof PAGES)[number]): ReactElement => (
     <Link key={to} to={to} search={{ ns }} className={tab} activeProps={{ className: '!text-accent' }}>
       <Icon aria-hidden size={19} />

@@ -28,8 +28,9 @@ export function MemoryBar({ figures: { places }, mark, sharers = 0 }: {
     <div className="flex flex-col gap-2">
       <Meter
         label={inWords}
-        total={Math.max(all, mark?.bytes ?? 0)}
-        mark={mark?.bytes}
+        total={all}
+        // A limit far beyond all there is would leave nothing to see of the parts.
+        mark={mark && mark.bytes <= all ? mark.bytes : undefined}
         parts={shown.filter((place) => place !== 'zero').map((place) => ({ label: place, value: places[place], className: CLASSES[place] }))}
         className="h-2.5"
       />
