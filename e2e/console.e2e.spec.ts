@@ -205,7 +205,7 @@ describe('the console in a real browser', () => {
         // There are others from the same golden snapshot.
         await memory.getByText(/^Shared with \d+$/).waitFor();
         await page.goto(`${stack().url}/nodes`);
-        await page.getByRole('img', { name: /^Private .+, For machines / }).waitFor();
+        await page.getByRole('img', { name: /^Private .+, Budget [\d.]+ GiB$/ }).waitFor();
         await page.getByLabel('Paging').getByText('Came back from').waitFor();
       }
     },

@@ -46,6 +46,5 @@ export const memory = {
   asleepInS3: (node: string | undefined) => (node === undefined ? 'In S3, on no node.' : `In S3, and on the disk of ${node}, where it wakes up soonest.`),
   asleepOn: (node: string) => `On the disk of ${node}; on its way to S3.`,
   ofMachines: 'RAM of its machines',
-  capacity: 'For machines',
   saved: (size: string) => `Sharing saves ${size}.`,
 } as const;

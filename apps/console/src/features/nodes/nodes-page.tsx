@@ -117,7 +117,7 @@ function NodeCard({
       {figures.heldBytes > 0 && (
         <div className="flex flex-col gap-2">
           <h3 className="text-12 font-medium text-ink2">{words.ofMachines}</h3>
-          <MemoryBar figures={figures} mark={{ bytes: allowed, label: words.capacity }} />
+          <MemoryBar figures={figures} mark={{ bytes: corral?.memory?.budgetBytes ?? allowed, label: words.budget }} />
           <p className="text-12 text-ink2">
             {en.nodes.held(formatSize(figures.heldBytes), formatSize(figures.places.swapped))} {savedBytes > 0 && words.saved(formatSize(savedBytes))}
           </p>
