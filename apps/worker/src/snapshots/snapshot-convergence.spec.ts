@@ -24,6 +24,8 @@ class OneSnapshot {
   incarnation = 1;
   elapsedMs = 0;
   taken: number[] = [];
+  frozen = 0;
+  record: () => Promise<undefined> = () => Promise.resolve(undefined);
   uploads = 0;
   stored: object[] = [];
   /** What the API knew to be needed when the store was first asked for anything. */
@@ -37,13 +39,18 @@ class OneSnapshot {
   constructor(folder: string) {
     for (const { name } of TAKEN.files) writeFileSync(join(folder, name), '{}');
     let known = this.held;
+    this.tell = () => void (known = this.held);
     const running = (): object => ({ phase: 'Running', run: { incarnation: this.incarnation } });
     const machine = {
       uid: 'vm',
       get state() {
         return running();
       },
-      folder: { record: async () => undefined },
+      folder: { record: () => this.record() },
+      freeze: () => {
+        this.frozen += 1;
+        return Promise.reject(new Error('nothing is frozen here'));
+      },
       lastSnapshotName: 'before',
       noteStored: (incarnation: number, stored: object) => void this.stored.push({ incarnation, ...stored }),
       snapshot: async (_directory: string, incarnation: number) => {
@@ -94,6 +101,9 @@ class OneSnapshot {
     const { metadata } = snapshot;
     this.held = { ...snapshot, metadata: { ...metadata, resourceVersion: String(Number(this.held.metadata.resourceVersion) + 1) } };
   }
+
+  /** The node hears of what the API holds. */
+  tell: () => void = () => undefined;
 
   get ready(): string | undefined {
     return findCondition(this.held.status?.conditions, 'Ready')?.reason;
@@ -155,6 +165,14 @@ describe('Taking a snapshot', () => {
     one.elapsedMs = 1_100;
     expect(await reconcile()).toEqual({ type: 'Done' });
     expect([one.taken.length, one.ready]).toEqual([1, 'Verified']);
+  });
+
+  it('holds no pages of a machine of which nobody can say what it is made of', async () => {
+    one.change({ ...one.held, spec: { ...one.held.spec, virtualMachine: 'demo', fork: { upload: false } } });
+    one.tell();
+    one.record = () => Promise.reject(new Error('of another version'));
+    expect(await reconcile()).toEqual({ type: 'Done' });
+    expect([one.frozen, one.ready]).toEqual([0, 'SnapshotFailed']);
   });
 
   it('takes nothing of an incarnation that began while the API was told of the one before', async () => {

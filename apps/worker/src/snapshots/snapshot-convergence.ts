@@ -185,9 +185,10 @@ export class SnapshotConvergence {
     const parent = machine.lastSnapshotName ?? '';
     // Telling took a while: only this incarnation is what was told of.
     const directory = await spool.begin(uid);
+    // Before its pages are held: nobody would let go of them.
+    const record = await machine.folder.record();
     const isFrozen = snapshot.spec?.fork !== undefined && isLive(machine.state);
     const state = isFrozen ? await frozenState(machine, directory, incarnation) : await writtenState(machine, directory, incarnation);
-    const record = await machine.folder.record();
     const { memoryMiB, v86Build, imageDigest } = state.machine;
     const vm = this.#options.machines.getByUid(machine.uid);
     const moment: SnapshotMoment = {
