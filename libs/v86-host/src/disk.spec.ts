@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import fc from 'fast-check';
 import { CLUSTER_BYTES, OverlayDisk } from './disk.ts';
 
@@ -101,4 +103,25 @@ it('refuses writes to a disc that has no overlay', () => {
   disc.set(0, new Uint8Array(512).fill(1), () => undefined);
   expect(Buffer.from(disc.get_from_cache(0, 512)).equals(base.subarray(0, 512))).toBe(true);
   disc.close();
+});
+
+/** Writes clusters until that fails, under a limit of the host on how large a file may become, and says which of them are not what was written. Source: ulimit(1p). */
+const FULL = `
+const { OverlayDisk } = await import(process.argv[1]);
+const disk = new OverlayDisk(process.argv[2], process.argv[3]);
+const written = [];
+try {
+  for (let cluster = 0; cluster < 5; cluster += 1) {
+    disk.set(cluster * 4096, new Uint8Array(4096).fill(cluster + 100), () => written.push(cluster));
+  }
+} catch (error) {
+  console.log(error.code, written.filter((cluster) => disk.get_from_cache(cluster * 4096, 4096).some((byte) => byte !== cluster + 100)).length);
+}`;
+
+it('says what was written only where all of it was, also when the host has no more room', () => {
+  // Two and a half kilobytes, or five: in the middle of a cluster.
+  const limited = 'ulimit -f 5; exec "$0" --conditions=@corral/source --disable-warning=ExperimentalWarning --input-type=module -e "$@"';
+  const program = pathToFileURL(join(import.meta.dirname, 'disk.ts')).href;
+  const said = execFileSync('sh', ['-c', limited, process.execPath, FULL, program, join(directory, 'base'), join(directory, 'overlay')], { encoding: 'utf8' });
+  expect(said.trim()).toBe('EFBIG 0');
 });

@@ -160,15 +160,15 @@ export class OverlayDisk implements V86Disk {
     const slot = this.#slots.get(cluster);
     if (slot !== undefined) {
       this.#saveFrozen(slot);
-      writeSync(this.#overlay, bytes, 0, bytes.length, slot * CLUSTER_BYTES + offset);
+      writeAll(this.#overlay, bytes, slot * CLUSTER_BYTES + offset);
       return;
     }
     const whole = new Uint8Array(CLUSTER_BYTES);
     if (bytes.length < CLUSTER_BYTES) readSync(this.#base, whole, 0, CLUSTER_BYTES, cluster * CLUSTER_BYTES);
     whole.set(bytes, offset);
     const next = this.#slots.size;
-    writeSync(this.#overlay, whole, 0, CLUSTER_BYTES, next * CLUSTER_BYTES);
-    writeSync(this.#index, Uint32Array.of(cluster), 0, 4, next * 4);
+    writeAll(this.#overlay, whole, next * CLUSTER_BYTES);
+    writeAll(this.#index, new Uint8Array(Uint32Array.of(cluster).buffer), next * 4);
     this.#slots.set(cluster, next);
   }
 
@@ -179,6 +179,11 @@ export class OverlayDisk implements V86Disk {
     this.#readSlot(slot, 0, bytes);
     frozen.saved.set(slot, bytes);
   }
+}
+
+/** A host that has no more room writes what fits, and fails only at the rest. */
+function writeAll(fd: number, bytes: Uint8Array, position: number): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, position + at);
 }
 
 interface Piece {
