@@ -72,7 +72,7 @@ class Paged {
     children.push(this.child);
     this.exited = new Promise((resolve) => this.child.on('exit', resolve));
   }
-  static async begin(held: HeldBase | undefined, options: { readonly silenceDeadlineMs?: number } = {}): Promise<Paged> {
+  static async begin(held: HeldBase | undefined, options: { readonly silenceDeadlineMs?: number; readonly isDiskFull?: boolean } = {}): Promise<Paged> {
     const paged = new Paged();
     await new Promise((resolve) => paged.child.once('message', resolve));
     if (!held) throw new Error('there is no base');
@@ -124,6 +124,15 @@ const digestOf = (page: number): string => hash('sha256', ram.subarray(page * PI
     for (const [page] of [...writes, [5]]) ram.set(pieces.find(({ number }) => number === page)?.bytes ?? Buffer.alloc(PIECE_BYTES), page * PIECE_BYTES);
     const other = await bases.hold(source);
     expect(other?.base.requestsPath).toBeUndefined();
+  });
+
+  it('is answered for where the disk has no room to say that somebody does', async () => {
+    const { source, reads } = slowly();
+    const paged = await Paged.begin(await bases.hold(source, { mayBePartial: true }), { isDiskFull: true });
+    expect((await paged.ask({ type: 'Read', page: 1 })).digest).toBe(digestOf(1));
+    const timer = setInterval(() => reads.forEach((read) => read.go()), 5);
+    expect((await paged.ask({ type: 'Read', page: last })).digest).toBe(digestOf(last));
+    clearInterval(timer);
   });
 
   it('is right for many at once, whatever the order in which parts come', async () => {

@@ -10,7 +10,7 @@ import { BasePager, GuestRam, HostMemory, MemoryBlock, PAGE_BYTES, SealedMemory 
  * own, since what goes wrong ends the process, and whoever waits for a page does nothing else.
  */
 export type PagedOrder =
-  | { readonly type: 'Begin'; readonly base: SnapshotBase; readonly silenceDeadlineMs?: number }
+  | { readonly type: 'Begin'; readonly base: SnapshotBase; readonly silenceDeadlineMs?: number; readonly isDiskFull?: boolean }
   /** SHA-256 of a page. */
   | { readonly type: 'Read'; readonly page: number }
   | { readonly type: 'Write'; readonly page: number; readonly value: number }
@@ -56,8 +56,9 @@ async function obey(order: PagedOrder): Promise<PagedAnswer> {
       ram.mapBase(fd, place.sizeBytes / PAGE_BYTES);
       closeSync(fd);
       ram.track();
-      const { silenceDeadlineMs } = order;
-      pager = await BasePager.start({ ram, socketPath: requestsPath, ...(silenceDeadlineMs === undefined ? {} : { silenceDeadlineMs }) });
+      const { silenceDeadlineMs, isDiskFull } = order;
+      const heartbeat = isDiskFull ? { heartbeatFd: openSync('/dev/full', 'w') } : {};
+      pager = await BasePager.start({ ram, socketPath: requestsPath, ...heartbeat, ...(silenceDeadlineMs === undefined ? {} : { silenceDeadlineMs }) });
       written = ram.follow();
       return {};
     }

@@ -74,5 +74,9 @@ function beat(): void {
   const nowMs = performance.now();
   if (data.heartbeatFd === undefined || nowMs - beatMs < BEAT_EVERY_MS) return;
   beatMs = nowMs;
-  writeSync(data.heartbeatFd, `${process.pid} ${Math.round(nowMs)}\n`, 0);
+  try {
+    writeSync(data.heartbeatFd, `${process.pid} ${Math.round(nowMs)}\n`, 0);
+  } catch {
+    // The disk is full: a machine that nobody can watch is better than none.
+  }
 }
