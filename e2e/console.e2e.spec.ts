@@ -106,6 +106,7 @@ describe('the console in a real browser', () => {
       await page.getByRole('button', { name: 'More actions' }).click();
       await page.getByRole('menuitem', { name: 'Hibernate' }).click();
       await page.getByText('Asleep: typing wakes it').waitFor();
+      await eventually('its process has ended', () => statusOf(name), ({ phase }) => phase === 'Hibernated');
       expect(await page.locator('.xterm-rows').innerText()).toMatch(/now 42/);
       await page.locator('.xterm-screen').click();
       await page.keyboard.type('echo "still $MARK"');

@@ -57,14 +57,13 @@ function Figure({ bytes, children }: { readonly bytes: number; readonly children
 function Told({ told, sharers }: { readonly told: MemoryStatus; readonly sharers: number }): ReactElement {
   const figures = figuresOf([told]);
   const { budgetBytes } = told;
-  const { faults, swapOuts } = figures.counts;
   return (
     <>
       <MemoryBar figures={figures} sharers={sharers} mark={budgetBytes === undefined ? undefined : { bytes: budgetBytes, label: words.budget }} />
       <p className="text-12 text-ink2">
         {budgetBytes === undefined ? words.noBudget : words.holds(formatSize(told.heldBytes), formatSize(budgetBytes))}
       </p>
-      {(faults > 0 || swapOuts > 0) && <Paging figures={figures} />}
+      <Paging figures={figures} />
       {told.pager === 'Refused' && <p className="text-12 text-attention">{words.refused(told.pagerReason ?? '')}</p>}
     </>
   );

@@ -1,6 +1,5 @@
 import { formatSize, Meter } from '@corral/ui';
 import type { ReactElement } from 'react';
-import { en } from '../../messages/en.ts';
 import { memory as words } from '../../messages/memory.en.ts';
 import { PLACES, type MemoryFigures, type Place } from './memory-figures.ts';
 

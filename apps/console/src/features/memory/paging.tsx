@@ -1,14 +1,15 @@
 import { useState, type ReactElement } from 'react';
 import { useLocalNow } from '../../live/now.ts';
-import { en } from '../../messages/en.ts';
 import { memory as words } from '../../messages/memory.en.ts';
 import { TIERS, type MemoryFigures, type PagingCounts } from './memory-figures.ts';
 import { ratesOf, withSample, type PagingSample } from './paging-rates.ts';
 
 /** What paging does: how often, how fast, from where, and how long guests waited for it. */
-export function Paging({ figures }: { readonly figures: MemoryFigures }): ReactElement {
+export function Paging({ figures }: { readonly figures: MemoryFigures }): ReactElement | null {
   const { counts, cameFrom, waits, redisTroubles } = figures;
+  // Also while there is nothing to tell: the first pages that leave have a rate.
   const rates = useRates(counts);
+  if (counts.faults === 0 && counts.swapOuts === 0) return null;
   const from = TIERS.filter((tier) => cameFrom[tier] > 0).map((tier) => words.from[tier](cameFrom[tier]));
   const rows: readonly (readonly [name: string, value: string | undefined, isBad?: boolean])[] = [
     [words.faults, words.rated(counts.faults, rates?.faults)],

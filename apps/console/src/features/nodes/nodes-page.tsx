@@ -121,7 +121,7 @@ function NodeCard({
           <p className="text-12 text-ink2">
             {en.nodes.held(formatSize(figures.heldBytes), formatSize(figures.places.swapped))} {savedBytes > 0 && words.saved(formatSize(savedBytes))}
           </p>
-          {(figures.counts.faults > 0 || figures.counts.swapOuts > 0) && <Paging figures={figures} />}
+          <Paging figures={figures} />
         </div>
       )}
       <div className="flex flex-col gap-2">
