@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Deadline } from '@corral/testing';
 import { WebSocket } from 'ws';
 import { stack } from './stack.ts';
 
@@ -84,11 +85,11 @@ export async function statusOf(vm: string): Promise<any> { // eslint-disable-lin
 
 /** Asks again until the answer satisfies; never a fixed sleep. */
 export async function eventually<T>(what: string, ask: () => Promise<T>, satisfied: (answer: T) => boolean, deadlineMs = 60_000): Promise<T> {
-  const until = Date.now() + deadlineMs;
+  const deadline = new Deadline(deadlineMs);
   for (;;) {
     const answer = await ask();
     if (satisfied(answer)) return answer;
-    if (Date.now() > until) throw new Error(`not within ${deadlineMs} ms: ${what}; last answer ${JSON.stringify(answer)}`);
+    if (deadline.isOver) throw new Error(`not within ${deadline.waitedMs} ms: ${what}; last answer ${JSON.stringify(answer)}`);
     await delay(50);
   }
 }

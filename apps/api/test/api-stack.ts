@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { exchangeNodeToken, HttpObjectClient } from '@corral/client';
 import { namespaces, SYSTEM_NAMESPACES } from '@corral/contracts';
 import { startObjectStore, startPostgres, startRedis, type EmbeddedObjectStore, type EmbeddedRedis } from '@corral/embedded';
+import { Deadline } from '@corral/testing';
 import { jest } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiConfig } from '../src/platform/config/api-config.ts';
@@ -140,7 +141,7 @@ async function migrate(databaseUrl: string): Promise<void> {
 
 /** Polls until there is a value; what was last seen is told when there never is. */
 export async function eventually<T>(look: () => Promise<T | undefined | false>, what: string, deadlineMs = 15_000): Promise<T> {
-  const until = Date.now() + deadlineMs;
+  const deadline = new Deadline(deadlineMs);
   let lastError: unknown;
   for (;;) {
     try {
@@ -150,7 +151,7 @@ export async function eventually<T>(look: () => Promise<T | undefined | false>, 
     } catch (error) {
       lastError = error;
     }
-    if (Date.now() > until) throw new Error(`not within ${deadlineMs} ms: ${what}`, { cause: lastError });
+    if (deadline.isOver) throw new Error(`not within ${deadline.waitedMs} ms: ${what}`, { cause: lastError });
     await delay(20);
   }
 }

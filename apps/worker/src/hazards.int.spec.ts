@@ -130,6 +130,8 @@ describe('A VM process that is killed while it writes a snapshot', () => {
 });
 
 describe('An object store that fails in the middle of an upload', () => {
+  afterAll(() => removed('sender'));
+
   it.each([
     ['goes away', { type: 'Down' }],
     ['is out of order', { type: 'Failing' }],

@@ -33,6 +33,8 @@ export interface S3Request {
   readonly method: string;
   /** `/bucket/key`, still encoded. */
   readonly path: string;
+  /** What was asked of it, where not all was. Source: RFC 9110, section 14.2. */
+  readonly range?: string;
 }
 
 /** An S3 server as it can be on a bad day: passes requests on to a real one, except for what `inject` says. */
@@ -82,7 +84,8 @@ export class S3FaultProxy {
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
     const [path = '/'] = (request.url ?? '/').split('?');
-    const seen = { method: request.method ?? 'GET', path };
+    const { range } = request.headers;
+    const seen = { method: request.method ?? 'GET', path, ...(range === undefined ? {} : { range }) };
     this.requests.push(seen);
     const fault: S3Fault = this.#applies(seen) ? this.#fault : { type: 'None' };
     const stores = seen.method === 'PUT' || seen.method === 'POST';

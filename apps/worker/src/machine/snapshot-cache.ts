@@ -69,7 +69,13 @@ export class SnapshotCache {
   async describe(source: SnapshotSource): Promise<Described> {
     const directory = join(this.#options.directory, source.digest);
     const manifest = await readManifest(directory, source);
-    if (!manifest) return this.#flights.do(source.digest, () => this.#fetch(source, directory));
+    if (!manifest) {
+      return this.#flights.do(source.digest, async () => {
+        // Who looked just before another's fetch was over would put it anew under machines that start from it.
+        const fetched = await readManifest(directory, source);
+        return fetched ? { directory, manifest: fetched } : this.#fetch(source, directory);
+      });
+    }
     await touch(directory, new Date());
     return { directory, manifest };
   }

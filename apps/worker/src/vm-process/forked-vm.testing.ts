@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecRequest, ExecResult, MachineConfig, StartFrom, VmProcessInput, VmProcessOutput } from '@corral/contracts';
 import type { MemoryMode } from '@corral/memory';
+import { until } from '@corral/testing';
 import { WebSocket } from 'ws';
 
 /** For tests: a real VM process, forked as the node agent does, and its data plane. */
@@ -192,9 +193,5 @@ export class VmSocket {
 
 /** Resolves when the condition holds; fails loudly when it does not in time. */
 export async function eventually(what: string, holds: () => boolean | Promise<boolean>, deadlineMs = 20_000): Promise<void> {
-  const until = performance.now() + deadlineMs;
-  while (!(await holds())) {
-    if (performance.now() > until) throw new Error(`not within ${deadlineMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
+  await until(holds, { timeoutMs: deadlineMs, what, everyMs: 25 });
 }

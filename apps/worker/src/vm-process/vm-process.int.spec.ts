@@ -19,23 +19,19 @@ const message = (channel: number, text: string): Buffer => Buffer.concat([Uint8A
 
 const demo = (): Promise<GuestConfig> => linuxMachine({ uid: 'demo', hostname: 'demo' });
 
-let golden: Promise<string> | undefined;
-afterAll(async () => {
-  if (golden) await rm(await golden, { recursive: true });
+let vmThatBooted: ForkedVm;
+let golden: string;
+beforeAll(async () => {
+  vmThatBooted = await booted(await demo());
+  golden = await mkdtemp(join(tmpdir(), 'corral-golden-'));
+  expect(await vmThatBooted.send({ type: 'Snapshot', directory: golden })).toMatchObject({ ok: true });
 });
+afterAll(() => rm(golden, { recursive: true, force: true }));
 
 /** A machine that is up at once: booting each time would take most of these tests' time. */
 async function restoredVm(): Promise<ForkedVm> {
-  golden ??= (async () => {
-    const directory = await mkdtemp(join(tmpdir(), 'corral-golden-'));
-    const source = await booted(await demo());
-    const taken = await source.send({ type: 'Snapshot', directory });
-    if (!taken.ok) throw new Error(taken.message);
-    await source.dispose();
-    return directory;
-  })();
   const vm = await ForkedVm.fork(await demo());
-  await vm.start({ type: 'Snapshot', directory: await golden });
+  await vm.start({ type: 'Snapshot', directory: golden });
   await vm.until('AgentAnswered');
   return vm;
 }
@@ -52,9 +48,7 @@ async function memoryDigest(vm: ForkedVm, name: string): Promise<string> {
 
 describe('a running machine', () => {
   let vm: ForkedVm;
-  beforeAll(async () => {
-    vm = await booted(await demo());
-  });
+  beforeAll(() => void (vm = vmThatBooted));
   afterAll(() => vm.dispose());
 
   it('is a Linux that knows its name, its address and the time', async () => {
