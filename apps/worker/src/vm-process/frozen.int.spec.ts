@@ -11,6 +11,8 @@ afterAll(() => ForkedVm.disposeAll());
 
 const best = HostMemory.probe().capability.mode;
 const possible = MEMORY_MODES.slice(MEMORY_MODES.indexOf(best));
+const DRAWS = 20;
+const DRAW = `head -c ${16 * DRAWS} /dev/urandom | hexdump -v -e '16/1 "%02x" "\\n"'`;
 let config: GuestConfig;
 let source: ForkedVm;
 
@@ -44,6 +46,10 @@ it('two machines go on from one moment of a third, each for itself, and the thir
   await source.exec('echo later > /root/who');
   const children = await Promise.all([child('left', directory), child('right', directory)]);
   const [left, right] = children;
+  // Before anybody else asks: from the same state, the same would come.
+  const drawn = await Promise.all(children.map((vm) => vm.exec(DRAW)));
+  const numbers = drawn.flatMap(({ stdout }) => stdout.trim().split('\n'));
+  expect([numbers.length, new Set(numbers).size]).toEqual([2 * DRAWS, 2 * DRAWS]);
   await is(left!, 'source');
   await left!.exec('echo left > /root/who');
   await is(right!, 'source');
