@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, openSync, rmSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { PAGER_HEARTBEAT_FILE } from '@corral/contracts/for-vm-process';
 
@@ -6,10 +6,18 @@ import { PAGER_HEARTBEAT_FILE } from '@corral/contracts/for-vm-process';
 export class PagerHeartbeat {
   readonly fd: number;
   #path: string;
+  readonly #isSeen: boolean;
 
   constructor(folder: string) {
     this.#path = join(folder, PAGER_HEARTBEAT_FILE);
-    this.fd = openSync(this.#path, 'w', 0o600);
+    const fd = openSync(this.#path, 'w', 0o600);
+    this.#isSeen = takesRoom(fd);
+    if (!this.#isSeen) {
+      closeSync(fd);
+      rmSync(this.#path, { force: true });
+    }
+    // A thread that could not write its beat would end the machine: rather is that not watched.
+    this.fd = this.#isSeen ? fd : openSync('/dev/null', 'w');
   }
 
   /** The machine's folder has another name now, and the file went along. */
@@ -20,8 +28,18 @@ export class PagerHeartbeat {
   /** Nobody writes any more. */
   end(): void {
     // The folder may have got another name a moment ago: what lies there is no beat any more.
-    ftruncateSync(this.fd, 0);
+    if (this.#isSeen) ftruncateSync(this.fd, 0);
     closeSync(this.fd);
     rmSync(this.#path, { force: true });
+  }
+}
+
+/** Whether the disk has room for a beat. Those to come lie in the same place. */
+function takesRoom(fd: number): boolean {
+  try {
+    writeSync(fd, '\n', 0);
+    return true;
+  } catch {
+    return false;
   }
 }
