@@ -3,7 +3,7 @@ import { createHash, randomBytes, X509Certificate } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { until } from '@corral/testing';
 import { parse } from 'yaml';
 import { call, deleteVm, runningVm, uniqueName, VMS } from './api.ts';
 import { stack, TEST_HOME } from './stack.ts';
@@ -32,9 +32,7 @@ function start(program: string, args: readonly string[], stdin: string | Buffer 
 }
 const corral = (...args: string[]): Promise<Outcome> => start(process.execPath, [CORRAL, ...args]);
 
-async function eventually(isTrue: () => Promise<boolean>): Promise<void> {
-  for (const until = Date.now() + DEADLINE_MS; !(await isTrue()); await delay(500)) if (Date.now() > until) throw new Error('it never became true');
-}
+const eventually = (isTrue: () => Promise<boolean>): Promise<unknown> => until(isTrue, { timeoutMs: DEADLINE_MS, what: 'what the command was to bring about', everyMs: 500 });
 
 let folder: string;
 let vm: string;
