@@ -8,7 +8,7 @@ import {
 } from '@corral/api-machinery';
 import { virtualMachines, withCondition, type KindDefinition, type KubeObject } from '@corral/contracts';
 
-const kind = virtualMachines as unknown as KindDefinition;
+const kind: KindDefinition = virtualMachines;
 const now = new Date();
 const ROUNDS = 20_000;
 

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { acceptCandidate, candidateForCreate, candidateForStatus, candidateForUpdate, successor } from './candidate.ts';
 import { sameJson } from './field-path.ts';
 
-const kind = virtualMachines as unknown as KindDefinition;
-const nodeKind = nodes as unknown as KindDefinition;
+const kind: KindDefinition = virtualMachines;
+const nodeKind: KindDefinition = nodes;
 const birth = { now: new Date('2026-01-02T03:04:05.678Z'), uid: '11111111-1111-4111-8111-111111111111', nameSuffix: 'abcde' };
 const decoded = (value: unknown) => ({ value, duplicates: [] });
 const machine = (spec: object = {}, metadata: object = {}) => ({ apiVersion: 'corral.dev/v1', kind: 'VirtualMachine', metadata: { name: 'demo', ...metadata }, spec: { source: { image: 'a' }, ...spec } });

@@ -1,8 +1,8 @@
 import { namespaces, virtualMachines, type KindDefinition, type KubeObject } from '@corral/contracts';
 import { isReleased, planCollection, planDeletion } from './deletion.ts';
 
-const machine = virtualMachines as unknown as KindDefinition;
-const namespace = namespaces as unknown as KindDefinition;
+const machine: KindDefinition = virtualMachines;
+const namespace: KindDefinition = namespaces;
 const now = new Date('2026-01-02T03:04:05Z');
 const object = (metadata: object = {}, more: object = {}): KubeObject => ({ apiVersion: 'v1', kind: 'X', metadata: { name: 'x', generation: 3, ...metadata }, ...more }) as unknown as KubeObject;
 

@@ -1,4 +1,4 @@
-import { nodes, virtualMachines, type KindDefinition, type KubeObject } from '@corral/contracts';
+import { nodes, virtualMachines, type KubeObject } from '@corral/contracts';
 import { shapeOf } from './field-shape.ts';
 import { acceptedPatchTypes, mergePatch, PATCH_TYPES, readPatch } from './patch.ts';
 import { strategicMerge } from './strategic-merge.ts';
@@ -24,7 +24,7 @@ it.each([
 });
 
 describe('strategic merge', () => {
-  const shape = shapeOf(nodes as unknown as KindDefinition);
+  const shape = shapeOf(nodes);
   const condition = (type: string, status: string) => ({ type, status });
 
   it.each([
@@ -55,13 +55,13 @@ describe('strategic merge', () => {
 });
 
 it('offers strategic merge for built-in kinds only', () => {
-  expect(acceptedPatchTypes(nodes as unknown as KindDefinition)).toContain(PATCH_TYPES.strategic);
-  expect(acceptedPatchTypes(virtualMachines as unknown as KindDefinition)).not.toContain(PATCH_TYPES.strategic);
+  expect(acceptedPatchTypes(nodes)).toContain(PATCH_TYPES.strategic);
+  expect(acceptedPatchTypes(virtualMachines)).not.toContain(PATCH_TYPES.strategic);
 });
 
 it('leaves the object it patches as it is', () => {
   const object = { metadata: { labels: { a: '1' } } } as unknown as KubeObject;
-  const kind = nodes as unknown as KindDefinition;
+  const kind = nodes;
   readPatch(kind, '[{"op":"remove","path":"/metadata/labels"}]', PATCH_TYPES.json)(object);
   readPatch(kind, '{"metadata":{"labels":null}}', PATCH_TYPES.merge)(object);
   readPatch(kind, '{"metadata":{"labels":null}}', PATCH_TYPES.strategic)(object);
@@ -69,7 +69,7 @@ it('leaves the object it patches as it is', () => {
 });
 
 it('does not let a patch reach prototypes', () => {
-  const kind = nodes as unknown as KindDefinition;
+  const kind = nodes;
   const object = { metadata: {} } as unknown as KubeObject;
   expect(() => readPatch(kind, '[{"op":"add","path":"/__proto__/polluted","value":1}]', PATCH_TYPES.json)(object)).toThrow();
   expect(() => readPatch(kind, '{"__proto__":{"polluted":1}}', PATCH_TYPES.merge)).toThrow(expect.objectContaining({ code: 'request.malformed' }));
@@ -83,14 +83,14 @@ it.each([
   ['that moves a value into itself', [{ op: 'move', from: '/metadata', path: '/metadata/labels/x/y' }]],
 ])('refuses a JSON patch %s with 422', (_what, operations) => {
   const object = { metadata: { name: 'x', labels: { a: '1' } } } as unknown as KubeObject;
-  const patch = readPatch(nodes as unknown as KindDefinition, JSON.stringify(operations), PATCH_TYPES.json);
+  const patch = readPatch(nodes, JSON.stringify(operations), PATCH_TYPES.json);
   expect(() => patch(object)).toThrow(expect.objectContaining({ code: 'object.invalid' }));
 });
 
 describe('a JSON patch', () => {
   const object = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n', annotations: { a: 'x'.repeat(1000) } } } as unknown as KubeObject;
   const doubling = (times: number) => Array.from({ length: times }, (_, index) => ({ op: 'copy', from: '/metadata', path: `/metadata/c${index}` }));
-  const read = (operations: readonly unknown[]) => readPatch(nodes as unknown as KindDefinition, JSON.stringify(operations), PATCH_TYPES.json);
+  const read = (operations: readonly unknown[]) => readPatch(nodes, JSON.stringify(operations), PATCH_TYPES.json);
 
   it('whose copies double what they copy is refused with 413 before memory is full', () => {
     expect(() => read(doubling(24))(object)).toThrow(expect.objectContaining({ code: 'request.too-large' }) as Error);

@@ -5,7 +5,7 @@ import { matchesLabels, parseLabelSelector, requiredLabels } from './label-selec
 import { Selection } from './selection.ts';
 import type { Change } from './store.ts';
 
-const kind = virtualMachines as unknown as KindDefinition;
+const kind: KindDefinition = virtualMachines;
 
 describe('label selectors', () => {
   it.each([

@@ -5,8 +5,8 @@ import { pathsOf } from './field-set.ts';
 import { afterUpdate, entriesOf, setOf, withManagedFields } from './managed-fields.ts';
 import { applyTo, applyToNothing, onlyPresent, readApplied } from './server-side-apply.ts';
 
-const kind = virtualMachines as unknown as KindDefinition;
-const nodeKind = nodes as unknown as KindDefinition;
+const kind: KindDefinition = virtualMachines;
+const nodeKind: KindDefinition = nodes;
 const now = new Date('2026-01-02T03:04:05Z');
 const later = new Date('2026-01-02T04:00:00Z');
 

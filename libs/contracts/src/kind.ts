@@ -13,6 +13,9 @@ export interface TableColumn<T extends KubeObject = KubeObject> {
   value(object: T, now: Date): string | number | boolean;
 }
 
+/** As a method is: what the machinery knows of a kind without its types still takes the kind's objects. */
+export type FieldReader<T extends KubeObject = KubeObject> = { read(object: T): string }['read'];
+
 /**
  * Everything the API machinery needs to serve a kind. A new kind is one of these, plus a reconciler where something
  * must be done about its objects.
@@ -42,7 +45,7 @@ export interface KindDefinition<Spec = unknown, Status = unknown> {
   /** Its columns say how old an object is: the machinery adds no Age. */
   readonly hasOwnAge?: boolean;
   /** Field selectors beside metadata.name and metadata.namespace: path → the value as a string. */
-  readonly selectableFields: Readonly<Record<string, (object: KubeObject<Spec, Status>) => string>>;
+  readonly selectableFields: Readonly<Record<string, FieldReader<KubeObject<Spec, Status>>>>;
   /** Those of its selectable fields by which very many select at once, each another value: lists and watches find objects by them. */
   readonly indexedFields?: readonly string[];
   /** Whether a change only says that somebody is still there. Nobody waits closely for those: a store may gather some for tens of milliseconds. Pure. */

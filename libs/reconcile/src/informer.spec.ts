@@ -121,7 +121,7 @@ function rig({
   const failures: unknown[] = [];
   const informer = new Informer<unknown, unknown>({
     client: server.client(),
-    kind: namespaces as unknown as KindDefinition,
+    kind: namespaces,
     timers,
     random: () => 1,
     resyncMs,

@@ -18,12 +18,12 @@ import { virtualMachinePools } from './virtual-machine-pool.ts';
 import { virtualMachines } from './virtual-machine.ts';
 
 /** Every kind the API serves, in the order discovery lists them. */
-export const KINDS = [
+export const KINDS: readonly KindDefinition[] = [
   namespaces, nodes, events, leases,
   serviceAccounts, secrets, apiKeys, resourceQuotas, limitRanges,
   roles, roleBindings, clusterRoles, clusterRoleBindings, priorityClasses, podDisruptionBudgets,
   virtualMachines, virtualMachineSnapshots, virtualMachinePools, virtualMachineImages,
-] as unknown as readonly KindDefinition[];
+];
 
 /** Kinds that are computed and not stored: listed by discovery, served by routes of their own. */
-export const COMPUTED_KINDS: readonly KindDefinition[] = [pods as unknown as KindDefinition, auditEvents, nodeMetrics, podMetrics, ...REVIEWS];
+export const COMPUTED_KINDS: readonly KindDefinition[] = [pods, auditEvents, nodeMetrics, podMetrics, ...REVIEWS];

@@ -4,7 +4,7 @@ import { CONTROLLER } from '../../platform/auth/user.ts';
 import { Admission, type AdmissionRequest } from '../../platform/objects/admission.ts';
 import { ApiKeyAdmission } from './api-key.admission.ts';
 
-const KEYS = apiKeys as unknown as KindDefinition;
+const KEYS: KindDefinition = apiKeys;
 const sent: ApiKey = {
   apiVersion: 'corral.dev/v1',
   kind: 'APIKey',

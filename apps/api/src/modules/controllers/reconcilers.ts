@@ -21,7 +21,7 @@ export function on<Spec, Status>(
   kind: KindDefinition<Spec, Status>,
   keysOf: (key: ObjectKey, object: KubeObject<Spec, Status> | undefined) => readonly ObjectKey[] = (key) => [key],
 ): Trigger {
-  return { kind: kind as unknown as KindDefinition, keysOf: keysOf as Trigger['keysOf'] };
+  return { kind, keysOf: keysOf as Trigger['keysOf'] };
 }
 
 /** Brings objects of one kind closer to what they should be. Level-triggered: a key says where to look, not what happened. */

@@ -4,7 +4,7 @@ import { sameJson, type Write } from '@corral/api-machinery';
 import { systemClock } from '@corral/base';
 import {
   findCondition, formatBytes, MIB, parseBytes, Problem, startSourceOf, virtualMachines, virtualMachineSnapshots,
-  type FieldProblem, type KindDefinition, type KubeObject, type ObjectClient, type VirtualMachine, type VirtualMachineSnapshot, type VirtualMachineSpec, type VirtualMachineStatus,
+  type FieldProblem, type KubeObject, type ObjectClient, type VirtualMachine, type VirtualMachineSnapshot, type VirtualMachineSpec, type VirtualMachineStatus,
 } from '@corral/contracts';
 import { CONTROLLER } from '../../platform/auth/user.ts';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
@@ -37,7 +37,7 @@ export class ForkAdmission implements AdmissionCompanion<VirtualMachineSpec, Vir
     const { fork } = vm.status ?? {};
     if (!fork || !hasOwnMoment(vm)) return Promise.resolve([]);
     const moment = momentOf(vm.metadata.namespace ?? '', fork, { uid: randomUUID(), now: systemClock.now() });
-    return Promise.resolve([{ type: 'Create', kind: virtualMachineSnapshots as unknown as KindDefinition, object: moment as KubeObject }]);
+    return Promise.resolve([{ type: 'Create', kind: virtualMachineSnapshots, object: moment as KubeObject }]);
   }
 
   /** Its moment is held: from here on it is what the source was, whatever becomes of that. */

@@ -23,8 +23,8 @@ import { forkObstacle, forkOf, momentOf, storedSleep } from './fork-moment.ts';
 import { MomentTaking } from './moment-taking.ts';
 import { batchOf, ForkRequest, namesOf, wishOf } from './fork-request.ts';
 
-const MACHINE = virtualMachines as unknown as KindDefinition;
-const MOMENT = virtualMachineSnapshots as unknown as KindDefinition;
+const MACHINE: KindDefinition = virtualMachines;
+const MOMENT: KindDefinition = virtualMachineSnapshots;
 const COLLECTION = apiPath(MACHINE).replace(MACHINE.plural, `namespaces/:namespace/${MACHINE.plural}`);
 /** Of one request: others want to write too. */
 const AT_ONCE = 16;

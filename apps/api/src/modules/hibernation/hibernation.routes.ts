@@ -8,7 +8,7 @@ import { queryValue, type RouteOptions } from '../../platform/http/http-server.t
 import { registerObjectRoutes, sendContent } from '../../platform/http/object-routes.ts';
 import { Hibernations } from './hibernations.ts';
 
-const MACHINE = virtualMachines as unknown as KindDefinition;
+const MACHINE: KindDefinition = virtualMachines;
 const PATH = `${apiPath(MACHINE).replace(MACHINE.plural, `namespaces/:namespace/${MACHINE.plural}`)}/:name`;
 
 type Request = FastifyRequest<{ Params: { namespace: string; name: string } }>;

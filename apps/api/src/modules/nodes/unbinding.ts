@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { successor } from '@corral/api-machinery';
-import { virtualMachines, type KindDefinition, type KubeObject, type VirtualMachine, type VirtualMachineStatus } from '@corral/contracts';
+import { virtualMachines, type KubeObject, type VirtualMachine, type VirtualMachineStatus } from '@corral/contracts';
 import { MACHINE_FINALIZER } from '@corral/vm-lifecycle';
 import { withoutFinalizer } from '../admission/finalizers.ts';
 import { Informers } from '../controllers/informers.ts';
@@ -22,7 +22,7 @@ export class Unbinding {
     const { nodeName: _node, ...spec } = vm.spec ?? {};
     const next = successor(vm, { ...withoutFinalizer(vm, MACHINE_FINALIZER), spec, status });
     if (!next) return vm;
-    const written = (await this.store.update(virtualMachines as unknown as KindDefinition, vm, next)) as KubeObject as VirtualMachine;
+    const written = (await this.store.update(virtualMachines, vm, next)) as KubeObject as VirtualMachine;
     this.informers.of(virtualMachines).observe(written);
     return written;
   }

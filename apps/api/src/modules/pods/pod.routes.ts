@@ -5,7 +5,7 @@ import {
   decodeBody, isRecord, isTrue, malformed, mediaTypeOf, negotiate, objectConflict, objectNotFound, presentList, presentObject, readListRequest, readWatchRequest,
   Selection, type Query,
 } from '@corral/api-machinery';
-import { apiPath, virtualMachines, type KindDefinition, type Status, type VirtualMachine } from '@corral/contracts';
+import { apiPath, virtualMachines, type Status, type VirtualMachine } from '@corral/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { queryValue, type RouteOptions } from '../../platform/http/http-server.ts';
 import { registerObjectRoutes, sendContent } from '../../platform/http/object-routes.ts';
@@ -68,7 +68,7 @@ export class PodRoutes implements OnModuleInit {
     }
     const wanted = readListRequest(query);
     const selection = new Selection(POD_KIND, { namespace, labelSelector: wanted.labelSelector, fieldSelector: wanted.fieldSelector });
-    const page = await this.resources.list(virtualMachines as unknown as KindDefinition, namespace, { ...EVERYTHING, resourceVersion: wanted.resourceVersion, match: wanted.match });
+    const page = await this.resources.list(virtualMachines, namespace, { ...EVERYTHING, resourceVersion: wanted.resourceVersion, match: wanted.match });
     const metadata = { resourceVersion: String(page.resourceVersion) };
     return sendContent(reply, 200, presentList(POD_KIND, podsAmong(page.objects, selection), metadata, representation, systemClock.now()), representation.encoding);
   }

@@ -2,8 +2,8 @@ import { Selection, type Change } from '@corral/api-machinery';
 import { pods, virtualMachines, type KindDefinition, type KubeObject, type Pod, type VirtualMachine, type WatchEvent } from '@corral/contracts';
 import { hasPod, podOf } from './pod-of.ts';
 
-export const POD_KIND = pods as unknown as KindDefinition;
-const MACHINE_KIND = virtualMachines as unknown as KindDefinition;
+export const POD_KIND: KindDefinition = pods;
+const MACHINE_KIND: KindDefinition = virtualMachines;
 
 /** The machines whose Pods a selection of Pods is about: what the change log knows, in the words of who asks. */
 export class MachinesOfPods extends Selection {

@@ -12,8 +12,8 @@ import { withFinalizer } from '../admission/finalizers.ts';
 import { countsAfter, type PoolChange } from './pool-counts.ts';
 import { isClaimable, oldest } from './pool-members.ts';
 
-const MACHINES = virtualMachines as unknown as KindDefinition;
-const POOLS = virtualMachinePools as unknown as KindDefinition;
+const MACHINES: KindDefinition = virtualMachines;
+const POOLS: KindDefinition = virtualMachinePools;
 
 /** What the one who claims may say; what they leave out is the template's. */
 const CLAIMANTS_FIELDS: ReadonlySet<string> = new Set(['restartPolicy', 'idlePolicy', 'checkpointPolicy']);

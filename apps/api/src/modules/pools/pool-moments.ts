@@ -11,7 +11,7 @@ import { batchOf } from '../forks/fork-request.ts';
 import { ChargedStore } from '../quota/charged-store.ts';
 import { originOf, type PoolOrigin } from './pool-origin.ts';
 
-const MOMENTS = virtualMachineSnapshots as unknown as KindDefinition;
+const MOMENTS: KindDefinition = virtualMachineSnapshots;
 
 /** The moments that pools of forks ask for. They are the pool's, and go with it. */
 @Injectable()

@@ -7,7 +7,7 @@ import {
 import { Admission, type AdmissionRequest } from '../../platform/objects/admission.ts';
 import { memoryOfSource } from '../virtual-machines/virtual-machine.admission.ts';
 
-const MACHINES = virtualMachines as unknown as KindDefinition;
+const MACHINES: KindDefinition = virtualMachines;
 
 /** What a machine cannot be made of now, a pool waits for, and says so. */
 const WAITED_FOR: ReadonlySet<FieldProblem['reason']> = new Set(['VirtualMachineNotRunning', 'VirtualMachineMoving']);

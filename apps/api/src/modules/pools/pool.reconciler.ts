@@ -3,7 +3,7 @@ import { successor } from '@corral/api-machinery';
 import { systemClock } from '@corral/base';
 import {
   memberLabels, ownedByPool, poolOwnerOf, Problem, virtualMachinePools, virtualMachines, virtualMachineSnapshots, withCondition,
-  type KindDefinition, type KubeObject, type ObjectClient, type ObjectKey, type VirtualMachine, type VirtualMachinePool, type VirtualMachineSnapshot, type VirtualMachineSpec, type VmClaim,
+  type KubeObject, type ObjectClient, type ObjectKey, type VirtualMachine, type VirtualMachinePool, type VirtualMachineSnapshot, type VirtualMachineSpec, type VmClaim,
 } from '@corral/contracts';
 import { Backoff, EventRecorder, type ReconcileResult } from '@corral/reconcile';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
@@ -121,7 +121,7 @@ export class PoolReconciler implements Reconciler {
     const claim: VmClaim = { pool: name, poolUid: uid, type: 'Label', source: vm.spec?.source ?? {} };
     const ownerReferences = (vm.metadata.ownerReferences ?? []).filter((owner) => owner.uid !== uid);
     const next = successor(vm, { ...vm, metadata: { ...vm.metadata, ownerReferences }, status: { ...vm.status, claim } } as KubeObject);
-    if (next) await this.store.update(virtualMachines as unknown as KindDefinition, vm, next);
+    if (next) await this.store.update(virtualMachines, vm, next);
     this.events.record(vm, 'Normal', 'Claimed', `Claimed from pool "${name}" by its labels.`);
   }
 

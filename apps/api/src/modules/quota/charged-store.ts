@@ -8,7 +8,7 @@ import { requireFit } from '../../platform/database/write-batches.ts';
 import { recount } from './recount.ts';
 import { LimitRangeIndex, QuotaIndex } from './quota-index.ts';
 
-const QUOTAS = resourceQuotas as unknown as KindDefinition;
+const QUOTAS: KindDefinition = resourceQuotas;
 /** Against other API processes; within this one a namespace's charges stand in line. */
 const MAX_ATTEMPTS = 50;
 const MAX_RETRY_DELAY_MS = 20;

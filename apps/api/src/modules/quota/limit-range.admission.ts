@@ -4,7 +4,7 @@ import { forbidden, limitViolations, withLimitDefaults } from '@corral/quota';
 import { Admission } from '../../platform/objects/admission.ts';
 import { LimitRangeIndex } from './quota-index.ts';
 
-const MACHINES = virtualMachines as unknown as KindDefinition;
+const MACHINES: KindDefinition = virtualMachines;
 
 /** What a namespace's LimitRanges say about a machine's memory. Fixed at creation, so only creation is looked at. */
 @Injectable()

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { limitRanges, resourceQuotas, type KindDefinition, type LimitRange, type ResourceQuota } from '@corral/contracts';
+import { limitRanges, resourceQuotas, type LimitRange, type ResourceQuota } from '@corral/contracts';
 import { CachedStore } from '../../platform/database/cached-store.ts';
 import { Watches } from '../resources/watches.ts';
 import { NamespaceRules } from './namespace-rules.ts';
@@ -8,7 +8,7 @@ import { NamespaceRules } from './namespace-rules.ts';
 @Injectable()
 export class QuotaIndex extends NamespaceRules<ResourceQuota> {
   constructor(@Inject(Watches) watches: Watches, @Inject(CachedStore) store: CachedStore) {
-    super(resourceQuotas as unknown as KindDefinition, watches, store);
+    super(resourceQuotas, watches, store);
   }
 }
 
@@ -16,6 +16,6 @@ export class QuotaIndex extends NamespaceRules<ResourceQuota> {
 @Injectable()
 export class LimitRangeIndex extends NamespaceRules<LimitRange> {
   constructor(@Inject(Watches) watches: Watches, @Inject(CachedStore) store: CachedStore) {
-    super(limitRanges as unknown as KindDefinition, watches, store);
+    super(limitRanges, watches, store);
   }
 }

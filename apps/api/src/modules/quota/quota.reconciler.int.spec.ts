@@ -1,4 +1,4 @@
-import { resourceQuotas, secrets, type KindDefinition } from '@corral/contracts';
+import { resourceQuotas, secrets } from '@corral/contracts';
 import { RequestMetrics } from '../../platform/telemetry/request-metrics.ts';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
 
@@ -16,7 +16,7 @@ describe('the figures of a quota', () => {
   };
 
   it('are put right when they are wrong, and that is told', async () => {
-    await stack.admin.create(secrets as unknown as KindDefinition, { metadata: { name: 'one', namespace: 'default' } });
+    await stack.admin.create(secrets, { metadata: { name: 'one', namespace: 'default' } });
     await stack.admin.create(resourceQuotas, { metadata: { name: 'right', namespace: 'default' }, spec: { hard: { 'count/secrets': '5' } } });
     const quota = await stack.admin.create(resourceQuotas, { metadata: { name: 'wrong', namespace: 'default' }, spec: { hard: { 'count/secrets': '5' } } });
     expect(await used('wrong')).toBe('1');

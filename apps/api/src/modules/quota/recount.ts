@@ -1,7 +1,7 @@
 import { KINDS, resourceQuotas, type KindDefinition, type KubeObject, type ResourceQuota } from '@corral/contracts';
 import { counted, kindsUsing, type Counted } from '@corral/quota';
 
-const QUOTAS = resourceQuotas as unknown as KindDefinition;
+const QUOTAS: KindDefinition = resourceQuotas;
 
 /** The quota with its limits in force and its figures counted from all there is; itself too, where it counts quotas. */
 export async function recount(quota: ResourceQuota, listAll: (kind: KindDefinition, namespace: string) => Promise<readonly KubeObject[]>): Promise<ResourceQuota> {

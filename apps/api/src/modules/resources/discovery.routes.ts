@@ -13,7 +13,7 @@ import { RouteCatalogue } from '../../platform/http/route-catalogue.ts';
 import { sendStatus } from '../../platform/http/status-reply.ts';
 
 const SERVED_KINDS = [...KINDS, ...COMPUTED_KINDS];
-const machine = virtualMachines as unknown as KindDefinition;
+const machine: KindDefinition = virtualMachines;
 /** Served by gateways, and so listed where clients look for them. */
 const SUBRESOURCES: readonly Subresource[] = [
   ...['exec', 'serial'].map((name) => ({ kind: machine, name, verbs: ['create', 'get'] })),
@@ -22,7 +22,7 @@ const SUBRESOURCES: readonly Subresource[] = [
   { kind: machine, name: 'input', verbs: ['create'] },
   { kind: machine, name: 'tickets', verbs: ['create'] },
   { kind: machine, name: 'binding', verbs: ['create'], type: { group: '', version: 'v1', kind: 'Binding' } },
-  { kind: pods as unknown as KindDefinition, name: 'eviction', verbs: ['create'], type: { group: 'policy', version: 'v1', kind: 'Eviction' } },
+  { kind: pods, name: 'eviction', verbs: ['create'], type: { group: 'policy', version: 'v1', kind: 'Eviction' } },
   { kind: serviceAccounts as KindDefinition, name: 'token', verbs: ['create'] },
 ];
 

@@ -11,7 +11,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => api.stop());
 
-const kind = leases as unknown as KindDefinition;
+const kind: KindDefinition = leases;
 let count = 0;
 function create(owners: readonly Lease[] = [], blockOwnerDeletion = false, finalizers: string[] = []): Promise<Lease> {
   const ownerReferences = owners.map(({ metadata: { name, uid } }) => ({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', name, uid, blockOwnerDeletion }));

@@ -3,7 +3,7 @@ import { leases, type KindDefinition, type KubeObject } from '@corral/contracts'
 import fc from 'fast-check';
 import { chunkOf, contentOf, eventChunk, listJson, objectJson } from './object-json.ts';
 
-const KIND = leases as unknown as KindDefinition;
+const KIND: KindDefinition = leases;
 const PLAIN = { form: 'Object', encoding: 'json', includeObject: 'Metadata' } as const;
 const object = fc.record({ metadata: fc.record({ name: fc.string({ unit: 'grapheme' }) }), spec: fc.jsonValue() }) as fc.Arbitrary<unknown> as fc.Arbitrary<KubeObject>;
 

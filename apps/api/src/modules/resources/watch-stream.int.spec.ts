@@ -8,7 +8,7 @@ import { ADMIN_TOKEN, startApi, type ApiFixture } from '../../testing/api-fixtur
 import { streamWatch } from './watch-stream.ts';
 import type { Watches, WatchItem } from './watches.ts';
 
-const KIND = leases as unknown as KindDefinition;
+const KIND: KindDefinition = leases;
 const LEASES = '/apis/coordination.k8s.io/v1/namespaces/default/leases';
 
 describe('a watch whose client stops reading', () => {

@@ -5,7 +5,7 @@ import { formatBytes, MIB, virtualMachines, withCondition, type KindDefinition, 
 import { Informers } from '../controllers/informers.ts';
 import { ChargedStore } from '../quota/charged-store.ts';
 
-const KIND = virtualMachines as unknown as KindDefinition;
+const KIND: KindDefinition = virtualMachines;
 
 /**
  * Binds machines to nodes: one write by compare-and-set, which the database refuses when the node has no room (node.full),

@@ -1,4 +1,4 @@
-import { events, findCondition, priorityClasses, virtualMachines, type Event, type KindDefinition, type NewObject, type VirtualMachine, type VirtualMachineStatus } from '@corral/contracts';
+import { events, findCondition, priorityClasses, virtualMachines, type Event, type NewObject, type VirtualMachine, type VirtualMachineStatus } from '@corral/contracts';
 import { PROCESS_OVERHEAD_BYTES } from '@corral/scheduling';
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
 import { registerNode } from '../../../test/fake-node.ts';
@@ -12,8 +12,8 @@ describe('a machine of higher priority', () => {
   beforeAll(async () => {
     stack = await startApi();
     await addTinyImage(stack, { memory: '64Mi' });
-    await stack.admin.create(priorityClasses as unknown as KindDefinition, { metadata: { name: 'urgent' }, value: 1000 } as NewObject);
-    await stack.admin.create(priorityClasses as unknown as KindDefinition, { metadata: { name: 'patient' }, value: 1000, preemptionPolicy: 'Never' } as NewObject);
+    await stack.admin.create(priorityClasses, { metadata: { name: 'urgent' }, value: 1000 } as NewObject);
+    await stack.admin.create(priorityClasses, { metadata: { name: 'patient' }, value: 1000, preemptionPolicy: 'Never' } as NewObject);
   }, 60_000);
   afterAll(() => stack.stop(), 30_000);
 

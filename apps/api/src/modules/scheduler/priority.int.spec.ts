@@ -2,7 +2,7 @@ import { findCondition, priorityClasses, virtualMachineImages, virtualMachines, 
 import { eventually, startApi, type ApiStack } from '../../../test/api-stack.ts';
 import { addTinyImage, aVm } from '../../../test/wishes.ts';
 
-const kind = priorityClasses as unknown as KindDefinition;
+const kind: KindDefinition = priorityClasses;
 const aClass = (name: string, body: Partial<PriorityClass>): NewObject => ({ metadata: { name }, ...body }) as NewObject;
 
 describe('priority', () => {

@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
-import { priorityClasses, Problem, SYSTEM_PRIORITY_CLASSES, type KindDefinition, type NewObject, type ObjectClient } from '@corral/contracts';
+import { priorityClasses, Problem, SYSTEM_PRIORITY_CLASSES, type NewObject, type ObjectClient } from '@corral/contracts';
 import { Backoff, pause, systemTimers } from '@corral/reconcile';
 import { OBJECT_CLIENT } from '../../platform/objects/object-client.ts';
 
@@ -31,7 +31,7 @@ export class SystemPriorityClasses implements OnApplicationBootstrap, BeforeAppl
   }
 
   async #exists(name: string, object: NewObject): Promise<boolean> {
-    const kind = priorityClasses as unknown as KindDefinition;
+    const kind = priorityClasses;
     try {
       if (!(await this.objects.get(kind, undefined, name))) await this.objects.create(kind, object);
       return true;

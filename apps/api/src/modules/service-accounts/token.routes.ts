@@ -100,8 +100,8 @@ export class TokenRoutes implements OnModuleInit {
 
   /** The object the token lives no longer than, as it is now. */
   async #bound(namespace: string, { kind, name, uid }: NonNullable<TokenRequest['spec']['boundObjectRef']>): Promise<TokenWish['boundTo']> {
-    const found: KubeObject | undefined = kind === 'Secret' ? await this.store.get(secrets, namespace, name) : await this.store.get(nodes as unknown as KindDefinition, undefined, name);
-    if (!found) throw objectNotFound(kind === 'Secret' ? secrets : (nodes as unknown as KindDefinition), name);
+    const found: KubeObject | undefined = kind === 'Secret' ? await this.store.get(secrets, namespace, name) : await this.store.get(nodes, undefined, name);
+    if (!found) throw objectNotFound(kind === 'Secret' ? secrets : nodes, name);
     if (uid !== undefined && uid !== '' && uid !== found.metadata.uid) {
       throw new Problem('object.conflict', `the UID in the bound object reference (${uid}) does not match the UID in record. The object might have been deleted and then recreated`);
     }

@@ -11,7 +11,7 @@ import { registerObjectRoutes, sendContent } from '../../platform/http/object-ro
 import { Resources } from '../resources/resources.service.ts';
 import { writeOptions } from '../resources/write-request.ts';
 
-const MACHINE = virtualMachines as unknown as KindDefinition;
+const MACHINE: KindDefinition = virtualMachines;
 const PATH = `${apiPath(MACHINE).replace(MACHINE.plural, `namespaces/:namespace/${MACHINE.plural}`)}/:name/binding`;
 
 /** Source: k8s.io/api core/v1, Binding. */

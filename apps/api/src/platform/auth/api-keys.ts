@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { apiKeys, serviceAccountOf, toKubeTime, type ApiKey, type KindDefinition } from '@corral/contracts';
+import { apiKeys, serviceAccountOf, toKubeTime, type ApiKey } from '@corral/contracts';
 import { Database } from '../database/database.ts';
 import type { ApiKeyDigest } from '../database/generated/client.ts';
 import { PostgresStore } from '../database/postgres-store.ts';
@@ -84,6 +84,6 @@ export class ApiKeys {
     if (this.#noted.size >= MAX_CACHED) this.#noted.clear();
     this.#noted.set(uid, now);
     const status = { ...key.status, lastUsedAt: toKubeTime(new Date(now)) };
-    this.store.update(apiKeys as unknown as KindDefinition, key, { ...key, status }).catch((error: unknown) => this.#logger.debug({ err: error }, 'The last use of a key was not noted'));
+    this.store.update(apiKeys, key, { ...key, status }).catch((error: unknown) => this.#logger.debug({ err: error }, 'The last use of a key was not noted'));
   }
 }

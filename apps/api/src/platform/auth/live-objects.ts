@@ -10,7 +10,7 @@ const IDLE_MS = 60_000;
 const RETRY_MS = 500;
 
 const ACCOUNTS = serviceAccounts as KindDefinition;
-const KEYS = apiKeys as unknown as KindDefinition;
+const KEYS: KindDefinition = apiKeys;
 const FOLLOWED: readonly KindDefinition[] = [ACCOUNTS, KEYS, secrets];
 
 interface Cached {
@@ -60,7 +60,7 @@ export class LiveObjects implements OnModuleInit, BeforeApplicationShutdown {
   }
 
   node(name: string): Promise<KubeObject | undefined> {
-    return this.#find(nodes as unknown as KindDefinition, '', name);
+    return this.#find(nodes, '', name);
   }
 
   #find(kind: KindDefinition, namespace: string, name: string): Promise<KubeObject | undefined> {

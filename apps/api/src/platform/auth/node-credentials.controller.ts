@@ -15,8 +15,8 @@ const Wish = z.strictObject({
   /** The credential this node has now: whoever shows it is that node, and may have another at any time. */
   present: z.string().min(1).max(1024).optional(),
 });
-const NODES = nodes as unknown as KindDefinition;
-const LEASES = leases as unknown as KindDefinition;
+const NODES: KindDefinition = nodes;
+const LEASES: KindDefinition = leases;
 
 /** How a worker becomes a node: the deployment's token, shown here, is exchanged for a credential of that node alone. */
 @Controller()

@@ -10,7 +10,7 @@ const object = (namespace: string, name: string, labels: Record<string, string>,
 
 /** Found by their size, as machines are by their node. */
 const THINGS: KindDefinition = {
-  ...(leases as unknown as KindDefinition),
+  ...leases,
   indexedFields: ['spec.size'],
   selectableFields: { 'spec.size': ({ spec }) => (spec as { readonly size?: string } | undefined)?.size ?? '' },
 };

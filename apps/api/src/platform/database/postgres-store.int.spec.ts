@@ -8,7 +8,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => api.stop());
 
-const kind = leases as unknown as KindDefinition;
+const kind: KindDefinition = leases;
 
 function lease(name: string, uid: string): KubeObject {
   const value = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name }, spec: {} };

@@ -19,7 +19,7 @@ import { PostgresStore } from './postgres-store.ts';
 import { Sql, type Statement } from './sql.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../../../..');
-const LEASES = leases as unknown as KindDefinition;
+const LEASES: KindDefinition = leases;
 
 /** What one API process has between its requests and the database. */
 interface Process {

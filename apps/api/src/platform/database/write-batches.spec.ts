@@ -4,8 +4,8 @@ import pg from 'pg';
 import type { Sql } from './sql.ts';
 import { GATHER_MS, WriteBatches } from './write-batches.ts';
 
-const LEASES = leases as unknown as KindDefinition;
-const NODES = nodes as unknown as KindDefinition;
+const LEASES: KindDefinition = leases;
+const NODES: KindDefinition = nodes;
 
 beforeEach(() => jest.useFakeTimers());
 afterEach(() => jest.useRealTimers());
