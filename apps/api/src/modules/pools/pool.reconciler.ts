@@ -14,7 +14,7 @@ import { ChargedStore } from '../quota/charged-store.ts';
 import { MOMENT_ANNOTATION, MOMENT_FIELD, SOURCE_FIELD } from '../forks/fork-moment.ts';
 import { PoolMoments } from './pool-moments.ts';
 import { TEMPLATE_ANNOTATION, templateDigest } from './pool-members.ts';
-import { originOf, type PoolOrigin } from './pool-origin.ts';
+import { type PoolOrigin } from './pool-origin.ts';
 import { planPool, type PoolPlan, SOURCE_RUNNING } from './pool.plan.ts';
 
 /** What the API refuses is tried again, as quotas and images change. */
