@@ -88,11 +88,6 @@ const clients = options.clients;
 const wanted = options.only;
 const run = `bench-${process.pid}`;
 
-function fail(message: string): never {
-  console.error(message);
-  process.exit(1);
-}
-
 function quantile(samples: readonly number[], q: number): number {
   const sorted = [...samples].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? NaN;
