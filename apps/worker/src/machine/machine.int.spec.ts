@@ -170,13 +170,13 @@ describe('A snapshot', () => {
   it('is of the incarnation that was meant, or none', async () => {
     const machine = await started(await aMachine('again'), 'Source', 1);
     await answers(machine);
-    await expect(machine.snapshot(root, 1)).resolves.toMatchObject({ taken: { pauseMs: 1 }, manifest: { formatVersion: 2 } });
+    await expect(machine.moments.snapshot(root, 1)).resolves.toMatchObject({ taken: { pauseMs: 1 }, manifest: { formatVersion: 2 } });
     machine.kill();
     await phase(machine, 'Ended');
     await started(machine, 'Source', 2);
     await answers(machine);
-    await expect(machine.snapshot(root, 1)).rejects.toMatchObject({ reason: 'NotStarted' });
-    await expect(machine.snapshot(root, 2)).resolves.toMatchObject({ taken: { pauseMs: 1 }, manifest: { formatVersion: 2 } });
+    await expect(machine.moments.snapshot(root, 1)).rejects.toMatchObject({ reason: 'NotStarted' });
+    await expect(machine.moments.snapshot(root, 2)).resolves.toMatchObject({ taken: { pauseMs: 1 }, manifest: { formatVersion: 2 } });
     // What is stored late of the life before is not what this one began with.
     machine.noteStored(1, { snapshot: 'of-before', digest: DIGEST });
     expect(machine.lastSnapshotName).toBeUndefined();
@@ -201,7 +201,7 @@ it('A machine that is stopped while it falls asleep does not sleep', async () =>
 it('A moment that is not what it should be is let go of by the process that froze it', async () => {
   const machine = await started(await aMachine('frozen'));
   await answers(machine);
-  await expect(machine.freeze(root, 1)).rejects.toMatchObject({ reason: 'SnapshotUnreadable' });
+  await expect(machine.moments.freeze(root, 1)).rejects.toMatchObject({ reason: 'SnapshotUnreadable' });
   await until(async () => (await requestsOf(machine)).includes('ReleaseFrozen'), { timeoutMs: 20_000, what: 'its pages are let go of' });
 });
 

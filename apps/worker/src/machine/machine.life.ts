@@ -4,6 +4,7 @@ import { type ProcessExit, type Run, START_DEADLINE_MS } from '@corral/vm-lifecy
 import { type Logger } from 'pino';
 import { type FrozenMoment } from '../frozen/frozen-moment.ts';
 import { type HeldBase } from '../bases/base-images.ts';
+import { type MachineFolder } from './machine-folder.ts';
 import { type MachineEndpoint, type MachineSurroundings } from './machine.surroundings.ts';
 import { type Preparation } from './preparation.ts';
 import { rehearsalOf } from './rehearsal.ts';
@@ -17,7 +18,7 @@ export type Exit = Pick<ProcessExit, 'exitCode' | 'signal'>;
 /** The machine that lives it. */
 export interface LifeOwner {
   readonly log: Logger;
-  readonly logPath: string;
+  readonly folder: Pick<MachineFolder, 'logPath'>;
   /** Whether this start is still what is wanted. */
   isStarting(life: MachineLife): boolean;
   onEvent(event: LifeEvent): void;
@@ -92,7 +93,7 @@ export class MachineLife {
       return false;
     }
     this.#process = process;
-    process.log.writeTo(this.#owner.logPath);
+    process.log.writeTo(this.#owner.folder.logPath);
     this.#owner.log.info({ incarnation: this.run.incarnation, pid: process.pid, from: preparation.startedFrom.type }, 'Starting');
     process.listen({
       onEvent: (event) => this.#hear(event),

@@ -1,8 +1,6 @@
 import {
   type MachineConfig,
   type ObjectKey,
-  SNAPSHOT_DEADLINE_MS,
-  type SnapshotTaken,
   type VirtualMachine,
   type VmLineage,
   type VmMemoryStatus,
@@ -22,24 +20,21 @@ import {
   STOP_MARGIN_MS,
   transition,
 } from '@corral/vm-lifecycle';
-import { SnapshotError, type SnapshotManifest } from '@corral/memory';
+import { SnapshotError } from '@corral/memory';
 import { type Logger } from 'pino';
-import { keepTaken } from '../snapshots/taken-snapshot.ts';
-import { FrozenMoment } from '../frozen/frozen-moment.ts';
 import { macAddressOf, machineConfigOf } from './machine-config.ts';
 import { type MachineFolder } from './machine-folder.ts';
 import { endNotice, type MachineNotice, notice, startNotice, warning } from './machine-notice.ts';
 import { type Exit, type LifeEvent, type LifeOwner, MachineLife } from './machine.life.ts';
 import { type LayeredManifest, MachineLineage, type StoredSnapshot } from './machine.lineage.ts';
+import { MachineMoments, type MomentsOwner } from './machine.moments.ts';
 import { MachinePreparing } from './machine.preparing.ts';
-import { hibernationRefusalOf, type StateWriting, writeHibernated, writeSuspended, type WrittenState } from './machine.sleep.ts';
+import { MachineSleep, type SleepOwner } from './machine.sleep.ts';
 import { type MachineEndpoint, type MachineSurroundings } from './machine.surroundings.ts';
 import { type Preparation } from './preparation.ts';
 import { type VmProcessHandle, VmProcessRefusal } from './vm-process.handle.ts';
 
 const REQUEST_DEADLINE_MS = 10_000;
-/** Its pages are copied, twice; nothing is compressed. */
-const FREEZE_DEADLINE_MS = 60_000;
 /** A guest that answers needs milliseconds. */
 const IDENTIFY_DEADLINE_MS = 5_000;
 /** What speaks against a snapshot's bytes for good. */
@@ -64,8 +59,10 @@ export class Machine {
   #life: MachineLife | undefined;
   #rebootToldAt = 0;
   readonly #lineage = new MachineLineage();
-  suspended = false;
-  hibernationRefusal: HibernationRefusal | undefined;
+  readonly #owner: LifeOwner & SleepOwner & MomentsOwner;
+  readonly #sleep: MachineSleep;
+  /** What it was at one moment, for others. */
+  readonly moments: MachineMoments;
   diskWritten = false;
   #memoryBudgetBytes: number | undefined;
   #isBecoming = false;
@@ -79,6 +76,9 @@ export class Machine {
     this.#folder = folder;
     this.#around = around;
     this.#preparing = new MachinePreparing(around);
+    this.#owner = this.#asOwner();
+    this.#sleep = new MachineSleep(this.#owner, this.#lineage, around);
+    this.moments = new MachineMoments(this.#owner, this.#lineage, around.packs);
     this.#log = logOf(identity, around);
   }
 
@@ -174,7 +174,7 @@ export class Machine {
   /** Reads what an earlier node agent left in the folder. */
   async load(): Promise<void> {
     await this.folder.settleDisk();
-    [this.suspended, this.diskWritten] = await Promise.all([this.folder.hasSuspended(), this.folder.hasWrittenDisk()]);
+    [this.#sleep.isKept, this.diskWritten] = await Promise.all([this.folder.hasSuspended(), this.folder.hasWrittenDisk()]);
   }
 
   prepare(vm: VirtualMachine, origin: StartOrigin): void {
@@ -205,7 +205,7 @@ export class Machine {
     if (!preparation) throw new Error('A start needs a preparation');
     this.#preparation = undefined;
     this.#lineage.begin(preparation, vm.status?.lineage ?? {});
-    const life = new MachineLife(run, preparation.moment, this.#around, this.#asOwner());
+    const life = new MachineLife(run, preparation.moment, this.#around, this.#owner);
     this.#life = life;
     this.#apply({ type: 'StartRequested', run, at: this.#around.clock.now() });
     void this.#launch(vm, life, preparation);
@@ -267,124 +267,26 @@ export class Machine {
   /** Keeps the machine's state in its folder and ends its process. What cannot be kept is started anew later. */
   suspend(): void {
     this.#apply({ type: 'SuspendRequested', at: this.#around.clock.now() });
-    const writing = this.#writing();
-    void (async () => {
-      try {
-        await this.#commit(await writeSuspended(writing));
-        this.#notice(notice('Suspended', 'Suspended to the node’s disk because the node agent stops'));
-      } catch (error) {
-        this.#log.error({ err: error }, 'The machine could not be suspended; it will start anew');
-      } finally {
-        writing.process?.kill();
-      }
-    })();
+    void this.#sleep.suspend();
   }
 
   /** Writes the machine out whole and ends its process; what cannot be kept runs on. */
   hibernate(requestedAt: string, ifIdle: boolean): void {
     this.#apply({ type: 'HibernateRequested', at: this.#around.clock.now() });
-    const writing = this.#writing();
-    void (async () => {
-      try {
-        const written = await writeHibernated(writing, ifIdle);
-        if (written.manifest) this.#lineage.took(written.manifest);
-        // Stopped meanwhile: its memory is of no use any more.
-        if (this.#state.phase !== 'Hibernating') return;
-        await this.#commit(written);
-        this.#applyIfAccepted({ type: 'HibernateCompleted' });
-        writing.process?.kill();
-      } catch (error) {
-        await this.#refuseHibernation(hibernationRefusalOf(error, requestedAt, this.#around.clock.now()), error);
-      }
-    })();
+    void this.#sleep.hibernate(requestedAt, ifIdle);
   }
 
-  #writing(): StateWriting {
-    return { folder: this.folder, key: this.key, packs: this.#around.packs, lineage: this.#lineage, process: this.#process };
+  /** A whole state lies in its folder, to go on from. */
+  get suspended(): boolean {
+    return this.#sleep.isKept;
   }
 
-  async #commit({ taken, manifest }: WrittenState): Promise<void> {
-    if (manifest) this.#lineage.took(manifest);
-    await this.folder.commitSuspended(taken);
-    this.suspended = true;
+  get hibernationRefusal(): HibernationRefusal | undefined {
+    return this.#sleep.refusal;
   }
 
-  async #refuseHibernation(refusal: HibernationRefusal, error: unknown): Promise<void> {
-    this.hibernationRefusal = refusal;
-    // It may have ended by itself: then there is nobody to go on.
-    if (this.#state.phase !== 'Hibernating') return;
-    try {
-      if (refusal.reason !== 'Busy') {
-        this.#log.error({ err: error }, 'The machine could not hibernate; it runs on');
-        this.#notice(warning('HibernationFailed', refusal.message));
-        await this.#process?.request({ type: 'Resume' }, REQUEST_DEADLINE_MS);
-      }
-      this.#applyIfAccepted({ type: 'HibernateFailed' });
-    } catch (cause) {
-      this.#log.error({ err: cause }, 'The machine stands still; it is ended');
-      this.#process?.kill();
-    }
-  }
-
-  async discardSuspended(): Promise<void> {
-    await this.folder.discardSuspended();
-    this.suspended = false;
-  }
-
-  /**
-   * Writes a snapshot of this incarnation, or of what is left of it while it sleeps, into an existing, empty folder. Throws VmProcessRefusal, or Error when the
-   * machine ends meanwhile, or PackForged where its process did not write what it says.
-   */
-  async snapshot(directory: string, incarnation: number): Promise<{ readonly taken: SnapshotTaken; readonly manifest: SnapshotManifest }> {
-    if (this.suspended && !isLive(this.#state)) {
-      const kept = await this.folder.copySuspended(directory);
-      if (kept) return kept;
-    }
-    const { moment } = this.#life ?? {};
-    if (moment && !moment.isClosed) await this.buildOn(moment);
-    const without = await this.#lineage.without(this.#around.packs, this.key.namespace ?? '');
-    const { snapshot: taken } = await this.#processOf(incarnation).request({ type: 'Snapshot', directory, ...without }, SNAPSHOT_DEADLINE_MS);
-    if (!taken) throw new Error('The VM process says that it took a snapshot, and not which');
-    const manifest = await keepTaken(directory, taken, this.key.namespace ?? '', this.#around.packs);
-    this.#lineage.took(manifest);
-    return { taken, manifest };
-  }
-
-  /**
-   * Keeps what this incarnation is at this moment in an existing, empty folder, for others of this node to begin with; it runs on. Throws VmProcessRefusal,
-   * SnapshotError or PackForged, or Error when the machine ends meanwhile.
-   */
-  async freeze(directory: string, incarnation: number): Promise<FrozenMoment> {
-    const process = this.#processOf(incarnation);
-    await process.request({ type: 'Freeze', directory }, FREEZE_DEADLINE_MS);
-    const { namespace = '' } = this.key;
-    try {
-      return await FrozenMoment.open(directory, { pid: process.pid ?? 0, namespace, packs: this.#around.packs });
-    } finally {
-      // The node agent holds the pages from here on, or nobody wants them.
-      process.request({ type: 'ReleaseFrozen', directory }, REQUEST_DEADLINE_MS).catch((error: unknown) => this.#log.debug({ err: error }, 'The frozen pages stay with the machine until it ends'));
-    }
-  }
-
-  /** The moment that this machine began with is a snapshot by now: its next one builds on that, unless it has been written out since. Never rejects. */
-  async buildOn(moment: FrozenMoment): Promise<void> {
-    const life = this.#life;
-    if (life?.moment !== moment || !life.process) return;
-    try {
-      const { directory, manifest, isAsPlanned } = await moment.packed();
-      if (!isAsPlanned) return;
-      await life.process.request({ type: 'BuildOn', directory }, REQUEST_DEADLINE_MS);
-      this.#lineage.beganWith(moment.liesOn, manifest);
-      this.#around.onChange(this.key);
-    } catch (error) {
-      this.#log.warn({ err: error }, 'The machine’s next snapshot holds what its siblings’ hold, too');
-    }
-  }
-
-  #processOf(incarnation: number): VmProcessHandle {
-    const process = isLive(this.#state) && this.#state.run.incarnation === incarnation ? this.#process : undefined;
-    if (!process) throw new VmProcessRefusal('NotStarted', `Incarnation ${incarnation} of the machine has no process`);
-    return process;
+  discardSuspended(): Promise<void> {
+    return this.#sleep.discard();
   }
 
   /** What its RAM may take of the node's memory, as its process was told; undefined: as much as it likes. */
@@ -453,15 +355,33 @@ export class Machine {
     }
   }
 
-  #asOwner(): LifeOwner {
+  /** As those see it who do parts of its work. */
+  #asOwner(): LifeOwner & SleepOwner & MomentsOwner {
     const machine = (): Machine => this;
     return {
+      get key() {
+        return machine().key;
+      },
+      get folder() {
+        return machine().folder;
+      },
       get log() {
         return machine().#log;
       },
-      get logPath() {
-        return machine().folder.logPath;
+      get life() {
+        return isLive(machine().#state) ? machine().#life : undefined;
       },
+      get process() {
+        return machine().#process;
+      },
+      get isFallingAsleep() {
+        return machine().#state.phase === 'Hibernating';
+      },
+      get isAsleep() {
+        return machine().suspended && !isLive(machine().#state);
+      },
+      onSlept: (isAsleep) => this.#applyIfAccepted({ type: isAsleep ? 'HibernateCompleted' : 'HibernateFailed' }),
+      onNotice: (what) => this.#notice(what),
       isStarting: (life) => this.#state.phase === 'Starting' && this.#state.run === life.run,
       onEvent: (event) => this.#hear(event),
       onChange: () => this.#around.onChange(this.key),

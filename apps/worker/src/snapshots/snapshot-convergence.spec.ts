@@ -53,10 +53,12 @@ class OneSnapshot {
       },
       lastSnapshotName: 'before',
       noteStored: (incarnation: number, stored: object) => void this.stored.push({ incarnation, ...stored }),
-      snapshot: async (_directory: string, incarnation: number) => {
-        if (incarnation !== this.incarnation) throw new Error('another incarnation');
-        this.taken.push(incarnation);
-        return { taken: TAKEN, manifest: { machine: { memoryMiB: 64, v86Build: 'b', imageDigest: 'd' }, memory: { layers: [LAYER] }, devices: DEVICES } };
+      moments: {
+        snapshot: async (_directory: string, incarnation: number) => {
+          if (incarnation !== this.incarnation) throw new Error('another incarnation');
+          this.taken.push(incarnation);
+          return { taken: TAKEN, manifest: { machine: { memoryMiB: 64, v86Build: 'b', imageDigest: 'd' }, memory: { layers: [LAYER] }, devices: DEVICES } };
+        },
       },
     };
     this.convergence = new SnapshotConvergence({

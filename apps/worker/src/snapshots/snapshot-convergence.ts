@@ -224,7 +224,7 @@ export class SnapshotConvergence {
   async #pack({ frozen }: SnapshotMoment): Promise<PackedMoment> {
     if (!frozen) throw new Error('A moment is written, or frozen');
     const packed = await frozen.packed();
-    for (const machine of this.#options.supervisor.machines) void machine.buildOn(frozen);
+    for (const machine of this.#options.supervisor.machines) void machine.moments.buildOn(frozen);
     return packed;
   }
 

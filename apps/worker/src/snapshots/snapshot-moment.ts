@@ -30,12 +30,12 @@ interface TakenState extends Pick<SnapshotMoment, 'packed' | 'frozen' | 'pauseMs
 
 /** Written as a snapshot; throws what the machine refuses with. */
 export async function writtenState(machine: Machine, directory: string, incarnation: number): Promise<TakenState> {
-  const { taken, manifest } = await machine.snapshot(directory, incarnation);
+  const { taken, manifest } = await machine.moments.snapshot(directory, incarnation);
   return { packed: { directory, taken, manifest, isAsPlanned: true }, pauseMs: taken.pauseMs, liesOn: manifest, machine: manifest.machine };
 }
 
 /** Frozen for forks; throws likewise. */
 export async function frozenState(machine: Machine, directory: string, incarnation: number): Promise<TakenState> {
-  const frozen = await machine.freeze(directory, incarnation);
+  const frozen = await machine.moments.freeze(directory, incarnation);
   return { packed: undefined, frozen, pauseMs: frozen.pauseMs, liesOn: frozen.liesOn, machine: frozen.machine };
 }

@@ -15,6 +15,7 @@ import { PriorityAdmission } from '../scheduler/priority.admission.ts';
 import { NodeRestriction } from '../nodes/node-restriction.ts';
 import { SnapshotAdmission } from '../snapshots/snapshot.admission.ts';
 import { RollbackAdmission } from '../virtual-machines/rollback.admission.ts';
+import { SourceAccess } from '../virtual-machines/source-access.ts';
 import { VirtualMachineAdmission } from '../virtual-machines/virtual-machine.admission.ts';
 
 /** What kinds need beside their schemas. Belongs wherever objects are written, in every role. */
@@ -28,6 +29,7 @@ import { VirtualMachineAdmission } from '../virtual-machines/virtual-machine.adm
     LimitRangeAdmission,
     VirtualMachineAdmission,
     RollbackAdmission,
+    SourceAccess,
     IdlePolicyAdmission,
     PoolClaims,
     PoolAdmission,
