@@ -1,6 +1,7 @@
 import { clusterRoles, RBAC_GROUP, roleBindings } from '@corral/contracts';
 import { jest } from '@jest/globals';
 import { startApi, type ApiAnswer, type ApiFixture } from '../../testing/api-fixture.ts';
+import { AdmissionRulesModule } from '../admission/admission-rules.module.ts';
 
 jest.setTimeout(60_000);
 
@@ -10,7 +11,7 @@ const [ALLOWED, FORBIDDEN] = [422, 403];
 
 let api: ApiFixture;
 beforeAll(async () => {
-  api = await startApi();
+  api = await startApi({ imports: [{ module: AdmissionRulesModule }] });
   await api.request('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'blue' } });
   await bind('edit', 'edit');
 }, 60_000);
