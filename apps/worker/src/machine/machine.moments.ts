@@ -62,10 +62,12 @@ export class MachineMoments {
   async freeze(directory: string, incarnation: number): Promise<FrozenMoment> {
     const process = this.#processOf(incarnation);
     await process.request({ type: 'Freeze', directory }, FREEZE_DEADLINE_MS);
-    const moment = await FrozenMoment.open(directory, { pid: process.pid ?? 0, namespace: this.#namespace, packs: this.#packs });
-    // The node agent holds the pages from here on.
-    process.request({ type: 'ReleaseFrozen', directory }, REQUEST_DEADLINE_MS).catch((error: unknown) => this.#owner.log.debug({ err: error }, 'The frozen pages stay with the machine until it ends'));
-    return moment;
+    try {
+      return await FrozenMoment.open(directory, { pid: process.pid ?? 0, namespace: this.#namespace, packs: this.#packs });
+    } finally {
+      // The node agent holds the pages from here on, or nobody wants them.
+      process.request({ type: 'ReleaseFrozen', directory }, REQUEST_DEADLINE_MS).catch((error: unknown) => this.#owner.log.debug({ err: error }, 'The frozen pages stay with the machine until it ends'));
+    }
   }
 
   /** The moment that this machine began with is a snapshot by now: its next one builds on that, unless it has been written out since. Never rejects. */
