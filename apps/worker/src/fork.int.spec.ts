@@ -214,6 +214,7 @@ describe('A live fork', () => {
   });
 
   it('whose process ends goes on from the moment while that is held, and from its own last snapshot once it has one', async () => {
+    await corral.execAnywhere('plain', 'echo later > /tmp/mark');
     const { result } = await fork('plain', { names: ['phoenix'] });
     // There is no place for this one: so the moment is held as long as it is there.
     await corral.client.create(virtualMachines, {
