@@ -14,8 +14,19 @@ export interface PackBytes {
 const CONCURRENCY = 4;
 /** One read of what nobody waits for. */
 const MAX_BATCH_BYTES = 1024 * 1024;
+/** What comes damaged so often is damaged where it lies. */
 const ATTEMPTS = 3;
 const RETRY_AFTER_MS = 200;
+const LONGEST_RETRY_MS = 3_000;
+/** Machines rather stand still than end while an object store restarts; and no longer than anybody would wait. */
+const PATIENCE_MS = 30_000;
+
+export interface BaseFillOptions {
+  /** Frames that are likely to be wanted first. */
+  readonly first?: readonly number[];
+  /** How long bytes that cannot be read are asked for again. Default 30 s. */
+  readonly patienceMs?: number | undefined;
+}
 
 /**
  * Fills the memory of a base from its pack, each frame verified before a byte of it is written. Pages can be asked for while that
@@ -34,17 +45,19 @@ export class BaseFill {
   readonly #written: Uint8Array;
   readonly #listeners = new Set<(pages: Uint32Array) => void>();
   readonly #pages: number;
+  readonly #patienceMs: number;
   /** Reads that somebody asked for. */
   readonly #underWay = new Set<Promise<void>>();
   #asked = 0;
   #readBytes = 0;
   #failure: { readonly error: unknown } | undefined;
 
-  /** `pages` is how many the machine has; `first` names frames that are likely to be wanted first. Throws SnapshotError where the pack holds others. */
-  constructor(bytes: PackBytes, memory: BaseMemory, pages: number, first: readonly number[] = []) {
+  /** `pages` is how many the machine has. Throws SnapshotError where the pack holds others. */
+  constructor(bytes: PackBytes, memory: BaseMemory, pages: number, { first = [], patienceMs = PATIENCE_MS }: BaseFillOptions = {}) {
     this.#bytes = bytes;
     this.#memory = memory;
     this.#pages = pages;
+    this.#patienceMs = patienceMs;
     this.#frames = bytes.index.frames;
     this.#written = new Uint8Array(this.#frames.length);
     this.#queue = new FrameQueue(this.#frames.map(({ length }) => length), first, MAX_BATCH_BYTES);
@@ -149,12 +162,16 @@ export class BaseFill {
 
   /** What came damaged or not at all may come right the next time. */
   async #readAgain(batch: readonly number[]): Promise<void> {
+    let failedAtMs: number | undefined;
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await this.#read(batch.filter((frame) => this.#written[frame] === 0));
       } catch (error) {
-        if (error instanceof NoRoom || attempt === ATTEMPTS || this.#failure) throw error;
-        await delay(attempt * RETRY_AFTER_MS);
+        failedAtMs ??= performance.now();
+        const isOver = error instanceof SnapshotError ? attempt === ATTEMPTS : performance.now() - failedAtMs >= this.#patienceMs;
+        if (error instanceof NoRoom || isOver || this.#failure) throw error;
+        await delay(Math.min(RETRY_AFTER_MS * 2 ** (attempt - 1), LONGEST_RETRY_MS));
+        if (this.#failure) throw error;
       }
     }
   }

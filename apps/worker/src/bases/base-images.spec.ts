@@ -55,8 +55,8 @@ function sourceOf(sha256: string, bytes: Buffer = pack, read?: PackBytes['read']
   };
 }
 
-const make = (kinds: readonly BaseMemoryKind[], maxBytes = 1e9): BaseImages =>
-  (images = new BaseImages({ directory: folder, maxBytes, log: pino({ level: 'silent' }), now: () => nowMs++, kinds }));
+const make = (kinds: readonly BaseMemoryKind[], { maxBytes = 1e9, patienceMs = 500 } = {}): BaseImages =>
+  (images = new BaseImages({ directory: folder, maxBytes, log: pino({ level: 'silent' }), now: () => nowMs++, kinds, patienceMs }));
 
 function expected(): Buffer {
   const ram = Buffer.alloc(PAGES * PIECE_BYTES);
@@ -114,7 +114,7 @@ describe.each([
   });
 
   it('stays while somebody uses it, and goes when there is too much and nobody does', async () => {
-    make(kinds(), pieces.length * PIECE_BYTES);
+    make(kinds(), { maxBytes: pieces.length * PIECE_BYTES });
     const first = await images.hold(sourceOf('a'));
     const second = await images.hold(sourceOf('b'));
     expect(images.totals.bases).toBe(2);
@@ -153,6 +153,17 @@ describe.each([
     const held = await make(kinds()).hold(
       sourceOf('a', pack, async (offset, length) => (reads++ === 0 ? Buffer.alloc(length) : pack.subarray(offset, offset + length))),
     );
+    expect(readFileSync(held?.base.ram.path ?? '').equals(expected())).toBe(true);
+  });
+
+  it('is whole in the end when nothing could be read for a while', async () => {
+    let reads = 0;
+    const source = sourceOf('a', pack, async (offset, length) => {
+      reads += 1;
+      if (reads <= 4) throw new Error('S3 restarts');
+      return pack.subarray(offset, offset + length);
+    });
+    const held = await make(kinds(), { patienceMs: 30_000 }).hold(source);
     expect(readFileSync(held?.base.ram.path ?? '').equals(expected())).toBe(true);
   });
 });
@@ -283,7 +294,7 @@ describe('a base that comes from afar', () => {
 
   it('stays while it is filled or while a machine uses it, however much there is', async () => {
     const { source, reads } = slowly();
-    const held = await make([inSealedMemory], 0).hold(source, { mayBePartial: true });
+    const held = await make([inSealedMemory], { maxBytes: 0 }).hold(source, { mayBePartial: true });
     const other = await images.hold(sourceOf('other'));
     other?.release();
     // Nobody uses it, and it is not whole.

@@ -59,6 +59,8 @@ export interface BaseImagesOptions {
   readonly now: () => number;
   /** How long after its beginning a machine has touched what it touches first. Default 5 s. */
   readonly observeAfterMs?: number;
+  /** How long bytes that cannot be read are asked for again before the base, and with it its machines, are given up. Default 30 s. */
+  readonly patienceMs?: number;
   /** From the best; what fails falls back to the next. */
   readonly kinds?: readonly BaseMemoryKind[];
 }
@@ -222,7 +224,7 @@ export class BaseImages {
     try {
       const [opened, first] = await Promise.all([source.open(), source.workingSet?.read().catch(() => []) ?? []]);
       pack = opened;
-      const fill = new BaseFill(opened, memory, source.pages, first);
+      const fill = new BaseFill(opened, memory, source.pages, { first, patienceMs: this.#options.patienceMs });
       const requests = mayBePartial && opened.isRemote && memory.ram.type === 'Sealed' ? await this.#listen(fill) : undefined;
       const whole = Promise.withResolvers<undefined>();
       // Nobody may be waiting.

@@ -33,7 +33,7 @@ beforeEach(() => {
   ram.fill(0);
   for (const { number, bytes } of pieces) ram.set(bytes, number * PIECE_BYTES);
   folder = mkdtempSync(join(tmpdir(), 'corral-paged-'));
-  bases = new BaseImages({ directory: folder, maxBytes: 0, log: pino({ level: 'silent' }), now: () => performance.now(), kinds: [inSealedMemory] });
+  bases = new BaseImages({ directory: folder, maxBytes: 0, log: pino({ level: 'silent' }), now: () => performance.now(), kinds: [inSealedMemory], patienceMs: 500 });
 });
 afterEach(async () => {
   for (const child of children.splice(0)) child.kill('SIGKILL');
