@@ -1,4 +1,4 @@
-import { findCondition, nodes, virtualMachines, type VirtualMachine } from '@corral/contracts';
+import { type Condition, findCondition, nodes, virtualMachines, type VirtualMachine } from '@corral/contracts';
 import { HostMemory } from '@corral/memory';
 import { until } from '@corral/testing';
 import { jest } from '@jest/globals';
@@ -72,5 +72,48 @@ const keysOf = (vm: VirtualMachine): Promise<string[]> => redis.keys(`corral:swa
     expect((await keysOf(vm)).length).toBeGreaterThan(10);
     corral.startWorker();
     await until(async () => (await keysOf(vm)).every((key) => !key.startsWith(`corral:swap:${vm.metadata.uid}:2:`)), { timeoutMs: 60_000, what: 'what it left is gone' });
+  });
+});
+
+(HostMemory.probe().capability.mode === 'Full' ? describe : describe.skip)('a node whose machines want more memory than it may give them', () => {
+  const MACHINES = ['greedy-1', 'greedy-2'];
+  const BUDGET_MIB = 40;
+  const pressure = async (): Promise<Condition | undefined> => findCondition((await corral.client.get(nodes, undefined, NODE_NAME))?.status?.conditions, 'MemoryPressure');
+  const metric = async (name: string): Promise<number> => {
+    const url = (await corral.client.get(nodes, undefined, NODE_NAME))?.status?.corral?.dataPlaneUrl ?? '';
+    const lines = (await (await fetch(`${url}/metrics`)).text()).split('\n');
+    return Number(lines.find((line) => line.startsWith(`${name} `))?.split(' ')[1]);
+  };
+
+  it('runs all of them, each within its part, says so in its conditions and metrics, and no longer when they are gone', async () => {
+    await corral.stopWorker();
+    corral.startWorker({ env: { CORRAL_MEMORY_BUDGET_MIB: String(BUDGET_MIB) } });
+    await Promise.all(MACHINES.map((name) => corral.run(name)));
+    expect(await pressure()).toMatchObject({ status: 'False', reason: expect.stringMatching(/^(SufficientMemory|HostStalls|HostMemoryShort)$/) });
+    const filled = await Promise.all(MACHINES.map(async (name) => {
+      const pattern = patternOf(name);
+      return { name, pattern, content: await pattern.write(await pattern.begin(), FILES) };
+    }));
+    for (const { name, pattern, content } of filled) {
+      expect(await pattern.wrong(content)).toEqual([]);
+      const { status } = await corral.when(name, 'tells that it swaps', (vm) => (vm.status?.memory?.swappedBytes ?? 0) > 4 * MIB);
+      expect(status).toMatchObject({ phase: 'Running', incarnation: 1, memory: { pager: 'On' } });
+      expect(status?.memory?.budgetBytes).toBeLessThan(BUDGET_MIB * MIB);
+    }
+    await until(async () => (await pressure())?.reason === 'BudgetExhausted', { timeoutMs: 60_000, what: 'the node says that they take all they may' });
+    expect((await pressure())?.status).toBe('True');
+    expect([await metric('corral_memory_pressure'), await metric('corral_memory_budget_bytes')]).toEqual([1, BUDGET_MIB * MIB]);
+    expect(await metric('corral_memory_held_bytes')).toBeLessThan(BUDGET_MIB * MIB * 1.3);
+    const { uid } = (await corral.get('greedy-1')).metadata;
+    expect(await metric(`corral_vm_memory_bytes{vm="${uid}",place="swapped"}`)).toBeGreaterThan(4 * MIB);
+    expect(await metric(`corral_vm_swap_outs_total{vm="${uid}"}`)).toBeGreaterThan(1_000);
+    // Written together with the condition.
+    const { memory } = (await corral.client.get(nodes, undefined, NODE_NAME))?.status?.corral ?? {};
+    expect(memory?.budgetBytes).toBe(BUDGET_MIB * MIB);
+    expect(memory?.heldBytes).toBeGreaterThan((BUDGET_MIB * MIB) / 2);
+
+    await Promise.all(MACHINES.map((name) => corral.client.delete(virtualMachines, 'default', name)));
+    await until(async () => (await pressure())?.reason !== 'BudgetExhausted', { timeoutMs: 60_000, what: 'the node says that they are gone' });
+    await until(async () => (await metric('corral_memory_held_bytes')) < (BUDGET_MIB * MIB) / 2, { timeoutMs: 60_000, what: 'what they held is free' });
   });
 });
