@@ -104,6 +104,11 @@ export class DataPlaneClient {
     return this.hibernations.willGoOn(namespace, name, uid);
   }
 
+  /** Whether the machine is about to sleep: what its process is told now may be lost with it. */
+  isFallingAsleep({ namespace, name, uid }: DataPlaneTarget): boolean {
+    return this.hibernations.isFallingAsleep(namespace, name, uid);
+  }
+
   /** Asks that the machine wake up, and waits for nothing. Refusals: those of waking it. */
   async wake({ namespace, name }: DataPlaneTarget): Promise<void> {
     await this.hibernations.wake(namespace, name);

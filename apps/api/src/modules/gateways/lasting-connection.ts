@@ -26,6 +26,8 @@ export class LastingConnection {
   readonly #wish: LastingWish;
   readonly #over = new AbortController();
   #upstream: WebSocket | undefined;
+  /** Which life of the machine is at the other end. */
+  #incarnation: number | undefined;
   #release: () => void = () => undefined;
   #waiting: { readonly data: RawData; readonly binary: boolean }[] = [];
   #waitingBytes = 0;
@@ -52,18 +54,23 @@ export class LastingConnection {
 
   #attach(target: DataPlaneTarget, upstream: WebSocket): void {
     this.#upstream = upstream;
+    this.#incarnation = target.incarnation;
     carry(upstream, this.#client, (code, reason) => void this.#lost(target, upstream, code, reason));
     keepAlive(upstream);
     this.#release = this.#targets.hold(target, () => {
       upstream.terminate();
       void this.#lost(target, upstream, SERVICE_RESTART, Buffer.from('the machine left its node or was started anew'));
     });
+    this.#sendWaiting(upstream);
+    upstream.resume();
+  }
+
+  #sendWaiting(upstream: WebSocket): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
     for (const { data, binary } of waiting) upstream.send(data, { binary });
     this.#client.resume();
-    upstream.resume();
   }
 
   /** The incarnation's side has ended: for the night, to go on from an earlier moment, or for good. */
@@ -87,7 +94,8 @@ export class LastingConnection {
 
   #send(target: DataPlaneTarget, data: RawData, binary: boolean): void {
     const upstream = this.#upstream;
-    if (upstream?.readyState === WebSocket.OPEN) {
+    const mayBeLost = this.#waiting.length > 0 || this.#dataPlane.isFallingAsleep(target);
+    if (upstream?.readyState === WebSocket.OPEN && !mayBeLost) {
       upstream.send(data, { binary }, () => {
         if (this.#client.isPaused && upstream.bufferedAmount < MAX_WAITING_BYTES) this.#client.resume();
       });
@@ -97,7 +105,21 @@ export class LastingConnection {
     this.#waiting.push({ data, binary });
     this.#waitingBytes += lengthOf(data);
     if (this.#waitingBytes > MAX_WAITING_BYTES) this.#client.pause();
-    if (!upstream && this.#waiting.length === 1) this.#wake(target);
+    if (this.#waiting.length > 1) return;
+    if (!upstream) this.#wake(target);
+    else if (upstream.readyState === WebSocket.OPEN) void this.#callOff(target, upstream);
+  }
+
+  /** It falls asleep, and would not hear what it is sent: it is woken first. One that has not slept by then is still there. */
+  async #callOff(target: DataPlaneTarget, upstream: WebSocket): Promise<void> {
+    try {
+      await this.#dataPlane.wake(target);
+      const { incarnation } = await this.#dataPlane.findAwake(target, this.#wish.phases, this.#over.signal);
+      if (incarnation === this.#incarnation && this.#upstream === upstream) this.#sendWaiting(upstream);
+    } catch {
+      // One that has lost its process by now is woken as such.
+      if (this.#upstream === upstream) this.#client.close(SERVICE_RESTART, 'the machine could not be woken');
+    }
   }
 
   #wake(target: DataPlaneTarget): void {

@@ -5,6 +5,7 @@ import { authorization, eventually, startApi, type ApiStack } from '../../../tes
 import { FakeDataPlane } from '../../../test/fake-data-plane.ts';
 import { registerNode } from '../../../test/fake-node.ts';
 import { addTinyImage, aVm } from '../../../test/wishes.ts';
+import { Informers } from '../controllers/informers.ts';
 
 const MACHINE = '/apis/corral.dev/v1/namespaces/default/virtualmachines/demo';
 
@@ -180,6 +181,23 @@ describe('hibernation', () => {
     await eventually(async () => seen.length === 3, 'it shows the line again');
     viewer.send('three');
     await eventually(async () => typed.length === 3, 'and carries what is typed');
+
+    // Just as it falls asleep: its process may not listen any more.
+    obeys = false;
+    expect((await post(`${MACHINE}/hibernate`)).status).toBe(202);
+    const known = stack.app.get(Informers).of(virtualMachines);
+    await eventually(async () => known.get('default', 'demo')?.status?.hibernation !== undefined, 'the gateway has heard of it');
+    viewer.send('four');
+    viewer.send('five');
+    await eventually(async () => (await get())?.status?.hibernation?.wakeRequestedAt !== undefined, 'it is to wake up');
+    expect(typed).toEqual(['one', 'two', 'three']);
+    await told('demo', ({ hibernation: _calledOff, ...status }) => status);
+    await eventually(async () => typed.length === 5, 'one that has not slept has all of it');
+    expect(typed.slice(3)).toEqual(['four', 'five']);
+    obeys = true;
+    await hibernate();
+    viewer.send('six');
+    await eventually(async () => typed.length === 6, 'and it sleeps and wakes up as ever');
     viewer.close();
     const [code] = (await once(viewer, 'close')) as [number];
     expect(code).toBe(1005);

@@ -99,6 +99,12 @@ export class Hibernations {
     }
   }
 
+  /** Whether the machine of this uid sleeps, or is about to, as far as is known here: its process may hear nothing any more. */
+  isFallingAsleep(namespace: string, name: string, uid: string): boolean {
+    const vm = this.informers.of(virtualMachines).get(namespace, name);
+    return vm?.metadata.uid === uid && isToSleep(vm);
+  }
+
   /** Whether the machine of this uid sleeps, or is about to, as of now. */
   async isDormant(namespace: string, name: string, uid: string): Promise<boolean> {
     const vm = await this.objects.get(virtualMachines, namespace, name);
