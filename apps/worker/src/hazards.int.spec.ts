@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Event, events, findCondition, virtualMachineImages, virtualMachines, type VirtualMachine, type VirtualMachineSnapshot } from '@corral/contracts';
+import { type Event, events, findCondition, type ForkResult, virtualMachineImages, virtualMachines, type VirtualMachine, type VirtualMachineSnapshot } from '@corral/contracts';
 import { ObjectStore } from '@corral/object-store';
 import { until } from '@corral/testing';
 import { jest } from '@jest/globals';
@@ -96,6 +96,23 @@ const makeRoom = (): void => rmSync(home('filler'), { force: true });
     await corral.ready('waiting');
     expect(await said('waiting', 'sha256sum /tmp/filled')).toBe(await said('tight', 'sha256sum /tmp/filled'));
     await removed('waiting');
+  });
+
+  it('a fork is refused with the reason, and none is left; its source runs on, and can be forked once there is room', async () => {
+    const hash = await filled('tight', 12);
+    fill(0);
+    const fork = async (): Promise<{ readonly code: number; readonly result: ForkResult }> => {
+      const answer = await fetch(`${corral.url}/apis/corral.dev/v1/namespaces/default/virtualmachines/tight/fork`, { method: 'POST', headers: { ...ADMIN, 'content-type': 'application/json' }, body: JSON.stringify({ names: ['twin'] }) });
+      return { code: answer.status, result: (await answer.json()) as ForkResult };
+    };
+    expect(await fork()).toMatchObject({ code: 207, result: { created: 0, items: [{ name: 'twin', status: { reason: 'ForkFailed', message: expect.stringContaining('NodeDiskFull') as unknown } }] } });
+    expect(await corral.client.get(virtualMachines, 'default', 'twin')).toBeUndefined();
+    expect(await said('tight', 'sha256sum /tmp/filled')).toBe(hash);
+    makeRoom();
+    expect(await fork()).toMatchObject({ code: 201 });
+    await corral.ready('twin');
+    expect(await said('twin', 'sha256sum /tmp/filled')).toBe(hash);
+    await removed('twin');
   });
 
   it('a machine that cannot be kept does not hibernate, says why, and runs on', async () => {
