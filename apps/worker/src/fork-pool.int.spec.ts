@@ -63,6 +63,8 @@ describe('A pool of a running machine', () => {
   });
 
   it('whose machine has ended, and all it held with it, is given another, and never one that began anew', async () => {
+    // While its moment is kept, it would go on from that.
+    await noneHeld();
     const [lost] = await waiting();
     if (!lost) throw new Error('machines wait');
     process.kill(corral.vmProcessOf(lost), 'SIGKILL');
