@@ -21,6 +21,11 @@ describe('The moments of a machine', () => {
     expect(moments.map((moment) => moment.snapshot.metadata.name)).toEqual(['early', 'late']);
   });
 
+  it('of one second are in the order in which they came after each other', () => {
+    const all = [snapshot('z', 1), snapshot('m', 1, { parent: 'z' }), snapshot('a', 1, { parent: 'm' })];
+    for (const given of [all, all.toReversed()]) expect(momentsOf(vm(), given).map((moment) => moment.snapshot.metadata.name)).toEqual(['z', 'm', 'a']);
+  });
+
   it('say who asked for them', () => {
     expect([snapshot('a', 1), snapshot('b', 1, { labels: { 'corral.dev/checkpoint': 'true' } }), snapshot('c', 1, { labels: { 'corral.dev/move': 'true' } })].map(kindOf)).toEqual(['Named', 'Checkpoint', 'Move']);
   });

@@ -33,6 +33,8 @@ const takenAt = ({ metadata }: VirtualMachineSnapshot): number => Date.parse(met
 /** The moments of one machine that are whole, the oldest first. */
 export function momentsOf(vm: VirtualMachine, snapshots: readonly VirtualMachineSnapshot[]): Moment[] {
   const path = pathOf(vm, snapshots);
+  const depths = depthsOf(snapshots);
+  const depthOf = ({ snapshot }: Moment): number => depths.get(snapshot.metadata.name) ?? 0;
   return snapshots
     .filter((snapshot) => snapshotStatus(snapshot).says === 'Verified')
     .map((snapshot) => ({
@@ -41,7 +43,19 @@ export function momentsOf(vm: VirtualMachine, snapshots: readonly VirtualMachine
       at: takenAt(snapshot),
       isOnPath: path === undefined || path.has(snapshot.metadata.name),
     }))
-    .sort((a, b) => a.at - b.at || (a.snapshot.metadata.name < b.snapshot.metadata.name ? -1 : 1));
+    // Times are told in whole seconds; of two in one second, that which the other came after is the earlier.
+    .sort((a, b) => a.at - b.at || depthOf(a) - depthOf(b) || (a.snapshot.metadata.name < b.snapshot.metadata.name ? -1 : 1));
+}
+
+/** How many snapshots each came after, one after the other. */
+function depthsOf(snapshots: readonly VirtualMachineSnapshot[]): ReadonlyMap<string, number> {
+  const parents = new Map(snapshots.map(({ metadata, status }) => [metadata.name, status?.parent]));
+  const depthOf = (name: string): number => {
+    const seen = new Set<string>();
+    for (let parent = parents.get(name); parent !== undefined && parents.has(parent) && !seen.has(parent); parent = parents.get(parent)) seen.add(parent);
+    return seen.size;
+  };
+  return new Map(snapshots.map(({ metadata: { name } }) => [name, depthOf(name)]));
 }
 
 /** Names of the snapshots between what the machine is now and its beginning; undefined where that is not known. */
